@@ -1,0 +1,1 @@
+"""Questions about time: throughput and latency beside the limit of the machine."""

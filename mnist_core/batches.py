@@ -1,0 +1,71 @@
+"""Batches for training: an order of the images, drawn per epoch, into tensors resident in memory.
+
+No image is read, decoded or transformed by itself: a batch is gathered, augmented and normalised
+as one tensor, on the device of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from mnist_core import augment
+from mnist_core.config import TrainConfig
+from mnist_core.data import Dataset, Split
+from mnist_core.randomness import generator
+
+
+def normalise(images: Tensor, *, mean: float, std: float) -> Tensor:
+    """Bring images uint8 to float32 by (x / 255 - mean) / std: torchvision's ToTensor, Normalize.
+
+    The result is in channels-last memory, for which convolutions are fastest here.
+    """
+    scaled = images.to(torch.float32, memory_format=torch.channels_last)
+    return scaled.div_(255.0).sub_(mean).div_(std)
+
+
+def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
+    """Count the full batches of one epoch."""
+    return len(dataset.train) // batch_size
+
+
+def epoch_batches(
+    dataset: Dataset, config: TrainConfig, *, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield one epoch, shuffled and augmented: images [b, 1, 28, 28] float32, labels [b] int64.
+
+    Order and augmentation depend on the seed and the epoch alone.
+    """
+    split = dataset.train
+    device = split.labels.device
+    used = steps_per_epoch(dataset, config.batch_size) * config.batch_size
+    order = torch.randperm(len(split), generator=generator(config.seed, "order", epoch))
+    order = order[:used].to(device)
+    transforms = None
+    if config.rotation_degrees or config.translation:
+        transforms = augment.draw(
+            used,
+            side=split.images.shape[-1],
+            rotation_degrees=config.rotation_degrees,
+            translation=config.translation,
+            generator=generator(config.seed, "augmentation", epoch),
+        ).to(device)
+    for start in range(0, used, config.batch_size):
+        batch = slice(start, start + config.batch_size)
+        images = split.images[order[batch]]
+        if transforms is not None:
+            images = augment.apply(images, transforms.take(batch))
+        labels = split.labels[order[batch]]
+        yield normalise(images, mean=dataset.mean, std=dataset.std), labels
+
+
+def evaluation_batches(
+    dataset: Dataset, split: Split, *, batch_size: int = 500
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield all images of a split in order, normalised and not augmented, and their labels."""
+    for start in range(0, len(split), batch_size):
+        part = slice(start, start + batch_size)
+        images = normalise(split.images[part], mean=dataset.mean, std=dataset.std)
+        yield images, split.labels[part]

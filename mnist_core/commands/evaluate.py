@@ -1,0 +1,104 @@
+"""`python -m mnist_core evaluate CHECKPOINT`: accuracy, confusion matrix, misread digits."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_core.commands.arguments import add_device_arguments, load_dataset
+
+if TYPE_CHECKING:
+    from mnist_core.data import Dataset, Split
+    from mnist_core.evaluate import Evaluation
+
+SPLITS = ("test", "validation")
+_SHOWN = 60
+_COLUMNS = 12
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser("evaluate", help="evaluate a checkpoint")
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("--split", default="test", help="test or validation (default: test)")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="FOLDER", help="folder that holds MNIST/raw"
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="where the picture of misread digits goes (default: misread-SPLIT.png beside the "
+        "checkpoint)",
+    )
+    add_device_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the evaluation and write the picture."""
+    from mnist_core import checkpoint as checkpoints
+    from mnist_core.errors import UserError, unknown_name
+    from mnist_core.evaluate import evaluate
+
+    if options.split not in SPLITS:
+        raise unknown_name("split", options.split, SPLITS)
+    saved = checkpoints.read(options.checkpoint)
+    dataset = load_dataset(options, name=saved.config.dataset)
+    if dataset.sha256 != saved.dataset_sha256:
+        raise UserError(f"{options.checkpoint} was trained on other data than {dataset.name} here")
+    split: Split = getattr(dataset, options.split)
+    evaluation = evaluate(saved.model(device=split.labels.device), dataset, split)
+    _print(dataset, options.split, evaluation, epochs=len(saved.record["epochs"]))
+    picture = options.picture or options.checkpoint.with_name(f"misread-{options.split}.png")
+    _draw_misread(split, evaluation, picture, title=f"{dataset.label}, {options.split} split")
+    print(f"\nmisread digits: {picture}")
+    return 0
+
+
+def _print(dataset: Dataset, split: str, evaluation: Evaluation, *, epochs: int) -> None:
+    from mnist_core.model import CLASSES
+    from mnist_core.report import markdown_table, wilson_interval
+
+    low, high = evaluation.interval()
+    print(
+        f"{dataset.label}, {split} split, after {epochs} epochs: accuracy "
+        f"{evaluation.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%} "
+        f"({evaluation.count:,} images), loss {evaluation.loss:.4f}\n"
+    )
+    matrix = evaluation.confusion_matrix(CLASSES).tolist()
+    header = ["digit", *(f"read as {digit}" for digit in range(CLASSES)), "accuracy", "95 %"]
+    rows = []
+    for digit, row in enumerate(matrix):
+        low, high = wilson_interval(row[digit], sum(row))
+        rows.append(
+            [digit, *row, f"{row[digit] / sum(row):.2%}", f"{low:.1%} to {high:.1%}"],
+        )
+    print(markdown_table(rows, header=header, numeric=header))
+
+
+def _draw_misread(split: Split, evaluation: Evaluation, path: Path, *, title: str) -> None:
+    import io
+
+    from matplotlib.figure import Figure
+
+    from mnist_core.report import write_atomically
+
+    misread = evaluation.misread()
+    shown = misread[:_SHOWN]
+    rows = max(1, -(-len(shown) // _COLUMNS))
+    figure = Figure(figsize=(_COLUMNS * 0.9, rows * 1.15 + 0.6), facecolor="white")
+    which = f"the first {len(shown)} of {len(misread)}" if len(misread) > _SHOWN else "all"
+    figure.suptitle(f"{title}: {len(misread)} misread, {which} shown (label → read as)")
+    for place, index in enumerate(shown, start=1):
+        axes = figure.add_subplot(rows, _COLUMNS, place)
+        axes.imshow(split.images[index, 0].cpu().numpy(), cmap="gray_r")
+        axes.set_title(
+            f"{int(evaluation.labels[index])} → {int(evaluation.predictions[index])}", fontsize=9
+        )
+        axes.set_axis_off()
+    figure.tight_layout(rect=(0, 0, 1, 0.95))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,153 @@
+"""`python -m mnist_core train`: one run, from its options to the test accuracy.
+
+Writes `checkpoint.safetensors` after every epoch and `result.json` at the end into its folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_core.commands.arguments import (
+    add_data_arguments,
+    add_device_arguments,
+    load_dataset,
+)
+from mnist_core.config import TrainConfig
+from mnist_core.errors import UserError
+from mnist_core.optimizers import OPTIMIZERS, optimizer_spec
+from mnist_core.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    from mnist_core.data import Dataset
+    from mnist_core.evaluate import Evaluation
+    from mnist_core.train import TrainResult
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+RESULT_NAME = "result.json"
+
+_HELP = {
+    "optimizer": f"one of {', '.join(OPTIMIZERS)}",
+    "schedule": f"one of {', '.join(SCHEDULES)}",
+    "epochs": "passes over the train split",
+    "batch_size": "images per step",
+    "rotation_degrees": "largest rotation, in degrees; 0 turns it off",
+    "translation": "largest shift, as a fraction of the side; 0 turns it off",
+    "seed": "decides initialisation, order and augmentation",
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "train", help="train one network; the defaults are the seed's recipe"
+    )
+    add_data_arguments(parser)
+    defaults = {field.name: field.default for field in fields(TrainConfig)}
+    for name, text in _HELP.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(defaults[name]),
+            default=defaults[name],
+            metavar=type(defaults[name]).__name__.upper(),
+            help=f"{text} (default: {defaults[name]})",
+        )
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        metavar="FLOAT",
+        help="peak learning rate (default: the library's own for the optimizer)",
+    )
+    add_device_arguments(parser)
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in --output where it stopped"
+    )
+    parser.set_defaults(run=run)
+
+
+def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
+    values = {name: getattr(options, name) for name in _HELP}
+    learning_rate = options.learning_rate
+    if learning_rate is None:
+        learning_rate = optimizer_spec(options.optimizer).default_learning_rate
+    return TrainConfig(dataset=dataset_name, learning_rate=learning_rate, **values)
+
+
+def _prepare_folder(options: argparse.Namespace, dataset_name: str) -> Path:
+    if options.resume and options.output is None:
+        raise UserError("--resume needs --output, the folder of the run to continue")
+    folder: Path = options.output or Path(
+        "runs", f"{dataset_name}-train-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    )
+    exists = (folder / CHECKPOINT_NAME).exists() or (folder / RESULT_NAME).exists()
+    if options.resume and not (folder / CHECKPOINT_NAME).exists():
+        raise UserError(
+            f"nothing to resume: {folder} holds no {CHECKPOINT_NAME}; start without --resume"
+        )
+    if exists and not options.resume:
+        raise UserError(f"{folder} already holds a run; add --resume, or name another --output")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create the folder {folder}: {error.strerror}") from error
+    return folder
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, save, evaluate on the test split once, and print the result."""
+    _config(options, "digits")  # wrong options are refused before anything is loaded
+    dataset = load_dataset(options)
+    config = _config(options, dataset.name)
+    from mnist_core.data import require_batch_fits
+    from mnist_core.evaluate import evaluate
+    from mnist_core.progress import ProgressDisplay
+    from mnist_core.report import write_json
+    from mnist_core.train import train
+
+    require_batch_fits(dataset, config.batch_size)
+    folder = _prepare_folder(options, dataset.name)
+    print(f"configuration {config.digest()}: {json.dumps(config.to_dict())}")
+    print(f"data: {dataset.label}, {len(dataset.train):,} images to train on; output: {folder}")
+    with ProgressDisplay(epochs=config.epochs) as display:
+        result = train(
+            config, dataset, checkpoint=folder / CHECKPOINT_NAME, observe=display.observe
+        )
+    if result.status == "diverged":
+        write_json(folder / RESULT_NAME, _record(dataset, result, None))
+        print(f"diverged at step {result.diverged_at_step}: the loss is not finite, or exploded.")
+        print("A smaller --learning-rate may help. No test accuracy is given.")
+        return 1
+    test = evaluate(result.model, dataset, dataset.test)
+    write_json(folder / RESULT_NAME, _record(dataset, result, test))
+    low, high = test.interval()
+    print(
+        f"{dataset.label}: test accuracy {test.accuracy:.2%}, 95 % interval {low:.2%} to "
+        f"{high:.2%} (Wilson, {test.count:,} images, one seed)"
+    )
+    print(f"weights {result.weights_sha256[:16]}, {result.images_per_second:,.0f} images/s")
+    return 0
+
+
+def _record(dataset: Dataset, result: TrainResult, test: Evaluation | None) -> dict[str, Any]:
+    from mnist_core.provenance import environment
+
+    return {
+        "config": result.config.to_dict(),
+        "status": result.status,
+        "steps": result.steps,
+        "epochs": [asdict(epoch) for epoch in result.epochs],
+        "weights_sha256": result.weights_sha256,
+        "images_per_second": result.images_per_second,
+        "data": {"name": dataset.name, "sha256": dataset.sha256},
+        "test": None
+        if test is None
+        else {"correct": test.correct, "count": test.count, "interval": test.interval()},
+        "environment": environment(dataset.train.labels.device),
+    }

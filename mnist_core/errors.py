@@ -1,0 +1,51 @@
+"""The one exception for what a user can mend, and how a command ends with it.
+
+A `UserError` states the rule, the value and the way out. Commands print it and exit with code 2,
+without a traceback; any other exception is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """Report wrong input: the message names the rule, the value and the way out."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
+    """Build the error for a name that is not in a registry, listing the known ones."""
+    return UserError(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
+
+
+def run_command(command: Callable[[], int]) -> int:
+    """Run `command` and turn what ends it into an exit code: 2 for wrong input or a full or
+    unwritable disk, 130 for Ctrl-C or SIGTERM."""
+
+    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return command()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"error: the operating system refused: {error.strerror or error}{where}. What was "
+            "finished before is on disk; free space or choose another folder, then continue "
+            "with --resume.",
+            file=sys.stderr,
+        )
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is on disk; continue with --resume", file=sys.stderr)
+        return EXIT_INTERRUPTED

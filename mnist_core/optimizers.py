@@ -1,0 +1,185 @@
+"""The registry of optimizers: torch.optim's own classes, their learning rates and why.
+
+Importing it does not import torch, so that command lines can list the names at once.
+`build("adam", model.parameters(), learning_rate=1e-3)` gives the optimizer.
+
+Ranges span at least two decades on either side of what is commonly recommended, so that the best
+learning rate should lie inside; a study reports when it does not. What of torch.optim is absent:
+LBFGS needs a closure, SparseAdam sparse gradients, Rprop full batches, and Muon takes 2-D
+parameters only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mnist_core.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec:
+    """One optimizer: its class, what differs from the library's defaults, its search range."""
+
+    name: str
+    label: str
+    class_name: str
+    """Name within torch.optim."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments that make it this optimizer; all others keep the library's default."""
+    fused: bool = False
+    """Whether torch has a fused CPU kernel for it (the same update in one pass)."""
+    default_learning_rate: float
+    """The library's own default (a test compares it with the signature)."""
+    learning_rate_range: tuple[float, float]
+    """Bounds of the log-uniform search."""
+    reason: str
+    """Why this range."""
+
+
+_SPECS = (
+    OptimizerSpec(
+        name="sgd",
+        label="SGD",
+        class_name="SGD",
+        fused=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(1e-2, 1.0),
+        reason="plain SGD on this network learns too slowly to matter below 0.01 "
+        "and diverges near 1",
+    ),
+    OptimizerSpec(
+        name="momentum",
+        label="SGD, momentum 0.9",
+        class_name="SGD",
+        options={"momentum": 0.9},
+        fused=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(1e-3, 0.3),
+        reason="momentum 0.9 multiplies the effective step by 10: a decade below SGD",
+    ),
+    OptimizerSpec(
+        name="nesterov",
+        label="SGD, Nesterov momentum 0.9",
+        class_name="SGD",
+        options={"momentum": 0.9, "nesterov": True},
+        fused=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(1e-3, 0.3),
+        reason="momentum 0.9 multiplies the effective step by 10: a decade below SGD",
+    ),
+    OptimizerSpec(
+        name="rmsprop",
+        label="RMSprop",
+        class_name="RMSprop",
+        default_learning_rate=1e-2,
+        learning_rate_range=(1e-4, 1e-2),
+        reason="steps are about the learning rate itself, as Adam's, without bias correction "
+        "to soften the first ones; the library's default is the upper end",
+    ),
+    OptimizerSpec(
+        name="adam",
+        label="Adam",
+        class_name="Adam",
+        fused=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(3e-4, 3e-2),
+        reason="a decade and a half around the library's default, shifted up: short annealed "
+        "runs like larger steps",
+    ),
+    OptimizerSpec(
+        name="adamw",
+        label="AdamW",
+        class_name="AdamW",
+        fused=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(3e-4, 3e-2),
+        reason="the same as Adam, so that the two differ in weight decay alone",
+    ),
+    OptimizerSpec(
+        name="nadam",
+        label="NAdam",
+        class_name="NAdam",
+        default_learning_rate=2e-3,
+        learning_rate_range=(3e-4, 3e-2),
+        reason="the same as Adam",
+    ),
+    OptimizerSpec(
+        name="radam",
+        label="RAdam",
+        class_name="RAdam",
+        default_learning_rate=1e-3,
+        learning_rate_range=(3e-4, 3e-2),
+        reason="the same as Adam",
+    ),
+    OptimizerSpec(
+        name="adamax",
+        label="Adamax",
+        class_name="Adamax",
+        default_learning_rate=2e-3,
+        learning_rate_range=(3e-4, 3e-2),
+        reason="the same as Adam; its infinity norm makes smaller steps, so the best is higher up",
+    ),
+    OptimizerSpec(
+        name="adagrad",
+        label="Adagrad",
+        class_name="Adagrad",
+        fused=True,
+        default_learning_rate=1e-2,
+        learning_rate_range=(1e-3, 0.1),
+        reason="its steps shrink as gradients accumulate: a decade above Adam",
+    ),
+    OptimizerSpec(
+        name="adadelta",
+        label="Adadelta",
+        class_name="Adadelta",
+        default_learning_rate=1.0,
+        learning_rate_range=(0.05, 5.0),
+        reason="the method sets its own units; 1.0 is both the paper's and the library's",
+    ),
+    OptimizerSpec(
+        name="asgd",
+        label="ASGD",
+        class_name="ASGD",
+        default_learning_rate=1e-2,
+        learning_rate_range=(1e-2, 1.0),
+        reason="the same as SGD, whose steps it takes; the average is not what is evaluated",
+    ),
+    OptimizerSpec(
+        name="adafactor",
+        label="Adafactor",
+        class_name="Adafactor",
+        default_learning_rate=1e-2,
+        learning_rate_range=(3e-4, 0.1),
+        reason="its updates are scaled by the parameters' norm: wider upwards than Adam",
+    ),
+)
+
+OPTIMIZERS: dict[str, OptimizerSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def optimizer_spec(name: str) -> OptimizerSpec:
+    """Return the registry's entry, or raise `UserError` naming the known ones."""
+    try:
+        return OPTIMIZERS[name]
+    except KeyError:
+        raise unknown_name("optimizer", name, OPTIMIZERS) from None
+
+
+def build(
+    name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float
+) -> torch.optim.Optimizer:
+    """Build the optimizer over `parameters`, each of which it must own exactly once."""
+    spec = optimizer_spec(name)
+    owned = list(parameters)
+    if len({id(parameter) for parameter in owned}) != len(owned):
+        raise UserError("an optimizer must own every parameter exactly once, got one twice")
+    options = {"fused": True, **spec.options} if spec.fused else dict(spec.options)
+    optimizer_class = getattr(importlib.import_module("torch.optim"), spec.class_name)
+    optimizer: torch.optim.Optimizer = optimizer_class(owned, lr=learning_rate, **options)
+    return optimizer

@@ -1,0 +1,247 @@
+"""The training loop: the only one in this repository.
+
+`train(config, dataset)` is what the command line, every trial of a study, every confirmation and
+every replay runs. The same configuration on the same machine, versions, device and threads gives
+the same bits: `TrainResult.weights_sha256` says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mnist_core import checkpoint as checkpoints
+from mnist_core import model as models
+from mnist_core import optimizers
+from mnist_core.batches import epoch_batches, steps_per_epoch
+from mnist_core.config import TrainConfig
+from mnist_core.data import Dataset, require_batch_fits
+from mnist_core.errors import UserError
+from mnist_core.evaluate import evaluate
+from mnist_core.schedules import multiplier
+from mnist_core.step import set_learning_rate, training_step
+
+WINDOWS_PER_EPOCH = 20
+# Guessing costs ln(10) = 2.3 nats. A window in which no step comes under ten times that is not
+# the spike of a large first step: the run has exploded.
+EXPLODED_LOSS = 23.0
+
+Status = Literal["completed", "diverged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """One epoch: training loss along the way, validation at its end, and the time of each."""
+
+    epoch: int
+    """Counted from 1."""
+    window_losses: tuple[float, ...]
+    """Mean training loss of each of about twenty equal stretches of the epoch."""
+    validation_loss: float
+    validation_accuracy: float
+    train_seconds: float
+    """Without evaluation."""
+    evaluation_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a run ended with."""
+
+    config: TrainConfig
+    status: Status
+    epochs: tuple[EpochRecord, ...]
+    """A diverged run's last, broken epoch is not among them."""
+    steps: int
+    diverged_at_step: int | None
+    weights_sha256: str
+    images_per_second: float
+    """Training images over training time, without evaluation."""
+    model: nn.Module = field(repr=False, compare=False)
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """Return the last epoch's validation accuracy; None for a diverged run."""
+        return self.epochs[-1].validation_accuracy if self.status == "completed" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run is, after each window of steps."""
+
+    epoch: int
+    step: int
+    """Steps taken in this epoch."""
+    steps: int
+    """Steps of an epoch."""
+    train_loss: float
+    images_per_second: float
+    finished_epoch: EpochRecord | None
+    """The epoch's record, once it has been evaluated."""
+
+
+Observer = Callable[[Progress], None]
+
+
+def _ignore(progress: Progress) -> None:
+    """Observe nothing."""
+
+
+def train(
+    config: TrainConfig,
+    dataset: Dataset,
+    *,
+    checkpoint: Path | None = None,
+    observe: Observer = _ignore,
+) -> TrainResult:
+    """Train from the start, or from `checkpoint` where that file exists.
+
+    With `checkpoint`, the file is written after every epoch. `observe` is called after every
+    window of steps and after every epoch; what it raises ends the run. Raises `UserError` where
+    the checkpoint is damaged, or of another configuration or data.
+    """
+    if config.dataset != dataset.name:
+        raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
+    require_batch_fits(dataset, config.batch_size)
+    device = dataset.train.labels.device
+    model = models.build(seed=config.seed, device=device)
+    optimizer = optimizers.build(
+        config.optimizer, model.parameters(), learning_rate=config.learning_rate
+    )
+    records: list[EpochRecord] = []
+    diverged_at_step = None
+    if checkpoint is not None and checkpoint.exists():
+        saved = _read_matching(checkpoint, config, dataset)
+        saved.restore_model(model)
+        saved.restore_optimizer(optimizer)
+        records = [epoch_record_from_dict(values) for values in saved.record["epochs"]]
+        diverged_at_step = saved.record["diverged_at_step"]
+
+    for epoch in range(len(records) + 1, config.epochs + 1):
+        if diverged_at_step is not None:
+            break
+        outcome = _train_epoch(config, dataset, model, optimizer, epoch=epoch, observe=observe)
+        if isinstance(outcome, int):
+            diverged_at_step = outcome
+        else:
+            records.append(outcome)
+        if checkpoint is not None:
+            checkpoints.write(
+                checkpoint,
+                config=config,
+                record={
+                    "epochs": [asdict(record) for record in records],
+                    "diverged_at_step": diverged_at_step,
+                },
+                dataset_sha256=dataset.sha256,
+                model=model,
+                optimizer=optimizer,
+            )
+    steps = steps_per_epoch(dataset, config.batch_size)
+    train_seconds = sum(record.train_seconds for record in records)
+    images = len(records) * steps * config.batch_size
+    return TrainResult(
+        config=config,
+        status="completed" if diverged_at_step is None else "diverged",
+        epochs=tuple(records),
+        steps=len(records) * steps if diverged_at_step is None else diverged_at_step,
+        diverged_at_step=diverged_at_step,
+        weights_sha256=models.weights_digest(model),
+        images_per_second=images / train_seconds if train_seconds else 0.0,
+        model=model,
+    )
+
+
+def _read_matching(path: Path, config: TrainConfig, dataset: Dataset) -> checkpoints.Checkpoint:
+    saved = checkpoints.read(path)
+    if saved.config != config:
+        theirs, ours = saved.config.to_dict(), config.to_dict()
+        different = [f"{k} {theirs[k]!r}, now {ours[k]!r}" for k in ours if theirs[k] != ours[k]]
+        raise UserError(
+            f"the checkpoint {path} is of another configuration: {'; '.join(different)}. "
+            "Use its options, or another folder."
+        )
+    if saved.dataset_sha256 != dataset.sha256:
+        raise UserError(
+            f"the checkpoint {path} was trained on other data than {dataset.name} here"
+        )
+    return saved
+
+
+def epoch_record_from_dict(values: dict[str, Any]) -> EpochRecord:
+    """Build the record from its JSON form."""
+    return EpochRecord(**{**values, "window_losses": tuple(values["window_losses"])})
+
+
+def _train_epoch(
+    config: TrainConfig,
+    dataset: Dataset,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    epoch: int,
+    observe: Observer,
+) -> EpochRecord | int:
+    """Train and validate one epoch. Return its record, or the step at which it had diverged."""
+    steps = steps_per_epoch(dataset, config.batch_size)
+    window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
+    done_before = (epoch - 1) * steps
+    window: list[Tensor] = []
+    window_losses: list[float] = []
+    model.train()
+    started = time.perf_counter()
+    for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch), start=1):
+        progress = (done_before + step - 1) / (config.epochs * steps)
+        set_learning_rate(optimizer, config.learning_rate * multiplier(config.schedule, progress))
+        window.append(training_step(model, optimizer, images, labels))
+        if step % window_steps and step < steps:
+            continue
+        losses = torch.stack(window)
+        window.clear()
+        if not bool(losses.isfinite().all()) or float(losses.min()) > EXPLODED_LOSS:
+            return done_before + step
+        window_losses.append(float(losses.mean(dtype=torch.float64)))
+        observe(
+            Progress(
+                epoch=epoch,
+                step=step,
+                steps=steps,
+                train_loss=window_losses[-1],
+                images_per_second=step * config.batch_size / (time.perf_counter() - started),
+                finished_epoch=None,
+            )
+        )
+    if device_is_asynchronous(dataset):
+        torch.cuda.synchronize()
+    trained = time.perf_counter()
+    validation = evaluate(model, dataset, dataset.validation)
+    record = EpochRecord(
+        epoch=epoch,
+        window_losses=tuple(window_losses),
+        validation_loss=validation.loss,
+        validation_accuracy=validation.accuracy,
+        train_seconds=trained - started,
+        evaluation_seconds=time.perf_counter() - trained,
+    )
+    observe(
+        Progress(
+            epoch=epoch,
+            step=steps,
+            steps=steps,
+            train_loss=window_losses[-1],
+            images_per_second=steps * config.batch_size / record.train_seconds,
+            finished_epoch=record,
+        )
+    )
+    return record
+
+
+def device_is_asynchronous(dataset: Dataset) -> bool:
+    """Tell whether work on the data's device outlives the call that started it."""
+    return dataset.train.labels.device.type == "cuda"

@@ -1,0 +1,1 @@
+"""Questions about hyperparameters: searches by Optuna, confirmations, and what they show."""

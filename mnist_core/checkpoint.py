@@ -1,7 +1,7 @@
 """Checkpoints: one safetensors file with weights, optimizer state and what was recorded.
 
 Written atomically after every epoch. Reading one runs no code: tensors lie as plain bytes, the
-rest is JSON in the header, and a SHA-256 over the tensors tells a damaged file.
+rest is JSON in the header, and a SHA-256 over all of it tells a damaged file.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mnist_core.report import write_atomically
 
 FORMAT = "compact-mnist checkpoint 1"
 _MODEL, _STATE = "model.", "optimizer."
+_DIGEST = "sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +47,15 @@ class Checkpoint:
 
     def restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Load the optimizer's state; its hyperparameters come from the configuration."""
+        owned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _with_prefix(self.tensors, _STATE).items():
             index, name = key.split(".", 1)
+            parameter = owned[int(index)]
+            if tensor.shape == parameter.shape:
+                # Fused kernels walk weights, gradients and state in the order of memory: the
+                # state of a channels-last weight must lie in channels-last memory too.
+                tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
             state.setdefault(int(index), {})[name] = tensor
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
@@ -68,8 +75,9 @@ def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
     }
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    header = {key: value for key, value in metadata.items() if key != _DIGEST}
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.contiguous().numpy().tobytes())
@@ -97,8 +105,8 @@ def write(
         "config": json.dumps(config.to_dict()),
         "record": json.dumps(record, allow_nan=False),
         "dataset_sha256": dataset_sha256,
-        "tensors_sha256": _digest(tensors),
     }
+    metadata[_DIGEST] = _digest(metadata, tensors)
     write_atomically(path, save(tensors, metadata=metadata))
 
 
@@ -107,21 +115,23 @@ def read(path: Path) -> Checkpoint:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+        raise UserError(
+            f"cannot read the checkpoint {path}: {error.strerror}; name another, or train again"
+        ) from error
     try:
         tensors = load(data)
         metadata = _metadata(data)
         if metadata["format"] != FORMAT:
-            raise UserError(f"{path} must have the format {FORMAT!r}, got {metadata['format']!r}")
-        if metadata["tensors_sha256"] != _digest(tensors):
-            raise ValueError("its tensors do not have the digest in its header")
+            raise ValueError(f"its format must be {FORMAT!r}, got {metadata['format']!r}")
+        if metadata[_DIGEST] != _digest(metadata, tensors):
+            raise ValueError("its content does not have the digest in its header")
         return Checkpoint(
             config=TrainConfig.from_dict(json.loads(metadata["config"])),
             record=json.loads(metadata["record"]),
             dataset_sha256=metadata["dataset_sha256"],
             tensors=tensors,
         )
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, UserError) as error:
         raise UserError(
             f"{path} is not a whole checkpoint ({error}); delete it and train again, or name "
             "another"

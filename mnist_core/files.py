@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -161,7 +162,7 @@ def _download(root: Path, *, looked_in: list[Path]) -> None:
             for folder in ((root / RAW).parent, root):
                 with contextlib.suppress(OSError):
                     folder.rmdir()  # succeeds only where nothing came
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
         raise MnistUnavailableError(
             "MNIST is in none of "

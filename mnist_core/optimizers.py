@@ -55,7 +55,7 @@ _SPECS = (
     ),
     OptimizerSpec(
         name="momentum",
-        label="SGD, momentum 0.9",
+        label="SGD + momentum",
         class_name="SGD",
         options={"momentum": 0.9},
         fused=True,
@@ -65,7 +65,7 @@ _SPECS = (
     ),
     OptimizerSpec(
         name="nesterov",
-        label="SGD, Nesterov momentum 0.9",
+        label="SGD + Nesterov",
         class_name="SGD",
         options={"momentum": 0.9, "nesterov": True},
         fused=True,

@@ -7,6 +7,7 @@ the same bits: `TrainResult.weights_sha256` says so.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -28,9 +29,10 @@ from mnist_core.schedules import multiplier
 from mnist_core.step import set_learning_rate, training_step
 
 WINDOWS_PER_EPOCH = 20
-# Guessing costs ln(10) = 2.3 nats. A window in which no step comes under ten times that is not
-# the spike of a large first step: the run has exploded.
+# Guessing costs ln(10) = 2.3 nats. Where no step of a window comes under ten times that, and none
+# of ten steps in a row, it is not the spike of a large first step: the run has exploded.
 EXPLODED_LOSS = 23.0
+EXPLODED_STEPS = 10
 
 Status = Literal["completed", "diverged"]
 
@@ -169,7 +171,8 @@ def _read_matching(path: Path, config: TrainConfig, dataset: Dataset) -> checkpo
         )
     if saved.dataset_sha256 != dataset.sha256:
         raise UserError(
-            f"the checkpoint {path} was trained on other data than {dataset.name} here"
+            f"the checkpoint {path} was trained on other data than {dataset.name} here. "
+            "Use its data, or another folder."
         )
     return saved
 
@@ -194,6 +197,7 @@ def _train_epoch(
     done_before = (epoch - 1) * steps
     window: list[Tensor] = []
     window_losses: list[float] = []
+    exploded_steps = 0
     model.train()
     started = time.perf_counter()
     for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch), start=1):
@@ -204,7 +208,9 @@ def _train_epoch(
             continue
         losses = torch.stack(window)
         window.clear()
-        if not bool(losses.isfinite().all()) or float(losses.min()) > EXPLODED_LOSS:
+        is_exploded = float(losses.min()) > EXPLODED_LOSS
+        exploded_steps = exploded_steps + len(losses) if is_exploded else 0
+        if not bool(losses.isfinite().all()) or exploded_steps >= min(EXPLODED_STEPS, steps):
             return done_before + step
         window_losses.append(float(losses.mean(dtype=torch.float64)))
         observe(
@@ -221,6 +227,8 @@ def _train_epoch(
         torch.cuda.synchronize()
     trained = time.perf_counter()
     validation = evaluate(model, dataset, dataset.validation)
+    if not math.isfinite(validation.loss):  # the epoch's last step broke the weights
+        return done_before + steps
     record = EpochRecord(
         epoch=epoch,
         window_losses=tuple(window_losses),

@@ -1,0 +1,141 @@
+"""The folder of a study: its plan, one JSON file per finished run, the environments they ran in.
+
+    RUN/plan.json            what was asked, the registry's entries, the data
+    RUN/records/KEY.json     one finished run each, written whole or not at all
+    RUN/environments/*.json  versions, processor, threads; records name theirs
+    RUN/study.db             Optuna's storage, for its dashboard; rebuilt from the records
+    RUN/checkpoints/         of runs in flight; removed as they finish
+
+The records are the truth: the report and Optuna's storage are views of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_core.errors import UserError
+from mnist_core.optimizers import optimizer_spec
+from mnist_core.report import write_json
+from study.plan import StudyPlan, Variant
+
+SCHEMA = 1
+Record = dict[str, Any]
+
+
+def trial_key(optimizer: str, index: int) -> str:
+    """Name the record of a trial."""
+    return f"trial-{optimizer}-{index:03d}"
+
+
+def confirmation_key(optimizer: str, variant: Variant, index: int) -> str:
+    """Name the record of a confirmation run."""
+    return f"confirm-{optimizer}-{variant}-{index:02d}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one study."""
+
+    path: Path
+
+    @property
+    def plan_file(self) -> Path:
+        """Return where the plan is."""
+        return self.path / "plan.json"
+
+    @property
+    def storage_url(self) -> str:
+        """Return the URL of Optuna's storage."""
+        return f"sqlite:///{self.path / 'study.db'}"
+
+    def record_file(self, key: str) -> Path:
+        """Return where a run's record is, or will be."""
+        return self.path / "records" / f"{key}.json"
+
+    def checkpoint_file(self, key: str) -> Path:
+        """Return where a run in flight keeps its checkpoint."""
+        return self.path / "checkpoints" / f"{key}.safetensors"
+
+    def create(self, plan: StudyPlan, *, data: dict[str, Any], started: str) -> None:
+        """Make the folders and write the plan; an existing run is never touched."""
+        if self.plan_file.exists():
+            raise UserError(
+                f"{self.path} already holds a run; continue it with --resume, or name another "
+                "--output"
+            )
+        self.make_folders()
+        write_json(
+            self.plan_file,
+            {
+                "schema": SCHEMA,
+                "started": started,
+                "plan": plan.to_dict(),
+                "data": data,
+                "optimizers": {name: asdict(optimizer_spec(name)) for name in plan.optimizers},
+            },
+        )
+
+    def make_folders(self) -> None:
+        """Make the folders of a run where they are missing."""
+        try:
+            for name in ("records", "environments", "checkpoints"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cannot create the output folder {self.path}: {error.strerror}; name another "
+                "--output"
+            ) from error
+
+    def read_header(self) -> dict[str, Any]:
+        """Read plan.json: its plan, data, start and registry entries."""
+        if not self.plan_file.exists():
+            raise UserError(f"{self.path} holds no study: it has no plan.json")
+        try:
+            header: dict[str, Any] = json.loads(self.plan_file.read_text())
+            if header["schema"] != SCHEMA:
+                raise UserError(
+                    f"{self.plan_file} must have schema {SCHEMA}, got {header['schema']!r}"
+                )
+            header["plan"] = StudyPlan.from_dict(header["plan"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"cannot read {self.plan_file}: {error!r}") from error
+        return header
+
+    def read_records(self) -> dict[str, Record]:
+        """Read all finished runs, by key."""
+        records = {}
+        for file in sorted((self.path / "records").glob("*.json")):
+            try:
+                record: Record = json.loads(file.read_text())
+                records[record["key"]] = record
+            except (OSError, ValueError, KeyError) as error:
+                raise UserError(
+                    f"{file} is damaged ({error!r}); delete it, and --resume runs it again"
+                ) from error
+        return records
+
+    def read_environments(self) -> dict[str, dict[str, Any]]:
+        """Read the environments that records name."""
+        return {
+            file.stem: json.loads(file.read_text())
+            for file in sorted((self.path / "environments").glob("*.json"))
+        }
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder; a second process at the same time is a `UserError`."""
+        with (self.path / "study.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another process is running the study in {self.path}; wait for it, or name "
+                    "another --output"
+                ) from None
+            yield

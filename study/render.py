@@ -1,0 +1,298 @@
+"""Summary -> report.md: tables and text, nothing computed, nothing read."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import fields
+
+from mnist_core.report import duration, markdown_table, percent
+from study import wording
+from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
+from study.search import sampler_options
+from study.summary import Summary
+
+
+def render(summary: Summary, drawn: Sequence[str]) -> str:
+    """Return the report as GitHub-flavoured Markdown."""
+    plan, data = summary.plan, summary.header["data"]
+    sections = [
+        f"# Optimizers on {data['label']}: which one, and at which learning rate?",
+        _opening(summary),
+        f"**Finding.** {wording.finding(summary)}",
+        "## Ranking of the tuned optimizers",
+        _ranking(summary),
+        _picture("ranking.png", "mean test accuracy of each tuned optimizer", drawn),
+        f"**The rule.** {wording.rule(summary)}",
+        "## Untuned beside tuned",
+        _tuning(summary),
+        _picture("tuning.png", "test error at the library default and tuned", drawn),
+        "## The seed's claim",
+        wording.seed_claim(summary)
+        or "Needs SGD and Adam, confirmed both tuned and at their library defaults.",
+        "## Learning-rate sensitivity",
+        _search(summary),
+        _picture("learning-rate.png", "validation error against learning rate", drawn),
+        "## Learning curves",
+        _picture("learning-curves.png", "training loss along the run", drawn)
+        or "No tuned configuration has run yet.",
+        "## Time",
+        _time(summary),
+        "## Diverged and stopped runs",
+        _diverged(summary),
+        "## Protocol",
+        _protocol(summary),
+        "## Provenance",
+        _provenance(summary),
+        "## Make it again",
+        f"```bash\n{command(plan)}\n```",
+        "The raw records are in `records/`, one JSON file per run; "
+        "`python -m study.report` with this folder builds this page from them again.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def command(plan: StudyPlan) -> str:
+    """Return the command that makes the study again, with every option spelled out."""
+    words = ["python", "-m", "study.optimizers"]
+    for field in fields(plan):
+        value = getattr(plan, field.name)
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        words += [f"--{field.name.replace('_', '-')}", text]
+    return shlex.join(words)
+
+
+def _picture(name: str, description: str, drawn: Sequence[str]) -> str:
+    return f"![{description}]({name})" if name in drawn else ""
+
+
+def _opening(summary: Summary) -> str:
+    plan, data = summary.plan, summary.header["data"]
+    optimizers = ", ".join(searched.label for searched in summary.searched)
+    text = (
+        f"**Asked.** Of {optimizers}: which reaches the highest test accuracy on {data['label']} "
+        f"with the seed's 23,354-parameter network in {_epochs(plan)}, each with its learning "
+        f"rate tuned at an equal budget?\n\n"
+        f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
+        f"{data['validation']:,} validation images; then the best of each and each at its library "
+        f"default on {plan.confirm_seeds} fresh seeds, every one evaluated once on the "
+        f"{data['test']:,} test images. {summary.finished} of {summary.expected} runs are done."
+    )
+    if summary.is_partial:
+        text += "\n\n> **Partial.** This study was interrupted; what follows stands on less."
+    if data["name"] != "mnist":
+        text += (
+            f"\n\n> **Not MNIST.** These numbers are for {data['label']}, a far smaller set; they "
+            "say nothing about MNIST."
+        )
+    return text
+
+
+def _epochs(plan: StudyPlan) -> str:
+    return "one epoch" if plan.epochs == 1 else f"{plan.epochs} epochs"
+
+
+def _ranking(summary: Summary) -> str:
+    if not summary.ranking:
+        return "No tuned configuration has been confirmed on all of its seeds yet."
+    rows = []
+    for place, ranked in enumerate(summary.ranking, start=1):
+        if place == 1:
+            behind, verdict = "–", "highest mean"
+        else:
+            behind = wording.points(ranked.behind_best)
+            verdict = "worse" if ranked.behind_best.is_separated else "not separated"
+        rows.append(
+            (
+                place,
+                ranked.confirmed.label,
+                f"{ranked.confirmed.learning_rate:.3g}",
+                ranked.confirmed.estimate.n,
+                wording.accuracy(ranked.confirmed),
+                behind,
+                verdict,
+            )
+        )
+    header = (
+        "",
+        "optimizer",
+        "learning rate",
+        "n",
+        "mean test accuracy (95 %)",
+        "points from the highest (simultaneous 95 %)",
+        "verdict",
+    )
+    return markdown_table(rows, header=header, numeric=header[2:6])
+
+
+def _tuning(summary: Summary) -> str:
+    if not summary.tuning_gains:
+        return "No optimizer has been confirmed both tuned and at its library default yet."
+    rows = []
+    for searched in summary.searched:
+        gain = summary.tuning_gains.get(searched.optimizer)
+        tuned = summary.find(searched.optimizer, "tuned")
+        default = summary.find(searched.optimizer, "default")
+        if gain is None or tuned is None or default is None:
+            continue
+        rows.append(
+            (
+                searched.label,
+                f"{default.learning_rate:g}",
+                wording.accuracy(default),
+                f"{tuned.learning_rate:.3g}",
+                wording.accuracy(tuned),
+                wording.points(gain),
+                "yes" if gain.is_separated else "not separated",
+            )
+        )
+    header = (
+        "optimizer",
+        "default rate",
+        "test accuracy at the default (95 %)",
+        "tuned rate",
+        "test accuracy tuned (95 %)",
+        "gain in points (95 %, all rows together)",
+        "differs",
+    )
+    note = (
+        "Library defaults run under the same schedule, for which their rate is the peak. Gains "
+        f"are paired by seed (n = {summary.plan.confirm_seeds}, Student t, Bonferroni over the "
+        "rows)."
+    )
+    return markdown_table(rows, header=header, numeric=header[1:6]) + "\n\n" + note
+
+
+def _search(summary: Summary) -> str:
+    rows = []
+    for searched in summary.searched:
+        low, high = searched.learning_rate_range
+        accuracies = sorted(
+            trial["validation_accuracy"]
+            for trial in searched.trials
+            if trial["status"] == "completed"
+        )
+        best = searched.best
+        rows.append(
+            (
+                searched.label,
+                f"{low:g} to {high:g}",
+                len(searched.trials),
+                searched.diverged + searched.pruned,
+                f"{best['config']['learning_rate']:.3g}" if best else "–",
+                percent(accuracies[-1]) if accuracies else "–",
+                percent(accuracies[len(accuracies) // 2]) if accuracies else "–",
+                percent(accuracies[0]) if accuracies else "–",
+                f"{searched.edge} edge: widen" if searched.edge else "inside",
+            )
+        )
+    header = (
+        "optimizer",
+        "range searched",
+        "trials",
+        "not completed",
+        "best rate",
+        "best validation accuracy",
+        "middle",
+        "worst",
+        "best lies",
+    )
+    notes = "; ".join(f"{searched.label}: {searched.reason}" for searched in summary.searched)
+    return (
+        markdown_table(rows, header=header, numeric=header[1:8])
+        + "\n\nOne run each, on validation images: the best of several is flattered by its "
+        "choice, which is why the ranking stands on fresh seeds and test images."
+        f"\n\nWhy these ranges. {notes}."
+    )
+
+
+def _time(summary: Summary) -> str:
+    if not summary.confirmed:
+        return "No configuration has been confirmed yet."
+    rows = [
+        (
+            entry.label,
+            entry.variant,
+            f"{entry.seconds:.1f} s",
+            f"{entry.images_per_second:,.0f}",
+        )
+        for entry in summary.confirmed
+    ]
+    header = ("optimizer", "configuration", "median training time", "images/s")
+    total = sum(record["seconds"] for record in summary.records.values())
+    return (
+        markdown_table(rows, header=header, numeric=header[2:])
+        + f"\n\nPer run on one worker with {summary.plan.threads} CPU thread(s), evaluation "
+        "outside the clock; other workers ran beside it, so this is no benchmark. All runs "
+        f"together: {duration(total)} of one worker's time."
+    )
+
+
+def _diverged(summary: Summary) -> str:
+    rows = [
+        (
+            record["key"],
+            f"{record['config']['learning_rate']:.3g}",
+            record["status"],
+            record.get("diverged_at_step") or f"epoch {len(record['epochs'])}",
+        )
+        for record in summary.records.values()
+        if record["status"] != "completed"
+    ]
+    if not rows:
+        return "None: every run completed with a finite loss."
+    return markdown_table(rows, header=("run", "learning rate", "status", "at step"))
+
+
+def _protocol(summary: Summary) -> str:
+    plan, data = summary.plan, summary.header["data"]
+    rotation, translation = AUGMENTATIONS[plan.augmentation]
+    augmentation = f"rotation ±{rotation:g}°, translation ±{translation:g}" if rotation else "none"
+    seeds = ", ".join(map(str, plan.confirmation_seeds()))
+    rows = [
+        ("data", f"{data['label']}, SHA-256 of the splits `{data['sha256'][:16]}…`"),
+        (
+            "split",
+            f"{data['train']:,} train, {data['validation']:,} validation (the last of the "
+            f"training images), {data['test']:,} test; fixed",
+        ),
+        ("network", "the seed's `Net`, 23,354 parameters, torch's default initialisation"),
+        ("loss, batch, length", f"NLL, {plan.batch_size} images, {_epochs(plan)}"),
+        ("augmentation", augmentation),
+        ("schedule", plan.schedule),
+        ("searched", "learning rate, log-uniform in the ranges above; one study per optimizer"),
+        ("sampler", f"`{plan.sampler}`: {SAMPLERS[plan.sampler]}. {sampler_options(plan)}"),
+        ("pruner", f"`{plan.pruner}`: {PRUNERS[plan.pruner]}"),
+        ("objective", "validation accuracy after the last epoch; no best epoch is picked"),
+        ("seeds", f"search {plan.seed} (shared by all trials), confirmation {seeds}"),
+        (
+            "test split",
+            "evaluated once per confirmation run, after training; no choice is made on it",
+        ),
+        (
+            "not tuned",
+            "momentum, betas, epsilon, weight decay (library defaults, or the registry's entry), "
+            "batch size, schedule, length, network. Another search space may rank otherwise "
+            "(Choi et al. 2019)",
+        ),
+    ]
+    return markdown_table(rows, header=("", ""))
+
+
+def _provenance(summary: Summary) -> str:
+    parts = []
+    for digest, values in summary.environments.items():
+        code = values["code"]
+        commit = (code["commit"] or "not a git checkout")[:12]
+        dirty = " with uncommitted changes" if code["dirty"] else ""
+        packages = ", ".join(f"{name} {version}" for name, version in values["packages"].items())
+        count = sum(record["environment"] == digest for record in summary.records.values())
+        parts.append(
+            f"- {count} runs (environment `{digest}`): commit `{commit}`{dirty}; "
+            f"{values['processor']}, {values['cores']} cores, {values['cpu_capability']}, device "
+            f"{values['device']}, {values['threads']} thread(s) per worker; Python "
+            f"{values['python']}, {packages}; {values['system']}, {values['libc']}; deterministic "
+            f"algorithms {'on' if values['deterministic_algorithms'] else 'off'}."
+        )
+    parts.append(f"- Started {summary.header['started']}.")
+    return "\n".join(parts)

@@ -1,0 +1,47 @@
+"""The report of a study, built from its records alone.
+
+    python -m study.report results/mnist/optimizers-…
+
+writes report.md and the plots again, byte for byte, without training anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mnist_core.errors import run_command
+from study.records import RunFolder
+
+
+def write_report(folder: RunFolder) -> str:
+    """Write report.md and the plots of a run folder; return the finding in one line."""
+    from mnist_core.report import write_atomically
+    from study import plots, render, wording
+    from study.summary import summarise
+
+    summary = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+    drawn = plots.draw_all(summary, folder.path)
+    write_atomically(folder.path / "report.md", render.render(summary, drawn))
+    return wording.headline(summary)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Rebuild a report; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.report", description="build a study's report again from its records"
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of the study")
+    options = parser.parse_args(arguments)
+
+    def command() -> int:
+        print(write_report(RunFolder(options.run)))
+        print(f"report: {options.run / 'report.md'}")
+        return 0
+
+    return run_command(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

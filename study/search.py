@@ -1,0 +1,188 @@
+"""The search: one Optuna study per optimizer, so that budgets are equal and no sampler or pruner
+can favour one optimizer over another.
+
+Optuna's storage is rebuilt from the records at every start, so that a kill leaves nothing
+half-told. The proposal of (seed, optimizer, index) depends on these three, and for adaptive
+samplers on the optimizer's earlier trials, and on nothing else: not on workers, not on a resume.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from mnist_core.optimizers import optimizer_spec
+from mnist_core.randomness import derive_seed
+from study.plan import INDEPENDENT_SAMPLERS, StudyPlan
+from study.records import Record, RunFolder, trial_key
+
+PARAMETER = "learning_rate"
+# What Optuna is told of a diverged run: it read nothing.
+DIVERGED_VALUE = 0.0
+
+
+def sampler_for(plan: StudyPlan, optimizer: str, *, index: int) -> optuna.samplers.BaseSampler:
+    """Return Optuna's sampler for one proposal, with every option spelled out.
+
+    It is seeded anew for each trial: a resumed study then proposes what an undisturbed one would.
+    """
+    seed = derive_seed(plan.seed, "sampler", optimizer, index) % 2**31
+    if plan.sampler == "tpe":
+        return optuna.samplers.TPESampler(
+            n_startup_trials=max(2, plan.trials_each // 3),
+            n_ei_candidates=24,
+            multivariate=False,
+            group=False,
+            constant_liar=False,
+            seed=seed,
+        )
+    if plan.sampler == "gp":
+        return optuna.samplers.GPSampler(
+            n_startup_trials=max(2, plan.trials_each // 3),
+            deterministic_objective=False,
+            seed=seed,
+        )
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def sampler_options(plan: StudyPlan) -> str:
+    """Describe the sampler for the report."""
+    if plan.sampler == "lhs":
+        return "scipy.stats.qmc.LatinHypercube(d=1, scramble=False, strength=1)"
+    if plan.sampler == "qmc":
+        return "scipy.stats.qmc.Sobol(d=1, scramble=True), one sequence per optimizer"
+    if plan.sampler == "random":
+        return "log-uniform draws, one generator per (optimizer, trial)"
+    sampler = sampler_for(plan, plan.optimizers[0], index=0)
+    startup = max(2, plan.trials_each // 3)
+    return f"optuna {type(sampler).__name__}, {startup} start-up trials, seeded anew per trial"
+
+
+def pruner_for(plan: StudyPlan) -> optuna.pruners.BasePruner:
+    """Return Optuna's pruner, with every option spelled out."""
+    if plan.pruner == "median":
+        return optuna.pruners.MedianPruner(
+            n_startup_trials=2, n_warmup_steps=0, interval_steps=1, n_min_trials=1
+        )
+    if plan.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner(
+            min_resource=1, max_resource=plan.epochs, reduction_factor=3, bootstrap_count=0
+        )
+    return optuna.pruners.NopPruner()
+
+
+def designed_learning_rates(plan: StudyPlan, optimizer: str) -> list[float]:
+    """Return the learning rates of an independent sampler, all at once."""
+    from scipy.stats import qmc
+
+    seed = derive_seed(plan.seed, "design", plan.sampler, optimizer) % 2**31
+    count = plan.trials_each
+    if plan.sampler == "lhs":
+        unit = qmc.LatinHypercube(d=1, scramble=False, strength=1, rng=seed).random(count)[:, 0]
+    elif plan.sampler == "qmc":
+        points = qmc.Sobol(d=1, scramble=True, rng=seed).random_base2((count - 1).bit_length())
+        unit = points[:count, 0]
+    else:
+        unit = np.random.default_rng(seed).random(count)
+    low, high = optimizer_spec(optimizer).learning_rate_range
+    return [float(low * (high / low) ** u) for u in unit]
+
+
+def distribution(optimizer: str) -> FloatDistribution:
+    """Return the search range of the learning rate."""
+    low, high = optimizer_spec(optimizer).learning_rate_range
+    return FloatDistribution(low, high, log=True)
+
+
+class Search:
+    """Optuna's studies of one plan."""
+
+    def __init__(self, plan: StudyPlan, folder: RunFolder, records: dict[str, Record]) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._plan = plan
+        self._folder = folder
+        database = Path(folder.storage_url.removeprefix("sqlite:///"))
+        for file in database.parent.glob(f"{database.name}*"):
+            file.unlink()
+        self._storage = optuna.storages.RDBStorage(folder.storage_url)
+        self._studies = {name: self._create(name, records) for name in plan.optimizers}
+        self._running: dict[str, optuna.Trial] = {}
+
+    def _create(self, optimizer: str, records: dict[str, Record]) -> optuna.Study:
+        """Create a study whose trial numbers are the plan's indices: finished ones first as they
+        ended, then the designed ones waiting. What an adaptive sampler saw must be a prefix."""
+        plan = self._plan
+        study = optuna.create_study(
+            study_name=optimizer,
+            storage=self._storage,
+            direction="maximize",
+            sampler=sampler_for(plan, optimizer, index=0),
+            pruner=pruner_for(plan),
+        )
+        study.set_user_attr("plan", plan.to_dict())
+        designed = plan.sampler in INDEPENDENT_SAMPLERS
+        rates = designed_learning_rates(plan, optimizer) if designed else []
+        prefix = True
+        for index in range(plan.trials_each):
+            record = records.get(trial_key(optimizer, index))
+            prefix = prefix and record is not None
+            if record is not None and (prefix or not plan.is_sequential):
+                study.add_trial(_finished_trial(optimizer, record))
+            elif designed:
+                study.enqueue_trial({PARAMETER: rates[index]})
+        return study
+
+    def ask(self, optimizer: str) -> tuple[int, float]:
+        """Return the index and the learning rate of the optimizer's next trial."""
+        study = self._studies[optimizer]
+        trials = study.get_trials(deepcopy=False)
+        waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+        study.sampler = sampler_for(self._plan, optimizer, index=min(waiting, default=len(trials)))
+        trial = study.ask()
+        spread = distribution(optimizer)
+        rate = trial.suggest_float(PARAMETER, spread.low, spread.high, log=True)
+        self._running[trial_key(optimizer, trial.number)] = trial
+        return trial.number, rate
+
+    def tell(self, record: Record) -> None:
+        """Tell Optuna how a trial ended."""
+        trial = self._running.pop(record["key"])
+        study = self._studies[record["optimizer"]]
+        if self._plan.pruner == "none":
+            for epoch in record["epochs"]:
+                trial.report(epoch["validation_accuracy"], epoch["epoch"])
+        for name, value in _attributes(record).items():
+            trial.set_user_attr(name, value)
+        if record["status"] == "pruned":
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, _value(record))
+
+
+def _value(record: Record) -> float:
+    accuracy = record["validation_accuracy"]
+    return DIVERGED_VALUE if accuracy is None else float(accuracy)
+
+
+def _attributes(record: Record) -> dict[str, Any]:
+    return {"status": record["status"], "weights_sha256": record["weights_sha256"]}
+
+
+def _finished_trial(optimizer: str, record: Record) -> FrozenTrial:
+    """Build Optuna's view of a record."""
+    pruned = record["status"] == "pruned"
+    return create_trial(
+        state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
+        value=None if pruned else _value(record),
+        params={PARAMETER: record["config"]["learning_rate"]},
+        distributions={PARAMETER: distribution(optimizer)},
+        user_attrs=_attributes(record),
+        intermediate_values={
+            epoch["epoch"]: epoch["validation_accuracy"] for epoch in record["epochs"]
+        },
+    )

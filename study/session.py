@@ -1,0 +1,245 @@
+"""One session of a study on this machine: open or create its folder, run what is left, report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from mnist_core import data, runtime
+from mnist_core.data import Dataset
+from mnist_core.errors import EXIT_INTERRUPTED, UserError
+from mnist_core.index import add_line
+from mnist_core.optimizers import optimizer_spec
+from mnist_core.report import duration
+from study.plan import StudyPlan
+from study.records import Record, RunFolder
+from study.report import write_report
+from study.runner import Runner
+from study.search import Search, pruner_for
+from study.workers import Pruning, WorkerPool
+
+RESULTS = Path("results")
+
+
+def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
+    """Run a study from its options; return the exit code."""
+    given = dict(given)
+    asked = given.pop("dataset", "auto")
+    folder, plan, dataset = (
+        _reopen(options, given, asked) if options.resume else _create(options, given, asked)
+    )
+    workers = options.workers or _default_workers(plan)
+    with folder.lock():
+        records = folder.read_records()
+        search = Search(plan, folder, records)
+
+        def make_pool() -> WorkerPool:
+            return WorkerPool(
+                folder=folder.path,
+                dataset=plan.dataset,
+                data_dir=options.data_dir,
+                device=plan.device,
+                threads=plan.threads,
+                workers=workers,
+                pruning=None
+                if plan.pruner == "none"
+                else Pruning(storage_url=folder.storage_url, pruner=pruner_for(plan)),
+            )
+
+        _announce(plan, folder, dataset, workers=workers, done=len(records))
+        interrupted = False
+        try:
+            _run_rows(plan, search, records, make_pool, dataset, workers=workers)
+        except KeyboardInterrupt:
+            interrupted = True
+        headline = write_report(folder)
+        _add_to_index(folder, plan, dataset, headline)
+    print(headline)
+    print(f"report: {folder.path / 'report.md'}")
+    if interrupted:
+        print(
+            f"interrupted with {len(records)} runs done; the report is partial. Continue with:\n"
+            f"  python -m study.optimizers --resume --output {folder.path}"
+        )
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _default_workers(plan: StudyPlan) -> int:
+    if plan.device == "cuda":
+        return 1
+    return max(1, runtime.available_cores() // plan.threads)
+
+
+def _load(options: argparse.Namespace, name: str, device: str) -> Dataset:
+    resolved = runtime.prepare(device=device, threads=1)
+    dataset = data.load(name, data_dir=options.data_dir, device=resolved)
+    if dataset.notice:
+        print(f"note: {dataset.notice}", flush=True)
+    return dataset
+
+
+def _create(
+    options: argparse.Namespace, given: dict[str, Any], asked: str
+) -> tuple[RunFolder, StudyPlan, Dataset]:
+    dataset = _load(options, asked, given.get("device", StudyPlan.device))
+    plan = StudyPlan(dataset=dataset.name, **given)
+    data.require_batch_fits(dataset, plan.batch_size)
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    path = options.output
+    if path is None:
+        stamp = started.replace("-", "").replace(":", "")
+        path = RESULTS / dataset.name / f"optimizers-{stamp}"
+    elif dataset.notice:
+        # Asked for MNIST's folder, got digits: the result must not lie where MNIST's would.
+        path = path.with_name(f"{path.name}-{dataset.name}")
+    folder = RunFolder(path)
+    description = {
+        "name": dataset.name,
+        "label": dataset.label,
+        "sha256": dataset.sha256,
+        "train": len(dataset.train),
+        "validation": len(dataset.validation),
+        "test": len(dataset.test),
+    }
+    folder.create(plan, data=description, started=started)
+    return folder, plan, dataset
+
+
+def _reopen(
+    options: argparse.Namespace, given: dict[str, Any], asked: str
+) -> tuple[RunFolder, StudyPlan, Dataset]:
+    folder = RunFolder(options.output)
+    header = folder.read_header()
+    plan: StudyPlan = header["plan"]
+    if asked not in ("auto", plan.dataset):
+        given["dataset"] = asked
+    different = [
+        f"--{field.name.replace('_', '-')} was {getattr(plan, field.name)!r}, now "
+        f"{given[field.name]!r}"
+        for field in fields(plan)
+        if field.name in given and given[field.name] != getattr(plan, field.name)
+    ]
+    if different:
+        raise UserError(
+            f"the study in {folder.path} began with other options: {'; '.join(different)}. "
+            "Resume without them, or start anew in another --output."
+        )
+    dataset = _load(options, plan.dataset, plan.device)
+    if dataset.sha256 != header["data"]["sha256"]:
+        raise UserError(f"the study in {folder.path} began with other data than are here now")
+    folder.make_folders()
+    return folder, plan, dataset
+
+
+def _announce(
+    plan: StudyPlan, folder: RunFolder, dataset: Dataset, *, workers: int, done: int
+) -> None:
+    print(f"study of {', '.join(plan.optimizers)} on {dataset.label}")
+    print(
+        f"  search: {plan.trials_each} trials each for the learning rate ({plan.sampler}), "
+        f"by accuracy on {len(dataset.validation):,} validation images"
+    )
+    for name in plan.optimizers:
+        low, high = optimizer_spec(name).learning_rate_range
+        print(f"    {name}: {low:g} to {high:g}, log-uniform")
+    print(
+        f"  confirmation: the best of each and each library default, {plan.confirm_seeds} fresh "
+        f"seeds, each tested once on {len(dataset.test):,} images"
+    )
+    print(
+        f"  every run: {plan.epochs} epoch(s) of {len(dataset.train):,} images, batch "
+        f"{plan.batch_size}, {plan.schedule} schedule, augmentation {plan.augmentation}"
+    )
+    print(
+        f"  {plan.rows} runs, {done} done, on {workers} worker(s) with {plan.threads} thread(s) "
+        f"each; output: {folder.path}"
+    )
+    unused = plan.trials - plan.trials_each * len(plan.optimizers)
+    if unused:
+        print(f"  {unused} of {plan.trials} trials are not used: budgets are equal")
+
+
+def _run_rows(
+    plan: StudyPlan,
+    search: Search,
+    records: dict[str, Record],
+    make_pool: Any,
+    dataset: Dataset,
+    *,
+    workers: int,
+) -> None:
+    started, done_before = time.perf_counter(), len(records)
+    bar = tqdm(total=plan.rows, initial=done_before, unit="run", disable=None)
+
+    def on_finish(record: Record) -> None:
+        line = _line(record, number=len(records), total=plan.rows)
+        if bar.disable:
+            done = len(records) - done_before
+            left = (time.perf_counter() - started) / done * (plan.rows - len(records))
+            print(f"{line}; about {duration(left)} left", flush=True)
+        else:
+            bar.write(line)
+            bar.update()
+
+    runner = Runner(plan, search, records, on_finish=on_finish)
+    if not runner.has_work:
+        print("every run is done; the report is built again")
+        return
+
+    def make_measured_pool() -> WorkerPool:
+        pool: WorkerPool = make_pool()
+        if len(records) == done_before:
+            rate = pool.measure_images_per_second(
+                plan.trial_config(plan.optimizers[-1], learning_rate=1e-3)
+            )
+            images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
+            seconds = (plan.rows - done_before) * images / rate / workers
+            print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
+        return pool
+
+    try:
+        runner.run(make_measured_pool)
+    finally:
+        bar.close()
+
+
+def _line(record: Record, *, number: int, total: int) -> str:
+    rate = f"learning rate {record['config']['learning_rate']:.3g}"
+    if record["status"] == "completed":
+        outcome = f"validation {record['validation_accuracy']:.2%}"
+    else:
+        outcome = record["status"]
+    what = record["kind"] if record["variant"] is None else f"{record['variant']} confirmation"
+    return (
+        f"[{number}/{total}] {record['optimizer']} {what} {record['index']}: {rate}, {outcome}, "
+        f"{record['seconds']:.1f} s"
+    )
+
+
+def _add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
+    """Add a line to results/README.md, or to the data set's own index where it is not MNIST."""
+    root = RESULTS if plan.dataset == "mnist" else RESULTS / plan.dataset
+    try:
+        key = folder.path.resolve().relative_to(root.resolve())
+    except ValueError:
+        return  # an output elsewhere keeps its report to itself
+    started = json.loads(folder.plan_file.read_text())["started"]
+    add_line(
+        root / "README.md",
+        section="studies",
+        title=f"Studies of optimizers, {dataset.label}",
+        header=("started", "budget", "finding"),
+        key=key.as_posix(),
+        cells=(
+            started,
+            f"{plan.trials} trials, {plan.epochs} epoch(s), {plan.confirm_seeds} seeds",
+            headline,
+        ),
+    )

@@ -1,0 +1,235 @@
+"""Worker processes: each trains whole runs, one after another, and writes their records.
+
+A task is a key and a TrainConfig; what comes out depends on the configuration alone, not on which
+worker ran it, when, or after what. Workers are spawned, so that they share no state of torch.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any, Literal
+
+from mnist_core.config import TrainConfig
+from study.records import Record, RunFolder
+
+_WARMUP_STEPS, _TIMED_STEPS = 10, 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One run to train and record."""
+
+    key: str
+    kind: Literal["trial", "confirmation"]
+    optimizer: str
+    variant: str | None
+    """`tuned` or `default` for a confirmation."""
+    index: int
+    config: TrainConfig
+    prunable: bool = False
+    """Whether Optuna may stop it after an epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """Where a worker asks whether to stop."""
+
+    storage_url: str
+    pruner: Any
+
+
+class WorkerPool:
+    """Processes that execute tasks; use as a context manager, which leaves none behind."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        dataset: str,
+        data_dir: Path | None,
+        device: str,
+        threads: int,
+        workers: int,
+        pruning: Pruning | None,
+    ) -> None:
+        self.workers = workers
+        self._pool = ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(folder, dataset, data_dir, device, threads, pruning),
+        )
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+
+    def submit(self, task: Task) -> Future[Record]:
+        """Start a task on the next free worker."""
+        return self._pool.submit(_execute, task)
+
+    def measure_images_per_second(self, config: TrainConfig) -> float:
+        """Train a few steps on all workers at once and return what one of them reaches."""
+        rates = [self._pool.submit(_measure, config) for _ in range(self.workers)]
+        return min(rate.result() for rate in rates)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(
+    folder: Path,
+    dataset: str,
+    data_dir: Path | None,
+    device: str,
+    threads: int,
+    pruning: Pruning | None,
+) -> None:
+    # Ctrl-C reaches the whole process group; the parent decides what ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+    from mnist_core import data, provenance, runtime
+    from mnist_core.report import write_json
+
+    resolved = runtime.prepare(device=device, threads=threads)
+    _worker["dataset"] = data.load(dataset, data_dir=data_dir, device=resolved)
+    _worker["folder"] = RunFolder(folder)
+    _worker["pruning"] = pruning
+    environment = provenance.environment(resolved)
+    digest = provenance.environment_digest(environment)
+    file = folder / "environments" / f"{digest}.json"
+    if not file.exists():
+        write_json(file, environment)
+    _worker["environment"] = digest
+
+
+def _exit_with_parent() -> None:
+    """End this worker when its parent is gone, killed parents included."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _execute(task: Task) -> Record:
+    """Train a task, write its record, and return it."""
+    import optuna
+
+    from mnist_core.evaluate import evaluate
+    from mnist_core.report import write_json
+    from mnist_core.train import EpochRecord, Progress, train
+
+    folder: RunFolder = _worker["folder"]
+    dataset = _worker["dataset"]
+    finished: list[EpochRecord] = []
+    trial = _open_trial(task) if task.prunable else None
+
+    def observe(progress: Progress) -> None:
+        if progress.finished_epoch is None:
+            return
+        finished.append(progress.finished_epoch)
+        if trial is not None:
+            trial.report(progress.finished_epoch.validation_accuracy, progress.epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+    checkpoint = folder.checkpoint_file(task.key)
+    # Of a run of one epoch, a checkpoint could keep nothing that the record does not; what Optuna
+    # may stop is run from its start, so that it sees every epoch.
+    keeps_checkpoint = task.config.epochs > 1 and trial is None
+    record: Record = {
+        "key": task.key,
+        "kind": task.kind,
+        "optimizer": task.optimizer,
+        "variant": task.variant,
+        "index": task.index,
+        "config": task.config.to_dict(),
+        "environment": _worker["environment"],
+    }
+    started = time.perf_counter()
+    try:
+        result = train(
+            task.config,
+            dataset,
+            checkpoint=checkpoint if keeps_checkpoint else None,
+            observe=observe,
+        )
+    except optuna.TrialPruned:
+        record |= {
+            "status": "pruned",
+            "epochs": [asdict(epoch) for epoch in finished],
+            "validation_accuracy": finished[-1].validation_accuracy,
+            "weights_sha256": None,
+            "images_per_second": None,
+        }
+    else:
+        record |= {
+            "status": result.status,
+            "steps": result.steps,
+            "diverged_at_step": result.diverged_at_step,
+            "epochs": [asdict(epoch) for epoch in result.epochs],
+            "validation_accuracy": result.validation_accuracy,
+            "weights_sha256": result.weights_sha256,
+            "images_per_second": result.images_per_second,
+        }
+        if task.kind == "confirmation" and result.status == "completed":
+            test = evaluate(result.model, dataset, dataset.test)
+            record["test"] = {
+                "correct": test.correct,
+                "count": test.count,
+                "loss": test.loss,
+                "misread": {str(i): int(test.predictions[i]) for i in test.misread()},
+            }
+    record["seconds"] = time.perf_counter() - started
+    write_json(folder.record_file(task.key), record)
+    checkpoint.unlink(missing_ok=True)
+    return record
+
+
+def _open_trial(task: Task) -> Any:
+    import optuna
+
+    pruning: Pruning = _worker["pruning"]
+    storage = optuna.storages.RDBStorage(pruning.storage_url)
+    study = optuna.load_study(study_name=task.optimizer, storage=storage, pruner=pruning.pruner)
+    number = storage.get_trial_id_from_study_id_trial_number(
+        storage.get_study_id_from_name(task.optimizer), task.index
+    )
+    return optuna.trial.Trial(study, number)
+
+
+def _measure(config: TrainConfig) -> float:
+    import itertools
+
+    from mnist_core import model as models
+    from mnist_core import optimizers
+    from mnist_core.batches import epoch_batches
+    from mnist_core.step import training_step
+
+    dataset = _worker["dataset"]
+    model = models.build(seed=0, device=dataset.train.labels.device)
+    optimizer = optimizers.build(
+        config.optimizer, model.parameters(), learning_rate=config.learning_rate
+    )
+    batches = itertools.cycle(epoch_batches(dataset, config, epoch=1))
+    for images, labels in itertools.islice(batches, _WARMUP_STEPS):
+        training_step(model, optimizer, images, labels)
+    started = time.perf_counter()
+    for images, labels in itertools.islice(batches, _TIMED_STEPS):
+        training_step(model, optimizer, images, labels)
+    next(model.parameters()).sum().item()  # waits for the device
+    return _TIMED_STEPS * config.batch_size / (time.perf_counter() - started)

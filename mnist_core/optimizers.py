@@ -3,10 +3,10 @@
 Importing it does not import torch, so that command lines can list the names at once.
 `build("adam", model.parameters(), learning_rate=1e-3)` gives the optimizer.
 
-Ranges span at least two decades on either side of what is commonly recommended, so that the best
-learning rate should lie inside; a study reports when it does not. What of torch.optim is absent:
-LBFGS needs a closure, SparseAdam sparse gradients, Rprop full batches, and Muon takes 2-D
-parameters only.
+Ranges span about two decades around where validation accuracy peaked on MNIST in short annealed
+runs, so that the best learning rate should lie inside; a study reports when it does not. What of
+torch.optim is absent: LBFGS needs a closure, SparseAdam sparse gradients, Rprop full batches, and
+Muon takes 2-D parameters only.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ _SPECS = (
         label="RMSprop",
         class_name="RMSprop",
         default_learning_rate=1e-2,
-        learning_rate_range=(1e-4, 1e-2),
+        learning_rate_range=(2e-4, 2e-2),
         reason="steps are about the learning rate itself, as Adam's, without bias correction "
-        "to soften the first ones; the library's default is the upper end",
+        "to soften the first ones: half of Adam's rates",
     ),
     OptimizerSpec(
         name="adam",
@@ -88,9 +88,9 @@ _SPECS = (
         class_name="Adam",
         fused=True,
         default_learning_rate=1e-3,
-        learning_rate_range=(3e-4, 3e-2),
-        reason="a decade and a half around the library's default, shifted up: short annealed "
-        "runs like larger steps",
+        learning_rate_range=(5e-4, 5e-2),
+        reason="two decades, from half the library's default upwards: short annealed runs like "
+        "larger steps",
     ),
     OptimizerSpec(
         name="adamw",
@@ -98,7 +98,7 @@ _SPECS = (
         class_name="AdamW",
         fused=True,
         default_learning_rate=1e-3,
-        learning_rate_range=(3e-4, 3e-2),
+        learning_rate_range=(5e-4, 5e-2),
         reason="the same as Adam, so that the two differ in weight decay alone",
     ),
     OptimizerSpec(
@@ -106,7 +106,7 @@ _SPECS = (
         label="NAdam",
         class_name="NAdam",
         default_learning_rate=2e-3,
-        learning_rate_range=(3e-4, 3e-2),
+        learning_rate_range=(5e-4, 5e-2),
         reason="the same as Adam",
     ),
     OptimizerSpec(
@@ -114,7 +114,7 @@ _SPECS = (
         label="RAdam",
         class_name="RAdam",
         default_learning_rate=1e-3,
-        learning_rate_range=(3e-4, 3e-2),
+        learning_rate_range=(5e-4, 5e-2),
         reason="the same as Adam",
     ),
     OptimizerSpec(
@@ -122,7 +122,7 @@ _SPECS = (
         label="Adamax",
         class_name="Adamax",
         default_learning_rate=2e-3,
-        learning_rate_range=(3e-4, 3e-2),
+        learning_rate_range=(5e-4, 5e-2),
         reason="the same as Adam; its infinity norm makes smaller steps, so the best is higher up",
     ),
     OptimizerSpec(

@@ -14,7 +14,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from mnist_core.commands.arguments import DATASET_CHOICES
+from mnist_core.commands.arguments import DATASET_CHOICES, add_data_arguments
 from mnist_core.errors import UserError, run_command, unknown_name
 from mnist_core.optimizers import OPTIMIZERS
 from mnist_core.schedules import SCHEDULES
@@ -63,19 +63,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             metavar="NAMES" if is_names else type(field.default).__name__.upper(),
             help=f"{_HELP[field.name]} (default: {shown})",
         )
-    parser.add_argument(
-        "--dataset",
-        default=argparse.SUPPRESS,
-        help=f"one of {', '.join(DATASET_CHOICES)}; auto is mnist, or digits where MNIST can "
-        "neither be found nor downloaded (default: auto)",
-    )
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="FOLDER",
-        help="folder that holds MNIST/raw (default: the variable MNIST_DATA_DIR, else the user's "
-        "cache folder)",
-    )
+    add_data_arguments(parser, dataset_default=argparse.SUPPRESS)
     parser.add_argument(
         "--workers",
         type=int,

@@ -17,12 +17,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
 from mnist_core.report import write_json
-from study.plan import StudyPlan, Variant
+from study.plan import VARIANTS, StudyPlan, Variant
 
 SCHEMA = 1
 Record = dict[str, Any]
@@ -36,6 +36,34 @@ def trial_key(optimizer: str, index: int) -> str:
 def confirmation_key(optimizer: str, variant: Variant, index: int) -> str:
     """Name the record of a confirmation run."""
     return f"confirm-{optimizer}-{variant}-{index:02d}"
+
+
+def numbered(
+    plan: StudyPlan, records: dict[str, Record]
+) -> list[tuple[Literal["trial", "confirmation"], int, Record]]:
+    """List the finished runs as (kind, number, record), numbers counted from 1 for each kind.
+
+    A number belongs to a place in the plan, whatever has finished.
+    """
+    trials = (
+        trial_key(optimizer, index)
+        for index in range(plan.trials_each)
+        for optimizer in plan.optimizers
+    )
+    confirmations = (
+        confirmation_key(optimizer, variant, index)
+        for variant in VARIANTS
+        for optimizer in plan.optimizers
+        for index in range(plan.confirm_seeds)
+    )
+    return [
+        *(("trial", n, records[key]) for n, key in enumerate(trials, 1) if key in records),
+        *(
+            ("confirmation", n, records[key])
+            for n, key in enumerate(confirmations, 1)
+            if key in records
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -113,8 +141,10 @@ class RunFolder:
         for file in sorted((self.path / "records").glob("*.json")):
             try:
                 record: Record = json.loads(file.read_text())
-                records[record["key"]] = record
-            except (OSError, ValueError, KeyError) as error:
+                if record["key"] != file.stem:
+                    raise ValueError(f"it is the record of {record['key']!r}")
+                records[file.stem] = record
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 raise UserError(
                     f"{file} is damaged ({error!r}); delete it, and --resume runs it again"
                 ) from error
@@ -122,10 +152,16 @@ class RunFolder:
 
     def read_environments(self) -> dict[str, dict[str, Any]]:
         """Read the environments that records name."""
-        return {
-            file.stem: json.loads(file.read_text())
-            for file in sorted((self.path / "environments").glob("*.json"))
-        }
+        environments = {}
+        for file in sorted((self.path / "environments").glob("*.json")):
+            try:
+                environments[file.stem] = json.loads(file.read_text())
+            except (OSError, ValueError) as error:
+                raise UserError(
+                    f"{file} is damaged ({error!r}); delete it and the records that name it, and "
+                    "--resume runs them again"
+                ) from error
+        return environments
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

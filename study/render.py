@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
-from dataclasses import fields
 
 from mnist_core.report import duration, markdown_table, percent
-from study import wording
-from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
-from study.search import sampler_options
-from study.summary import Summary
+from study import card, wording
+from study.summary import Searched, Summary
 
 
 def render(summary: Summary, drawn: Sequence[str]) -> str:
@@ -40,26 +36,18 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
         _time(summary),
         "## Diverged and stopped runs",
         _diverged(summary),
+        "## All runs",
+        card.all_runs(summary),
         "## Protocol",
-        _protocol(summary),
+        card.protocol(summary),
         "## Provenance",
-        _provenance(summary),
+        card.provenance(summary),
         "## Make it again",
-        f"```bash\n{command(plan)}\n```",
+        f"```bash\n{card.command(plan)}\n```",
         "The raw records are in `records/`, one JSON file per run; "
         "`python -m study.report` with this folder builds this page from them again.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def command(plan: StudyPlan) -> str:
-    """Return the command that makes the study again, with every option spelled out."""
-    words = ["python", "-m", "study.optimizers"]
-    for field in fields(plan):
-        value = getattr(plan, field.name)
-        text = ",".join(value) if isinstance(value, tuple) else str(value)
-        words += [f"--{field.name.replace('_', '-')}", text]
-    return shlex.join(words)
 
 
 def _picture(name: str, description: str, drawn: Sequence[str]) -> str:
@@ -71,7 +59,7 @@ def _opening(summary: Summary) -> str:
     optimizers = ", ".join(searched.label for searched in summary.searched)
     text = (
         f"**Asked.** Of {optimizers}: which reaches the highest test accuracy on {data['label']} "
-        f"with the seed's 23,354-parameter network in {_epochs(plan)}, each with its learning "
+        f"with the seed's 23,354-parameter network in {card.epochs(plan)}, each with its learning "
         f"rate tuned at an equal budget?\n\n"
         f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
         f"{data['validation']:,} validation images; then the best of each and each at its library "
@@ -86,10 +74,6 @@ def _opening(summary: Summary) -> str:
             "say nothing about MNIST."
         )
     return text
-
-
-def _epochs(plan: StudyPlan) -> str:
-    return "one epoch" if plan.epochs == 1 else f"{plan.epochs} epochs"
 
 
 def _ranking(summary: Summary) -> str:
@@ -183,7 +167,7 @@ def _search(summary: Summary) -> str:
                 percent(accuracies[-1]) if accuracies else "–",
                 percent(accuracies[len(accuracies) // 2]) if accuracies else "–",
                 percent(accuracies[0]) if accuracies else "–",
-                f"{searched.edge} edge: widen" if searched.edge else "inside",
+                _edge(searched),
             )
         )
     header = (
@@ -204,6 +188,13 @@ def _search(summary: Summary) -> str:
         "choice, which is why the ranking stands on fresh seeds and test images."
         f"\n\nWhy these ranges. {notes}."
     )
+
+
+def _edge(searched: Searched) -> str:
+    low, high = searched.learning_rate_range
+    if searched.edge == "lower":
+        return f"lower edge: try from {low / 10:g}"
+    return f"upper edge: try up to {high * 10:g}" if searched.edge == "upper" else "inside"
 
 
 def _time(summary: Summary) -> str:
@@ -242,57 +233,3 @@ def _diverged(summary: Summary) -> str:
     if not rows:
         return "None: every run completed with a finite loss."
     return markdown_table(rows, header=("run", "learning rate", "status", "at step"))
-
-
-def _protocol(summary: Summary) -> str:
-    plan, data = summary.plan, summary.header["data"]
-    rotation, translation = AUGMENTATIONS[plan.augmentation]
-    augmentation = f"rotation ±{rotation:g}°, translation ±{translation:g}" if rotation else "none"
-    seeds = ", ".join(map(str, plan.confirmation_seeds()))
-    rows = [
-        ("data", f"{data['label']}, SHA-256 of the splits `{data['sha256'][:16]}…`"),
-        (
-            "split",
-            f"{data['train']:,} train, {data['validation']:,} validation (the last of the "
-            f"training images), {data['test']:,} test; fixed",
-        ),
-        ("network", "the seed's `Net`, 23,354 parameters, torch's default initialisation"),
-        ("loss, batch, length", f"NLL, {plan.batch_size} images, {_epochs(plan)}"),
-        ("augmentation", augmentation),
-        ("schedule", plan.schedule),
-        ("searched", "learning rate, log-uniform in the ranges above; one study per optimizer"),
-        ("sampler", f"`{plan.sampler}`: {SAMPLERS[plan.sampler]}. {sampler_options(plan)}"),
-        ("pruner", f"`{plan.pruner}`: {PRUNERS[plan.pruner]}"),
-        ("objective", "validation accuracy after the last epoch; no best epoch is picked"),
-        ("seeds", f"search {plan.seed} (shared by all trials), confirmation {seeds}"),
-        (
-            "test split",
-            "evaluated once per confirmation run, after training; no choice is made on it",
-        ),
-        (
-            "not tuned",
-            "momentum, betas, epsilon, weight decay (library defaults, or the registry's entry), "
-            "batch size, schedule, length, network. Another search space may rank otherwise "
-            "(Choi et al. 2019)",
-        ),
-    ]
-    return markdown_table(rows, header=("", ""))
-
-
-def _provenance(summary: Summary) -> str:
-    parts = []
-    for digest, values in summary.environments.items():
-        code = values["code"]
-        commit = (code["commit"] or "not a git checkout")[:12]
-        dirty = " with uncommitted changes" if code["dirty"] else ""
-        packages = ", ".join(f"{name} {version}" for name, version in values["packages"].items())
-        count = sum(record["environment"] == digest for record in summary.records.values())
-        parts.append(
-            f"- {count} runs (environment `{digest}`): commit `{commit}`{dirty}; "
-            f"{values['processor']}, {values['cores']} cores, {values['cpu_capability']}, device "
-            f"{values['device']}, {values['threads']} thread(s) per worker; Python "
-            f"{values['python']}, {packages}; {values['system']}, {values['libc']}; deterministic "
-            f"algorithms {'on' if values['deterministic_algorithms'] else 'off'}."
-        )
-    parts.append(f"- Started {summary.header['started']}.")
-    return "\n".join(parts)

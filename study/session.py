@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -170,12 +171,13 @@ def _run_rows(
     plan: StudyPlan,
     search: Search,
     records: dict[str, Record],
-    make_pool: Any,
+    make_pool: Callable[[], WorkerPool],
     dataset: Dataset,
     *,
     workers: int,
 ) -> None:
-    started, done_before = time.perf_counter(), len(records)
+    done_before = len(records)
+    started = time.perf_counter()
     bar = tqdm(total=plan.rows, initial=done_before, unit="run", disable=None)
 
     def on_finish(record: Record) -> None:
@@ -194,7 +196,8 @@ def _run_rows(
         return
 
     def make_measured_pool() -> WorkerPool:
-        pool: WorkerPool = make_pool()
+        nonlocal started
+        pool = make_pool()
         if len(records) == done_before:
             rate = pool.measure_images_per_second(
                 plan.trial_config(plan.optimizers[-1], learning_rate=1e-3)
@@ -202,6 +205,7 @@ def _run_rows(
             images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
             seconds = (plan.rows - done_before) * images / rate / workers
             print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
+            started = time.perf_counter()  # the workers are up
         return pool
 
     try:

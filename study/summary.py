@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +18,6 @@ from study.evidence import (
 from study.plan import StudyPlan, Variant
 from study.records import Record, confirmation_key, trial_key
 from study.runner import best_trial
-
-# A best learning rate within this share of the (logarithmic) range from a bound is at the edge.
-EDGE_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +49,7 @@ class Searched:
     trials: list[Record]
     best: Record | None
     edge: str | None
-    """`lower` or `upper` where the best lies at that end of the range."""
+    """`lower` or `upper` where the best is the smallest or largest rate tried."""
 
     @property
     def diverged(self) -> int:
@@ -168,22 +164,27 @@ def _searched(
     keys = (trial_key(optimizer, index) for index in range(plan.trials_each))
     low, high = spec["learning_rate_range"]
     best = best_trial(plan, records, optimizer)
+    trials = [records[key] for key in keys if key in records]
     return Searched(
         optimizer=optimizer,
         label=spec["label"],
         learning_rate_range=(low, high),
         reason=spec["reason"],
-        trials=[records[key] for key in keys if key in records],
+        trials=trials,
         best=best,
-        edge=_edge(best["config"]["learning_rate"], low, high) if best else None,
+        edge=_edge(best, trials),
     )
 
 
-def _edge(learning_rate: float, low: float, high: float) -> str | None:
-    place = math.log(learning_rate / low) / math.log(high / low)
-    if place < EDGE_SHARE:
+def _edge(best: Record | None, trials: list[Record]) -> str | None:
+    """Tell whether no trial lies beyond the best one, on which side. A trial that ran and failed
+    beyond it is evidence too; with fewer than three trials everything is an edge."""
+    if best is None or len(trials) < 3:
+        return None
+    rates = sorted(trial["config"]["learning_rate"] for trial in trials)
+    if best["config"]["learning_rate"] == rates[0]:
         return "lower"
-    return "upper" if place > 1 - EDGE_SHARE else None
+    return "upper" if best["config"]["learning_rate"] == rates[-1] else None
 
 
 def _confirmed(

@@ -123,8 +123,8 @@ def finding(summary: Summary) -> str:
     edges = [searched.label for searched in summary.searched if searched.edge]
     if edges:
         sentences.append(
-            f"The best learning rate of {', '.join(edges)} lies at the edge of its range: the "
-            "optimum may lie outside (see the search table)."
+            f"The best learning rate of {', '.join(edges)} is the last one tried on its side: the "
+            "optimum may lie further out (see the search table)."
         )
     return " ".join(sentences)
 

@@ -17,11 +17,11 @@ DATASET_CHOICES = ("auto", *DATASET_NAMES)
 # names are checked by the registries, whose errors name the known ones and the way out.
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --dataset and --data-dir."""
+def add_data_arguments(parser: argparse.ArgumentParser, *, dataset_default: str = "auto") -> None:
+    """Add --dataset and --data-dir; `argparse.SUPPRESS` leaves out a --dataset not given."""
     parser.add_argument(
         "--dataset",
-        default="auto",
+        default=dataset_default,
         help=f"one of {', '.join(DATASET_CHOICES)}; auto is mnist, or digits where MNIST can "
         "neither be found nor downloaded (default: auto)",
     )

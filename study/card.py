@@ -1,0 +1,136 @@
+"""The fixed part of a report: the protocol card, every run, provenance, and the command."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+
+from mnist_core.report import markdown_table, percent
+from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
+from study.records import numbered
+from study.search import sampler_options
+from study.summary import Summary
+
+
+def command(plan: StudyPlan) -> str:
+    """Return the command that makes the study again, with every option spelled out."""
+    words = ["python", "-m", "study.optimizers"]
+    for field in fields(plan):
+        value = getattr(plan, field.name)
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        words += [f"--{field.name.replace('_', '-')}", text]
+    return shlex.join(words)
+
+
+def epochs(plan: StudyPlan) -> str:
+    """Say how long a run is."""
+    return "one epoch" if plan.epochs == 1 else f"{plan.epochs} epochs"
+
+
+def protocol(summary: Summary) -> str:
+    """Return the card of what was fixed before the study began."""
+    plan, data = summary.plan, summary.header["data"]
+    rotation, translation = AUGMENTATIONS[plan.augmentation]
+    augmentation = f"rotation ±{rotation:g}°, translation ±{translation:g}" if rotation else "none"
+    seeds = ", ".join(map(str, plan.confirmation_seeds()))
+    ranges = "; ".join(
+        f"{searched.label} {searched.learning_rate_range[0]:g} to "
+        f"{searched.learning_rate_range[1]:g}"
+        for searched in summary.searched
+    )
+    rows = [
+        ("data", f"{data['label']}, SHA-256 of the splits `{data['sha256'][:16]}…`"),
+        (
+            "split",
+            f"{data['train']:,} train, {data['validation']:,} validation (the last of the "
+            f"training images), {data['test']:,} test; fixed",
+        ),
+        ("network", "the seed's `Net`, 23,354 parameters, torch's default initialisation"),
+        ("loss, batch, length", f"NLL, {plan.batch_size} images, {epochs(plan)}"),
+        ("augmentation", augmentation),
+        ("schedule", plan.schedule),
+        (
+            "budget",
+            f"{plan.trials_each} trials for each of {len(plan.optimizers)} optimizers, then "
+            f"{plan.confirm_seeds} seeds for each best and each library default",
+        ),
+        (
+            "searched",
+            f"peak learning rate, log-uniform: {ranges}; one Optuna study per optimizer",
+        ),
+        ("sampler", f"`{plan.sampler}`: {SAMPLERS[plan.sampler]}. {sampler_options(plan)}"),
+        ("pruner", f"`{plan.pruner}`: {PRUNERS[plan.pruner]}"),
+        ("objective", "validation accuracy after the last epoch; no best epoch is picked"),
+        ("seeds", f"search {plan.seed} (shared by all trials), confirmation {seeds}"),
+        (
+            "test split",
+            "evaluated once per confirmation run, after training; no choice is made on it",
+        ),
+        (
+            "not tuned",
+            "momentum, betas, epsilon, weight decay (library defaults, or the registry's entry), "
+            "batch size, schedule, length, network. Another search space may rank otherwise "
+            "(Choi et al. 2019)",
+        ),
+    ]
+    return markdown_table(rows, header=("", ""))
+
+
+def all_runs(summary: Summary) -> str:
+    """List every run with its number and the digest of its weights."""
+    rows = [
+        (
+            kind,
+            number,
+            record["optimizer"],
+            record["variant"] or "",
+            f"{record['config']['learning_rate']:.4g}",
+            record["config"]["seed"],
+            percent(record["validation_accuracy"]) if record["validation_accuracy"] else "–",
+            percent(record["test"]["correct"] / record["test"]["count"])
+            if "test" in record
+            else "–",
+            record["status"],
+            f"`{record['weights_sha256'][:12]}`" if record["weights_sha256"] else "–",
+        )
+        for kind, number, record in numbered(summary.plan, summary.records)
+    ]
+    header = (
+        "kind",
+        "number",
+        "optimizer",
+        "configuration",
+        "learning rate",
+        "seed",
+        "validation",
+        "test",
+        "status",
+        "weights (SHA-256)",
+    )
+    table = markdown_table(rows, header=header, numeric=("number", *header[4:8]))
+    return (
+        f"<details>\n<summary>{len(rows)} runs, each with its digest; "
+        "<code>python -m study.replay</code> with this folder and <code>--trial</code> or "
+        "<code>--confirmation</code> and a number trains one again</summary>\n\n"
+        f"{table}\n\n</details>"
+    )
+
+
+def provenance(summary: Summary) -> str:
+    """Return what ran, on what, and how many runs on each."""
+    parts = []
+    for digest, values in summary.environments.items():
+        code = values["code"]
+        commit = (code["commit"] or "not a git checkout")[:12]
+        dirty = " with uncommitted changes" if code["dirty"] else ""
+        packages = ", ".join(f"{name} {version}" for name, version in values["packages"].items())
+        count = sum(record["environment"] == digest for record in summary.records.values())
+        parts.append(
+            f"- {count} runs (environment `{digest}`): commit `{commit}`{dirty}; "
+            f"{values['processor']}, {values['cores']} cores, {values['cpu_capability']}, device "
+            f"{values['device']}, {values['threads']} thread(s) per worker; Python "
+            f"{values['python']}, {packages}; {values['system']}, {values['libc']}; deterministic "
+            f"algorithms {'on' if values['deterministic_algorithms'] else 'off'}."
+        )
+    parts.append(f"- Started {summary.header['started']}.")
+    return "\n".join(parts)

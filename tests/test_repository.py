@@ -1,0 +1,110 @@
+"""Guards of the repository itself: arrows between packages, README commands, what is committed."""
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("mnist_core", "study", "bench")
+FORBIDDEN = {"mnist_core": {"study", "bench", "tests"}, "study": {"bench", "tests"}}
+FORBIDDEN["bench"] = {"study", "tests"}
+ONLY_IMPORTER = {"optuna": "study", "pytest_benchmark": "bench"}
+
+
+def imported_names(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def readme_commands() -> list[tuple[str, bool]]:
+    """Return the README's commands in order, and whether each is marked as long."""
+    commands = []
+    for block in re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        for line in block.splitlines():
+            command, _, comment = line.partition("  # ")
+            is_long = "minutes" in comment
+            commands += [(part.strip(), is_long) for part in command.split("&&")]
+    return commands
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_follow_the_arrows(package):
+    for file in sorted((ROOT / package).rglob("*.py")):
+        names = imported_names(file)
+        roots = {name.split(".")[0] for name in names}
+        assert not roots & FORBIDDEN[package], f"{file} imports against the arrows"
+        for library, owner in ONLY_IMPORTER.items():
+            assert library not in roots or package == owner, f"{file} imports {library}"
+        if package != "bench":
+            assert not {name for name in names if name.startswith("torch.profiler")}, file
+
+
+def test_backward_is_called_in_the_training_step_alone():
+    callers = {
+        str(file.relative_to(ROOT))
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*.py")
+        if re.search(r"\.backward\(", file.read_text()) and file.name != "seed_recipe.py"
+    }
+    # bench/seed_recipe.py is the loop that a user would write, kept to be compared with.
+    assert callers == {"mnist_core/step.py"}
+
+
+def test_every_dependency_has_a_reason():
+    text = (ROOT / "pyproject.toml").read_text()
+    project = tomllib.loads(text)["project"]
+    for name in chain(project["dependencies"], *project["optional-dependencies"].values()):
+        assert re.search(rf'"{re.escape(name)}",\s+# \w+', text), f"{name} has no reason"
+
+
+def test_no_committed_file_is_large():
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.split("\0") if name}
+    assert max(sizes.values()) < 2**20
+    assert sum(sizes.values()) < 8 * 2**20
+
+
+def test_readme_has_commands_and_ci_runs_the_installing_and_testing_ones():
+    ci = (ROOT / ".ci" / "run").read_text()
+    commands = [command for command, _ in readme_commands()]
+    assert len(commands) > 10
+    for command in commands:
+        if "pip install" in command or "pytest" in command:
+            assert command in ci, f"CI does not run: {command}"
+
+
+@pytest.mark.slow
+def test_every_other_readme_command_works_when_pasted(tmp_path):
+    """Run them in order in an empty folder; of a long one, its --help."""
+    for command, is_long in readme_commands():
+        if "pip install" in command or "pytest" in command:
+            continue
+        words = shlex.split(command)
+        assert words[0] == "python", command
+        if is_long:
+            words = [*words[: 4 if words[2] == "mnist_core" else 3], "--help"]
+        completed = subprocess.run(
+            [sys.executable, *words[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert completed.returncode == 0, f"{command}\n{completed.stdout}\n{completed.stderr}"

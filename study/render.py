@@ -8,6 +8,8 @@ from mnist_core.report import duration, markdown_table, percent
 from study import card, wording
 from study.summary import Searched, Summary
 
+GUESSING_LOSS = 2.25
+
 
 def render(summary: Summary, drawn: Sequence[str]) -> str:
     """Return the report as GitHub-flavoured Markdown."""
@@ -230,6 +232,18 @@ def _diverged(summary: Summary) -> str:
         for record in summary.records.values()
         if record["status"] != "completed"
     ]
-    if not rows:
-        return "None: every run completed with a finite loss."
-    return markdown_table(rows, header=("run", "learning rate", "status", "at step"))
+    text = "None: every run completed with a finite loss."
+    if rows:
+        text = markdown_table(rows, header=("run", "learning rate", "status", "at step"))
+    guessing = [
+        f"{record['key']} ({record['config']['learning_rate']:.3g})"
+        for record in summary.records.values()
+        if record["status"] == "completed"
+        and record["epochs"][-1]["validation_loss"] >= GUESSING_LOSS
+    ]
+    if guessing:
+        text += (
+            "\n\nCompleted, but no better than guessing (validation loss of 2.25 or more, where "
+            f"guessing costs ln 10 = 2.30), with their learning rates: {', '.join(guessing)}."
+        )
+    return text

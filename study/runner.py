@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
@@ -72,7 +73,7 @@ class Runner:
         """Tell whether any run is left."""
         return bool(self._ready)
 
-    def run(self, make_pool: Callable[[], WorkerPool]) -> None:
+    def run(self, make_pool: Callable[[], AbstractContextManager[WorkerPool]]) -> None:
         """Run all that is left. A pool that lost a worker is replaced, its tasks run again."""
         while self._ready:
             with make_pool() as pool:
@@ -150,7 +151,8 @@ class Runner:
                     task = running.pop(future)[3]
                     self._finish(task, record)
         except BrokenProcessPool:
-            for entry in running.values():
+            # A pool can break before it takes anything: then its first task is what it lost.
+            for entry in list(running.values()) or [heapq.heappop(self._ready)]:
                 self._retry(entry)
 
     def _retry(self, entry: tuple[int, int, int, Task]) -> None:

@@ -8,6 +8,8 @@ samplers on the optimizer's earlier trials, and on nothing else: not on workers,
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import numpy as np
 import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
+from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
 from mnist_core.randomness import derive_seed
 from study.plan import INDEPENDENT_SAMPLERS, StudyPlan
@@ -97,6 +101,20 @@ def distribution(optimizer: str) -> FloatDistribution:
     """Return the search range of the learning rate."""
     low, high = optimizer_spec(optimizer).learning_rate_range
     return FloatDistribution(low, high, log=True)
+
+
+@contextlib.contextmanager
+def storage_errors(folder: RunFolder) -> Iterator[None]:
+    """Turn what Optuna's storage raises where it cannot be written into a `UserError`."""
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ or error
+        raise UserError(
+            f"cannot write Optuna's storage in {folder.path} "
+            f"({str(getattr(cause, 'orig', cause)).splitlines()[0]}). What was finished is on "
+            "disk; free space if the disk is full, then continue with --resume"
+        ) from error
 
 
 class Search:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from study.plan import StudyPlan
 from study.records import Record, RunFolder
 from study.report import write_report
 from study.runner import Runner
-from study.search import Search, pruner_for
+from study.search import Search, pruner_for, storage_errors
 from study.workers import Pruning, WorkerPool
 
 RESULTS = Path("results")
@@ -36,7 +38,7 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
         _reopen(options, given, asked) if options.resume else _create(options, given, asked)
     )
     workers = options.workers or _default_workers(plan)
-    with folder.lock():
+    with folder.lock(), storage_errors(folder):
         records = folder.read_records()
         search = Search(plan, folder, records)
 
@@ -195,21 +197,27 @@ def _run_rows(
         print("every run is done; the report is built again")
         return
 
-    def make_measured_pool() -> WorkerPool:
+    def announce_duration(pool: WorkerPool) -> None:
+        rate = pool.measure_images_per_second(
+            plan.trial_config(plan.optimizers[-1], learning_rate=1e-3)
+        )
+        images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
+        seconds = (plan.rows - done_before) * images / rate / workers
+        print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
+
+    @contextlib.contextmanager
+    def measured_pool() -> Iterator[WorkerPool]:
         nonlocal started
-        pool = make_pool()
-        if len(records) == done_before:
-            rate = pool.measure_images_per_second(
-                plan.trial_config(plan.optimizers[-1], learning_rate=1e-3)
-            )
-            images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
-            seconds = (plan.rows - done_before) * images / rate / workers
-            print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
-            started = time.perf_counter()  # the workers are up
-        return pool
+        with make_pool() as pool:
+            if len(records) == done_before:
+                # A pool that breaks here breaks for the runner too, which replaces it.
+                with contextlib.suppress(BrokenProcessPool):
+                    announce_duration(pool)
+                started = time.perf_counter()  # the workers are up
+            yield pool
 
     try:
-        runner.run(make_measured_pool)
+        runner.run(measured_pool)
     finally:
         bar.close()
 

@@ -28,11 +28,18 @@ def rule(summary: Summary) -> str:
     return f"{_RULE}, by up to {50 * (high - low):.1g} points (95 %, {count:,} test images)."
 
 
+def _digits(low: float, high: float) -> int:
+    """Return the decimals of a percentage that its interval supports."""
+    return 1 if high - low > 0.02 else 2
+
+
 def points(comparison: Comparison) -> str:
     """Format a difference of accuracies in percentage points with its interval."""
+    low, high = max(comparison.low, -1.0), min(comparison.high, 1.0)
+    digits = _digits(low, high)
     return (
-        f"{100 * comparison.difference:+.2f} "
-        f"({100 * comparison.low:+.2f} to {100 * comparison.high:+.2f})"
+        f"{100 * comparison.difference:+.{digits}f} "
+        f"({100 * low:+.{digits}f} to {100 * high:+.{digits}f})"
     )
 
 
@@ -40,7 +47,7 @@ def accuracy(confirmed: Confirmed) -> str:
     """Format a mean test accuracy with its interval."""
     estimate = confirmed.estimate
     low, high = max(estimate.low, 0.0), min(estimate.high, 1.0)
-    digits = 1 if high - low > 0.02 else 2
+    digits = _digits(low, high)
     return (
         f"{percent(estimate.mean, digits=digits)} ({percent_interval(low, high, digits=digits)})"
     )
@@ -66,21 +73,46 @@ def headline(summary: Summary) -> str:
     best = summary.ranking[0]
     worse, close = separated_from_best(summary.ranking)
     text = f"{name}: {best.confirmed.label} {percent(best.confirmed.estimate.mean)}"
-    if len(summary.ranking) == 1:
-        return text
-    if not close:
-        text += ", better than all others"
-    else:
+    if worse and not close:
+        text += f", better than {_others(summary)}"
+    elif close:
         text += f"; not separated from it: {_labels(close)}"
         if worse:
             text += f"; separated: {_labels(worse)}"
     return text + (" (partial)" if summary.is_partial else "")
 
 
+def _others(summary: Summary) -> str:
+    if len(summary.ranking) == len(summary.plan.optimizers):
+        return "all others"
+    return "all others that are confirmed"
+
+
+def _not_ranked(summary: Summary) -> str:
+    """Name the optimizers that are missing from the ranking for good, and why."""
+    broken = {
+        record["optimizer"]
+        for record in summary.broken_confirmations
+        if record["variant"] == "tuned"
+    }
+    reasons = [
+        f"{searched.label} (none of its {len(searched.trials)} trials completed)"
+        for searched in summary.searched
+        if searched.best is None and len(searched.trials) == summary.plan.trials_each
+    ] + [
+        f"{searched.label} (diverged when confirmed)"
+        for searched in summary.searched
+        if searched.optimizer in broken
+    ]
+    return f"Not ranked: {', '.join(reasons)}." if reasons else ""
+
+
 def finding(summary: Summary) -> str:
     """Return the finding in plain words, as Markdown."""
+    not_ranked = _not_ranked(summary)
     if not summary.ranking:
-        return "No tuned configuration has been confirmed on all of its seeds yet."
+        nothing = "No tuned configuration has been confirmed on all of its seeds"
+        return f"{nothing}. {not_ranked}" if not_ranked else f"{nothing} yet."
     best = summary.ranking[0].confirmed
     n = summary.plan.confirm_seeds
     sentences = []
@@ -94,17 +126,19 @@ def finding(summary: Summary) -> str:
             )
         else:
             sentences.append(
-                f"**{best.label} is better than every other optimizer of this study**: "
+                f"**{best.label} is better than {_others(summary)}**: "
                 f"{accuracy(best)} mean test accuracy over {n} seeds."
             )
         if worse:
-            gap = max(worse, key=lambda ranked: ranked.behind_best.difference).behind_best
+            gap = max(worse, key=lambda ranked: ranked.behind_best.high).behind_best
             sentences.append(
                 f"It is better than {_labels(worse)}, by at least "
                 f"{-100 * gap.high:.2f} points (closest of them: {points(gap)})."
             )
     else:
         sentences.append(f"{best.label}: {accuracy(best)} mean test accuracy over {n} seeds.")
+    if not_ranked:
+        sentences.append(not_ranked)
     gains = summary.tuning_gains
     if gains:
         labels = {searched.optimizer: searched.label for searched in summary.searched}

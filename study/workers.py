@@ -103,18 +103,12 @@ def _start_worker(
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
     from mnist_core import data, provenance, runtime
-    from mnist_core.report import write_json
 
     resolved = runtime.prepare(device=device, threads=threads)
     _worker["dataset"] = data.load(dataset, data_dir=data_dir, device=resolved)
     _worker["folder"] = RunFolder(folder)
     _worker["pruning"] = pruning
-    environment = provenance.environment(resolved)
-    digest = provenance.environment_digest(environment)
-    file = folder / "environments" / f"{digest}.json"
-    if not file.exists():
-        write_json(file, environment)
-    _worker["environment"] = digest
+    _worker["environment"] = provenance.environment(resolved)
 
 
 def _exit_with_parent() -> None:
@@ -158,7 +152,7 @@ def _execute(task: Task) -> Record:
         "variant": task.variant,
         "index": task.index,
         "config": task.config.to_dict(),
-        "environment": _worker["environment"],
+        "environment": _record_environment(folder),
     }
     started = time.perf_counter()
     try:
@@ -198,6 +192,21 @@ def _execute(task: Task) -> Record:
     write_json(folder.record_file(task.key), record)
     checkpoint.unlink(missing_ok=True)
     return record
+
+
+def _record_environment(folder: RunFolder) -> str:
+    """Write this worker's environment where it is new, and return its digest.
+
+    Not as the worker starts: an error there would look like the death of the process.
+    """
+    from mnist_core import provenance
+    from mnist_core.report import write_json
+
+    digest = provenance.environment_digest(_worker["environment"])
+    file = folder.path / "environments" / f"{digest}.json"
+    if not file.exists():
+        write_json(file, _worker["environment"])
+    return digest
 
 
 def _open_trial(task: Task) -> Any:

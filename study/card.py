@@ -86,7 +86,9 @@ def all_runs(summary: Summary) -> str:
             record["variant"] or "",
             f"{record['config']['learning_rate']:.4g}",
             record["config"]["seed"],
-            percent(record["validation_accuracy"]) if record["validation_accuracy"] else "–",
+            "–"
+            if record["validation_accuracy"] is None
+            else percent(record["validation_accuracy"]),
             percent(record["test"]["correct"] / record["test"]["count"])
             if "test" in record
             else "–",
@@ -95,6 +97,8 @@ def all_runs(summary: Summary) -> str:
         )
         for kind, number, record in numbered(summary.plan, summary.records)
     ]
+    if not rows:
+        return "No run has finished yet."
     header = (
         "kind",
         "number",

@@ -59,6 +59,11 @@ def _colours(summary: Summary) -> dict[str, Any]:
     return dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
 
 
+def _drawable_error(accuracy: float, *, count: int) -> float:
+    """Return the error in percent, for a logarithmic axis: none at all is half an image's."""
+    return 100 * max(1 - accuracy, 0.5 / count)
+
+
 def _plain_percent(axis: Any) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
@@ -131,7 +136,7 @@ def _tuning(summary: Summary) -> Figure | None:
 def _mean_error(summary: Summary, optimizer: str, variant: Any) -> float:
     entry = summary.find(optimizer, variant)
     assert entry is not None
-    return 100 * (1 - entry.estimate.mean)
+    return _drawable_error(entry.estimate.mean, count=summary.header["data"]["test"])
 
 
 def _learning_rate(summary: Summary) -> Figure | None:
@@ -144,9 +149,13 @@ def _learning_rate(summary: Summary) -> Figure | None:
     figure = Figure(figsize=(3.3 * columns, 2.7 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     colours = _colours(summary)
+    count = summary.header["data"]["validation"]
     for axes, searched in zip(grid.flat, panels, strict=False):
         completed = sorted(
-            (trial["config"]["learning_rate"], 100 * (1 - trial["validation_accuracy"]))
+            (
+                trial["config"]["learning_rate"],
+                _drawable_error(trial["validation_accuracy"], count=count),
+            )
             for trial in searched.trials
             if trial["status"] == "completed"
         )

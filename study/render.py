@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mnist_core.report import duration, markdown_table, percent
-from study import card, wording
-from study.summary import Searched, Summary
+from mnist_core.report import duration, markdown_table
+from study import card, search_tables, wording
+from study.summary import Summary
 
 GUESSING_LOSS = 2.25
 
@@ -29,8 +29,10 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
         wording.seed_claim(summary)
         or "Needs SGD and Adam, confirmed both tuned and at their library defaults.",
         "## Learning-rate sensitivity",
-        _search(summary),
+        search_tables.sensitivity(summary),
         _picture("learning-rate.png", "validation error against learning rate", drawn),
+        "## What a smaller tuning budget would have found",
+        search_tables.smaller_budgets(summary),
         "## Learning curves",
         _picture("learning-curves.png", "training loss along the run", drawn)
         or "No tuned configuration has run yet.",
@@ -147,56 +149,6 @@ def _tuning(summary: Summary) -> str:
         "rows)."
     )
     return markdown_table(rows, header=header, numeric=header[1:6]) + "\n\n" + note
-
-
-def _search(summary: Summary) -> str:
-    rows = []
-    for searched in summary.searched:
-        low, high = searched.learning_rate_range
-        accuracies = sorted(
-            trial["validation_accuracy"]
-            for trial in searched.trials
-            if trial["status"] == "completed"
-        )
-        best = searched.best
-        rows.append(
-            (
-                searched.label,
-                f"{low:g} to {high:g}",
-                len(searched.trials),
-                searched.diverged + searched.pruned,
-                f"{best['config']['learning_rate']:.3g}" if best else "–",
-                percent(accuracies[-1]) if accuracies else "–",
-                percent(accuracies[len(accuracies) // 2]) if accuracies else "–",
-                percent(accuracies[0]) if accuracies else "–",
-                _edge(searched),
-            )
-        )
-    header = (
-        "optimizer",
-        "range searched",
-        "trials",
-        "not completed",
-        "best rate",
-        "best validation accuracy",
-        "middle",
-        "worst",
-        "best lies",
-    )
-    notes = "; ".join(f"{searched.label}: {searched.reason}" for searched in summary.searched)
-    return (
-        markdown_table(rows, header=header, numeric=header[1:8])
-        + "\n\nOne run each, on validation images: the best of several is flattered by its "
-        "choice, which is why the ranking stands on fresh seeds and test images."
-        f"\n\nWhy these ranges. {notes}."
-    )
-
-
-def _edge(searched: Searched) -> str:
-    low, high = searched.learning_rate_range
-    if searched.edge == "lower":
-        return f"lower edge: try from {low / 10:g}"
-    return f"upper edge: try up to {high * 10:g}" if searched.edge == "upper" else "inside"
 
 
 def _time(summary: Summary) -> str:

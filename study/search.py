@@ -121,7 +121,8 @@ class Search:
     """Optuna's studies of one plan."""
 
     def __init__(self, plan: StudyPlan, folder: RunFolder, records: dict[str, Record]) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # Its warnings are about speed and versions: none that a user of a study could act on.
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._plan = plan
         self._folder = folder
         database = Path(folder.storage_url.removeprefix("sqlite:///"))

@@ -51,6 +51,14 @@ class Searched:
     edge: str | None
     """`lower` or `upper` where the best is the smallest or largest rate tried."""
 
+    def outcomes(self) -> tuple[Floats, Floats]:
+        """Return learning rates and validation accuracies of the trials that were not pruned; a
+        diverged one read nothing."""
+        ended = [trial for trial in self.trials if trial["status"] != "pruned"]
+        rates = [trial["config"]["learning_rate"] for trial in ended]
+        accuracies = [trial["validation_accuracy"] or 0.0 for trial in ended]
+        return np.array(rates), np.array(accuracies)
+
     @property
     def diverged(self) -> int:
         """Count the diverged trials."""

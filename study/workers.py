@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import connection
@@ -79,12 +80,24 @@ class WorkerPool:
 
     def submit(self, task: Task) -> Future[Record]:
         """Start a task on the next free worker."""
-        return self._pool.submit(_execute, task)
+        return self._start(_execute, task)
 
     def measure_images_per_second(self, config: TrainConfig) -> float:
         """Train a few steps on all workers at once and return what one of them reaches."""
-        rates = [self._pool.submit(_measure, config) for _ in range(self.workers)]
+        rates: list[Future[float]] = [self._start(_measure, config) for _ in range(self.workers)]
         return min(rate.result() for rate in rates)
+
+    def _start(self, function: Callable[[Any], Any], argument: object) -> Future[Any]:
+        """Hand work to the pool, which spawns its processes here.
+
+        Ctrl-C reaches the whole process group, and the parent decides what ends: a worker
+        inherits the block on SIGINT, and so is deaf to it even while it still imports.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._pool.submit(function, argument)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _worker: dict[str, Any] = {}
@@ -98,8 +111,6 @@ def _start_worker(
     threads: int,
     pruning: Pruning | None,
 ) -> None:
-    # Ctrl-C reaches the whole process group; the parent decides what ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
     from mnist_core import data, provenance, runtime

@@ -47,7 +47,10 @@ def run(options: argparse.Namespace) -> int:
     saved = checkpoints.read(options.checkpoint)
     dataset = load_dataset(options, name=saved.config.dataset)
     if dataset.sha256 != saved.dataset_sha256:
-        raise UserError(f"{options.checkpoint} was trained on other data than {dataset.name} here")
+        raise UserError(
+            f"{options.checkpoint} was trained on other data than {dataset.name} here; "
+            "name the --data-dir that it was trained on"
+        )
     split: Split = getattr(dataset, options.split)
     evaluation = evaluate(saved.model(device=split.labels.device), dataset, split)
     _print(dataset, options.split, evaluation, epochs=len(saved.record["epochs"]))

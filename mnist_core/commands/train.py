@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -95,8 +96,12 @@ def _prepare_folder(options: argparse.Namespace, dataset_name: str) -> Path:
         raise UserError(f"{folder} already holds a run; add --resume, or name another --output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # an hour of training must not end at a folder that cannot be written
     except OSError as error:
-        raise UserError(f"cannot create the folder {folder}: {error.strerror}") from error
+        raise UserError(
+            f"cannot write into the folder {folder}: {error.strerror}; name another --output"
+        ) from error
     return folder
 
 

@@ -1,0 +1,155 @@
+"""What the tests share: an isolated process, small data, configurations and subprocesses.
+
+No test sees the user's cache folder or the network. Real MNIST is used where the variable
+MNIST_DATA_DIR names it, and its tests are skipped, with that reason, where it does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mnist_core import data, files, runtime
+from mnist_core.config import TrainConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+CPU = torch.device("cpu")
+LOCAL_HOSTS = (None, "", "localhost", "127.0.0.1", "::1")
+
+
+@pytest.fixture(autouse=True)
+def isolated_process(tmp_path_factory, monkeypatch) -> Iterator[None]:
+    """Give every test a cache folder of its own, no network, one thread and its own signals."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # the discard port: refused at once
+    look_up = socket.getaddrinfo
+
+    def look_up_locally(host, *arguments, **keywords):
+        assert host in LOCAL_HOSTS, f"a test tried to reach {host}"
+        return look_up(host, *arguments, **keywords)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_locally)
+    runtime.prepare(threads=1)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def without_mnist(monkeypatch) -> None:
+    """Hide MNIST: no folder is named, and the (isolated) cache folder is empty."""
+    monkeypatch.delenv(data.DATA_DIR_VARIABLE, raising=False)
+
+
+@pytest.fixture(scope="session")
+def digits() -> data.Dataset:
+    return data.load("digits", data_dir=None, device=CPU)
+
+
+@pytest.fixture(scope="session")
+def small_digits(digits) -> data.Dataset:
+    """256 training images: eight steps of 32."""
+
+    def head(split: data.Split, count: int) -> data.Split:
+        return data.Split(split.images[:count], split.labels[:count])
+
+    return replace(
+        digits,
+        train=head(digits.train, 256),
+        validation=head(digits.validation, 100),
+        test=head(digits.test, 100),
+        sha256="of the small digits",
+    )
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    folder = os.environ.get(data.DATA_DIR_VARIABLE)
+    if not folder:
+        pytest.skip(f"real MNIST is needed: {data.DATA_DIR_VARIABLE} does not name its folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_folder, tmp_path_factory) -> data.Dataset:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("mnist-cache")))
+        return data.load("mnist", data_dir=mnist_folder, device=CPU)
+
+
+@pytest.fixture
+def make_config() -> Callable[..., TrainConfig]:
+    """Build configurations for `small_digits`; what is named differs from these."""
+
+    def make(**changes: Any) -> TrainConfig:
+        values = {"dataset": "digits", "epochs": 2, "batch_size": 32, "learning_rate": 3e-3}
+        return TrainConfig(**{**values, **changes})
+
+    return make
+
+
+@dataclass(frozen=True)
+class FakeMnist:
+    """Four small files in MNIST's format, whose digests are the expected ones."""
+
+    contents: dict[str, bytes]
+
+    def place(self, root: Path) -> Path:
+        """Write the files below `root` and return their folder."""
+        raw = root / files.RAW
+        raw.mkdir(parents=True, exist_ok=True)
+        for name, content in self.contents.items():
+            (raw / name).write_bytes(content)
+        return raw
+
+
+@pytest.fixture
+def fake_mnist(monkeypatch) -> FakeMnist:
+    """Make 40 training and 20 test images, 10 for validation, pass for MNIST."""
+    random = np.random.default_rng(0)
+
+    def idx(array: np.ndarray) -> bytes:
+        return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+    contents = {}
+    for part, count in (("train", 40), ("t10k", 20)):
+        images = random.integers(0, 256, size=(count, 28, 28), dtype=np.uint8)
+        contents[f"{part}-images-idx3-ubyte"] = idx(images)
+        contents[f"{part}-labels-idx1-ubyte"] = idx(np.arange(count, dtype=np.uint8) % 10)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    monkeypatch.setattr(files, "SHA256", digests)
+    monkeypatch.setattr(data, "MNIST_VALIDATION_IMAGES", 10)
+    return FakeMnist(contents)
+
+
+@pytest.fixture
+def run_python(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python ARGUMENTS` in an empty folder and return what it said."""
+
+    def run(*arguments: object, **keywords: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            **keywords,
+        )
+
+    return run

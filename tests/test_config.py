@@ -1,0 +1,115 @@
+"""TrainConfig: the seed's defaults, refusals that name rule and value, round trip and digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnist_core.config import DATASET_NAMES, TrainConfig
+from mnist_core.errors import UserError
+from mnist_core.optimizers import OPTIMIZERS
+from mnist_core.schedules import SCHEDULES
+
+CONFIGS = st.builds(
+    TrainConfig,
+    dataset=st.sampled_from(DATASET_NAMES),
+    optimizer=st.sampled_from(sorted(OPTIMIZERS)),
+    learning_rate=st.floats(1e-12, 1e6),
+    schedule=st.sampled_from(sorted(SCHEDULES)),
+    epochs=st.integers(1, 10_000),
+    batch_size=st.integers(1, 60_000),
+    rotation_degrees=st.floats(0, 180),
+    translation=st.floats(0, 1, exclude_max=True),
+    seed=st.integers(0, 2**63 - 1),
+)
+
+
+def test_the_defaults_are_the_seeds_recipe():
+    assert TrainConfig().to_dict() == {
+        "dataset": "mnist",
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "epochs": 15,
+        "batch_size": 64,
+        "rotation_degrees": 10.0,
+        "translation": 0.1,
+        "seed": 0,
+    }
+
+
+def test_a_configuration_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TrainConfig().epochs = 3
+
+
+def test_positional_arguments_are_refused():
+    with pytest.raises(TypeError):
+        TrainConfig("mnist")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("dataset", "cifar", "unknown dataset 'cifar'; known: digits, mnist"),
+        ("dataset", "auto", "unknown dataset 'auto'"),
+        ("optimizer", "sdg", "unknown optimizer 'sdg'; known: adadelta, adafactor, adagrad, adam"),
+        ("schedule", "linear", "unknown schedule 'linear'; known: constant, cosine, one-cycle"),
+        ("learning_rate", 0.0, "learning_rate must be positive and finite, got 0.0"),
+        ("learning_rate", -1e-3, "learning_rate must be positive and finite, got -0.001"),
+        ("learning_rate", float("nan"), "learning_rate must be positive and finite, got nan"),
+        ("learning_rate", float("inf"), "learning_rate must be positive and finite, got inf"),
+        ("learning_rate", "0.1", "learning_rate must be of type float, got '0.1'"),
+        ("epochs", 0, "epochs must be >= 1, got 0"),
+        ("epochs", -3, "epochs must be >= 1, got -3"),
+        ("epochs", 1.5, "epochs must be of type int, got 1.5"),
+        ("epochs", True, "epochs must be of type int, got True"),
+        ("batch_size", 0, "batch_size must be >= 1, got 0"),
+        ("rotation_degrees", -1.0, "rotation_degrees must be in [0, 180], got -1.0"),
+        ("rotation_degrees", 181.0, "rotation_degrees must be in [0, 180], got 181.0"),
+        ("rotation_degrees", float("nan"), "rotation_degrees must be in [0, 180], got nan"),
+        ("translation", -0.1, "translation must be in [0, 1), got -0.1"),
+        ("translation", 1.0, "translation must be in [0, 1), got 1.0"),
+        ("seed", -1, "seed must be in [0, 2**63), got -1"),
+        ("seed", 2**63, "seed must be in [0, 2**63)"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_rule_and_the_value(field, value, rule):
+    with pytest.raises(UserError) as caught:
+        TrainConfig(**{field: value})
+    assert str(caught.value).startswith(rule)
+
+
+@given(CONFIGS)
+def test_a_configuration_survives_json(config):
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@given(CONFIGS, CONFIGS)
+def test_digests_are_equal_exactly_where_configurations_are(first, second):
+    assert (first.digest() == second.digest()) == (first == second)
+
+
+def test_an_unknown_key_is_refused_and_the_known_ones_named():
+    with pytest.raises(UserError, match=r"unknown configuration key 'momentum'.*learning_rate"):
+        TrainConfig.from_dict({**TrainConfig().to_dict(), "momentum": 0.9})
+
+
+def test_a_whole_number_serves_as_a_float_with_the_same_digest():
+    config = TrainConfig(learning_rate=1, rotation_degrees=10)
+    assert isinstance(config.learning_rate, float)
+    assert config.digest() == TrainConfig(learning_rate=1.0, rotation_degrees=10.0).digest()
+
+
+def test_the_digest_of_the_default_configuration_stays_what_records_hold():
+    assert TrainConfig().digest() == "77b1d38f59213364"
+
+
+def test_command_lines_read_names_and_configurations_without_importing_torch(run_python):
+    modules = "mnist_core.config, mnist_core.optimizers, mnist_core.schedules, mnist_core.errors"
+    completed = run_python("-c", f"import sys, {modules}; print('torch' in sys.modules)")
+    assert (completed.stdout.strip(), completed.stderr) == ("False", "")

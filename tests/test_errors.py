@@ -1,0 +1,61 @@
+"""How commands end: 2 for what a user can mend, 130 for a signal, a traceback for our defects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from mnist_core.errors import UserError, run_command, unknown_name
+
+
+def raising(error: BaseException):
+    def command() -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_commands_own_exit_code_is_kept(code, capsys):
+    assert run_command(lambda: code) == code
+    assert capsys.readouterr().err == ""
+
+
+def test_a_users_error_is_one_line_and_exit_code_2(capsys):
+    assert run_command(raising(UserError("epochs must be >= 1, got 0"))) == 2
+    assert capsys.readouterr().err == "error: epochs must be >= 1, got 0\n"
+
+
+def test_an_error_of_the_system_names_the_file_and_the_way_out(capsys):
+    assert run_command(raising(OSError(28, "No space left on device", "/some/file"))) == 2
+    error = capsys.readouterr().err
+    for part in ("error: ", "No space left on device (/some/file)", "free space", "--resume"):
+        assert part in error
+    assert "Traceback" not in error
+
+
+def test_ctrl_c_is_exit_code_130_and_says_how_to_go_on(capsys):
+    assert run_command(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err.startswith("interrupted: ")
+
+
+def test_sigterm_interrupts_as_ctrl_c_does():
+    def command() -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+        return 0
+
+    assert run_command(command) == 130
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), KeyError("ours"), ZeroDivisionError()])
+def test_a_defect_of_ours_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        run_command(raising(error))
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones_in_order():
+    assert str(unknown_name("thing", "c", ["b", "a"])) == "unknown thing 'c'; known: a, b"

@@ -101,7 +101,7 @@ def _create(
         path = RESULTS / dataset.name / f"optimizers-{stamp}"
     elif dataset.notice:
         # Asked for MNIST's folder, got digits: the result must not lie where MNIST's would.
-        path = path.with_name(f"{path.name}-{dataset.name}")
+        path = path.parent / f"{path.resolve().name}-{dataset.name}"
     folder = RunFolder(path)
     description = {
         "name": dataset.name,

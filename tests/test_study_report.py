@@ -1,0 +1,232 @@
+"""study.render, plots and report: a well-formed page that is rebuilt byte for byte."""
+
+from __future__ import annotations
+
+import getpass
+import itertools
+import re
+import shlex
+import shutil
+import socket
+
+import matplotlib.image
+import pytest
+
+from study import optimizers, render
+from study.plan import StudyPlan
+from study.report import write_report
+from study.summary import summarise
+
+from .study_samples import MNIST, make_plan, write_study
+
+THREE = ("sgd", "adam", "nadam")
+SECTIONS = (
+    "Ranking of the tuned optimizers",
+    "Untuned beside tuned",
+    "The seed's claim",
+    "Learning-rate sensitivity",
+    "Learning curves",
+    "Time",
+    "Diverged and stopped runs",
+    "Protocol",
+    "Provenance",
+    "Make it again",
+)
+PERFECT = {(name, variant): [1.0] * 3 for name in THREE for variant in ("tuned", "default")}
+VARIANTS = {
+    "complete": {},
+    "of MNIST": {"data": MNIST, "plan": {"dataset": "mnist"}},
+    "without runs": {"left_out": lambda key: True},
+    "search only": {"left_out": lambda key: key.startswith("confirm")},
+    "one confirmed": {"left_out": lambda key: key.startswith(("confirm-n", "confirm-a"))},
+    "one diverged": {"all_diverged": ["adam"]},
+    "all diverged": {"all_diverged": THREE},
+    "perfect": {"accuracies": PERFECT},
+    "one optimizer": {"plan": {"optimizers": ("adam",)}},
+    "several epochs": {"plan": {"epochs": 3, "sampler": "tpe", "augmentation": "seed"}},
+}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """Write the report of each variant of a study, once; return the folder."""
+    written = {}
+
+    def of(variant):
+        if variant not in written:
+            options = dict(VARIANTS[variant])
+            plan = make_plan(**{"optimizers": THREE, "trials": 12, **options.pop("plan", {})})
+            folder = write_study(tmp_path_factory.mktemp("study") / "run", plan, **options)
+            write_report(folder)
+            written[variant] = folder
+        return written[variant]
+
+    return of
+
+
+@pytest.fixture(params=VARIANTS)
+def folder(request, reports):
+    return reports(request.param)
+
+
+def text_of(folder):
+    return (folder.path / "report.md").read_text()
+
+
+def tables(text):
+    """Return the tables of a page, each as its lines."""
+    blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    return [block.splitlines() for block in blocks]
+
+
+def test_every_section_is_there(folder):
+    headings = re.findall(r"^## (.+)$", text_of(folder), flags=re.MULTILINE)
+    assert [heading for heading in headings if heading in SECTIONS] == list(SECTIONS)
+    assert text_of(folder).startswith("# Optimizers on ")
+
+
+def test_no_section_is_empty(folder):
+    assert not re.search(r"^## .+\n+(##|\Z)", text_of(folder), flags=re.MULTILINE)
+
+
+def test_every_row_of_a_table_has_as_many_columns_as_its_header(folder):
+    found = tables(text_of(folder))
+    assert found
+    for table in found:
+        assert len(table) >= 3, table
+        assert re.fullmatch(r"\|(:?-+:?\|)+", table[1].replace(" ", "")), table[1]
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table}) == 1, table
+
+
+def test_a_table_stands_between_empty_lines(folder):
+    lines = ["", *text_of(folder).splitlines(), ""]
+    for before, line in itertools.pairwise(lines):
+        assert not (line.startswith("|") and before and not before.startswith("|")), line
+        assert not (before.startswith("|") and line and not line.startswith("|")), line
+
+
+def test_pictures_exist_are_shown_and_have_a_description(folder):
+    shown = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", text_of(folder))
+    names = [name for _, name in shown]
+    assert sorted(names) == sorted(file.name for file in folder.path.glob("*.png"))
+    assert all(len(description) > 10 for description, _ in shown)
+
+
+def test_pictures_are_opaque_for_dark_pages(reports):
+    files = sorted(reports("complete").path.glob("*.png"))
+    assert len(files) == 4
+    for file in files:
+        pixels = matplotlib.image.imread(file)
+        assert pixels.shape[2] == 3 or (pixels[..., 3] == 1).all()
+        assert pixels[0, 0, :3].tolist() == [1, 1, 1]
+
+
+def test_nothing_that_is_not_a_number_is_shown(folder):
+    assert not re.search(r"\b(nan|inf|None(?!: every run completed))\b", text_of(folder))
+
+
+def test_a_report_is_rebuilt_byte_for_byte_wherever_its_folder_lies(folder, tmp_path):
+    views = [*folder.path.glob("*.png"), folder.path / "report.md"]
+    before = {file.name: file.read_bytes() for file in views}
+    copy = type(folder)(tmp_path / "elsewhere")
+    shutil.copytree(folder.path, copy.path)
+    for name in before:
+        (copy.path / name).unlink()
+    write_report(copy)
+    after = {file.name: file.read_bytes() for file in copy.path.iterdir() if file.name in before}
+    assert after == before
+
+
+def test_a_report_names_no_machine_user_or_path(folder):
+    text = text_of(folder)
+    assert str(folder.path.parent) not in text
+    assert socket.gethostname() not in text
+    assert not re.search(rf"\b{re.escape(getpass.getuser())}\b", text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizers": ("nesterov", "adadelta"), "trials": 7, "seed": 2**40},
+        {"sampler": "tpe", "pruner": "hyperband", "schedule": "constant", "epochs": 9},
+        {"batch_size": 128, "augmentation": "seed", "confirm_seeds": 5, "threads": 2},
+    ],
+)
+def test_the_command_of_a_report_parses_to_the_same_plan(changes, tmp_path):
+    plan = make_plan(**changes)
+    folder = write_study(tmp_path / "study", plan, left_out=lambda key: True)
+    page = render.render(summarise(folder.read_header(), {}, {}), [])
+    command = page.split("## Make it again")[1].split("```bash\n")[1].split("\n```")[0]
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "study.optimizers"]
+    options = optimizers.parse(words[3:])
+    optimizers.check(options)
+    assert StudyPlan(**optimizers.given_options(options)) == plan
+
+
+def test_the_ranking_shows_n_means_and_intervals(tmp_path):
+    plan = make_plan(confirm_seeds=3)
+    accuracies = {
+        ("sgd", "tuned"): [0.95, 0.952, 0.954],
+        ("adam", "tuned"): [0.98, 0.98, 0.98],
+    }
+    folder = write_study(tmp_path / "study", plan, accuracies=accuracies)
+    write_report(folder)
+    ranking = tables(text_of(folder))[0]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in ranking[2:]]
+    assert [row[:2] for row in cells] == [["1", "Adam"], ["2", "SGD"]]
+    assert [row[3] for row in cells] == ["3", "3"]
+    assert cells[0][4] == "98.00 % (98.00 to 98.00 %)"
+    # t(0.975; 2) · 0.2 / sqrt(3) = 4.303 · 0.1155 = 0.497
+    assert cells[1][4] == "95.20 % (94.70 to 95.70 %)"
+    # two configurations: the paired t interval of the difference, of the same spread
+    assert cells[1][5] == "-2.80 (-3.30 to -2.30)"
+    assert [row[6] for row in cells] == ["highest mean", "worse"]
+
+
+def test_a_report_of_digits_says_digits_and_speaks_of_mnist_only_to_deny_it(reports):
+    text = text_of(reports("complete"))
+    assert text.startswith("# Optimizers on digits (scikit-learn)")
+    assert [line for line in text.splitlines() if "MNIST" in line] == [
+        line for line in text.splitlines() if line.startswith("> **Not MNIST.**")
+    ]
+    assert "> **Not MNIST.**" in text
+
+
+def test_a_report_of_mnist_does_not_deny_it(reports):
+    text = text_of(reports("of MNIST"))
+    assert text.startswith("# Optimizers on MNIST")
+    assert "Not MNIST" not in text
+    assert "digits (scikit-learn)" not in text
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_only_a_report_that_lacks_runs_says_partial(variant, reports):
+    partial = variant in ("without runs", "search only", "one confirmed")
+    assert ("> **Partial.**" in text_of(reports(variant))) == partial
+
+
+def test_diverged_runs_are_listed_with_their_step(reports):
+    text = text_of(reports("one diverged"))
+    section = text.split("## Diverged and stopped runs")[1].split("\n## ")[0]
+    (table,) = tables(section)
+    assert len(table) == 2 + 4
+    assert all("diverged" in row and "trial-adam-" in row and "| 7" in row for row in table[2:])
+    assert "None: every run completed" in text_of(reports("complete"))
+
+
+def test_the_protocol_states_seeds_split_ranges_and_what_was_not_tuned(reports):
+    text = text_of(reports("complete")).split("## Protocol")[1]
+    for seed in make_plan().confirmation_seeds():
+        assert str(seed) in text
+    for words in ("1,000 train", "200 validation", "500 test", "`lhs`", "`none`", "not tuned"):
+        assert words in text
+    assert f"`{'d' * 16}…`" in text
+
+
+def test_the_provenance_states_commit_versions_and_machine(reports):
+    text = text_of(reports("complete")).split("## Provenance")[1]
+    for words in ("`cccccccccccc`", "torch 2.15.0", "A Processor", "2 cores", "1 thread(s)"):
+        assert words in text
+    assert "2026-01-02T03:04:05Z" in text

@@ -1,0 +1,246 @@
+"""study.search: one suite that every sampler passes: the same trials for the same seed, always."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import warnings
+
+import optuna
+import pytest
+
+from mnist_core.optimizers import optimizer_spec
+from study.plan import INDEPENDENT_SAMPLERS, SAMPLERS
+from study.records import RunFolder
+from study.search import PARAMETER, Search
+
+from . import study_samples
+from .study_samples import (
+    accuracy_at,
+    keep_storage_in_memory,
+    make_plan,
+    proposals,
+    rates,
+    run_task,
+    search_records,
+    trial_task,
+)
+
+SLOW_GP = pytest.param("gp", marks=pytest.mark.slow)
+ALL = [SLOW_GP if name == "gp" else name for name in SAMPLERS]
+TRIALS_EACH = 5
+
+
+def plan_for(sampler, **changes):
+    return make_plan(sampler=sampler, trials=2 * TRIALS_EACH, **changes)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return what a sampler proposes for seed 0 when nothing disturbs it."""
+
+    @functools.cache
+    def of(sampler):
+        return proposals(plan_for(sampler), tmp_path_factory.mktemp(sampler))
+
+    return of
+
+
+@pytest.fixture
+def storage_in_memory(monkeypatch):
+    """Spare a test Optuna's database where it is only about proposals."""
+    keep_storage_in_memory(monkeypatch)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path)
+
+
+@pytest.fixture(params=ALL)
+def sampler(request):
+    return request.param
+
+
+def test_budgets_are_equal_and_all_proposals_differ(sampler, undisturbed):
+    for values in undisturbed(sampler).values():
+        assert len(set(values)) == TRIALS_EACH
+
+
+def test_proposals_lie_in_the_printed_range(sampler, undisturbed):
+    for optimizer, values in undisturbed(sampler).items():
+        low, high = optimizer_spec(optimizer).learning_rate_range
+        assert all(low <= value <= high for value in values)
+
+
+@pytest.mark.usefixtures("storage_in_memory")
+def test_the_same_seed_proposes_the_same(sampler, undisturbed, tmp_path):
+    assert proposals(plan_for(sampler), tmp_path) == undisturbed(sampler)
+
+
+@pytest.mark.usefixtures("storage_in_memory")
+def test_another_seed_proposes_other_trials(sampler, undisturbed, tmp_path):
+    other = proposals(plan_for(sampler, seed=1), tmp_path)
+    for optimizer, values in undisturbed(sampler).items():
+        assert other[optimizer] != values
+        if sampler == "lhs":  # always the middles of the same strata, in another order
+            assert sorted(other[optimizer]) == pytest.approx(sorted(values))
+
+
+@pytest.mark.parametrize(
+    "samplers",
+    [
+        [name for name in SAMPLERS if name != "gp"],
+        pytest.param(["gp"], marks=pytest.mark.slow),
+    ],
+    ids=" ".join,
+)
+def test_another_process_proposes_the_same(samplers, undisturbed, run_python, monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "12345")
+    script = (
+        "import json, pathlib, runpy, sys\n"
+        "samples = runpy.run_path(sys.argv[1])\n"
+        "plans = {n: samples['make_plan'](sampler=n, trials=int(sys.argv[2]))"
+        " for n in sys.argv[3:]}\n"
+        "print(json.dumps({n: samples['proposals'](plan, pathlib.Path(n))"
+        " for n, plan in plans.items()}))\n"
+    )
+    result = run_python("-c", script, study_samples.__file__, 2 * TRIALS_EACH, *samplers)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == {name: undisturbed(name) for name in samplers}
+
+
+@pytest.mark.parametrize("finished", [1, TRIALS_EACH - 1])
+def test_a_resumed_search_proposes_what_an_undisturbed_one_does(
+    sampler, finished, undisturbed, folder
+):
+    plan = plan_for(sampler)
+    known = [
+        run_task(trial_task(plan, name, index, learning_rate=values[index]))
+        for name, values in undisturbed(sampler).items()
+        for index in range(finished if name == "sgd" else TRIALS_EACH)
+    ]
+    assert rates(plan, search_records(plan, folder, known)) == undisturbed(sampler)
+
+
+@pytest.mark.parametrize("sampler", INDEPENDENT_SAMPLERS)
+def test_records_behind_a_gap_are_kept_and_the_gap_filled(sampler, undisturbed, folder):
+    plan = plan_for(sampler)
+    known = [
+        run_task(trial_task(plan, name, index, learning_rate=values[index]))
+        for name, values in undisturbed(sampler).items()
+        for index in range(TRIALS_EACH)
+        if index not in (0, 3)
+    ]
+    search = Search(plan, folder, {record["key"]: record for record in known})
+    assert [search.ask("adam") for _ in range(2)] == [
+        (0, undisturbed(sampler)["adam"][0]),
+        (3, undisturbed(sampler)["adam"][3]),
+    ]
+
+
+@pytest.mark.usefixtures("storage_in_memory")
+@pytest.mark.parametrize("trials_each", [1, 2, 5, 8])
+def test_a_latin_hypercube_has_one_trial_in_each_part_of_the_logarithmic_range(
+    trials_each, tmp_path
+):
+    plan = make_plan(sampler="lhs", trials=2 * trials_each)
+    for optimizer, values in proposals(plan, tmp_path).items():
+        low, high = optimizer_spec(optimizer).learning_rate_range
+        places = [math.log(value / low) / math.log(high / low) for value in values]
+        assert sorted(int(place * trials_each) for place in places) == list(range(trials_each))
+
+
+@pytest.mark.usefixtures("storage_in_memory")
+def test_optimizers_with_one_range_are_not_searched_in_one_order(tmp_path):
+    plan = make_plan(optimizers=("adam", "adamw"), trials=16)
+    found = proposals(plan, tmp_path)
+    assert found["adam"] != found["adamw"]
+
+
+@pytest.mark.usefixtures("storage_in_memory")
+@pytest.mark.parametrize("sampler", ["tpe", SLOW_GP])
+def test_adaptive_samplers_learn_from_the_optimizers_own_trials_alone(
+    sampler, undisturbed, tmp_path
+):
+    def objective(optimizer, rate):
+        accuracy = accuracy_at(optimizer, rate)
+        return 1 - accuracy if optimizer == "adam" else accuracy
+
+    changed = proposals(plan_for(sampler), tmp_path, objective=objective)
+    assert changed["sgd"] == undisturbed(sampler)["sgd"]
+    assert changed["adam"] != undisturbed(sampler)["adam"]
+
+
+def test_a_finished_search_opens_in_optuna_with_every_trial_complete(sampler, folder):
+    plan = plan_for(sampler)
+    records = search_records(plan, folder)
+    for name in plan.optimizers:
+        study = optuna.load_study(study_name=name, storage=folder.storage_url)
+        assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
+        assert [trial.params[PARAMETER] for trial in study.trials] == rates(plan, records)[name]
+        assert study.best_value == max(
+            record["validation_accuracy"]
+            for record in records.values()
+            if record["optimizer"] == name
+        )
+
+
+def test_diverged_and_pruned_trials_are_told_now_and_after_a_resume(folder):
+    plan = make_plan(trials=6, pruner="median", schedule="constant", epochs=2)
+    search, records = Search(plan, folder, {}), {}
+    for status in ("completed", "diverged", "pruned"):
+        index, rate = search.ask("sgd")
+        record = run_task(trial_task(plan, "sgd", index, learning_rate=rate), status=status)
+        records[record["key"]] = record
+        search.tell(record)
+
+    def seen():
+        study = optuna.load_study(study_name="sgd", storage=folder.storage_url)
+        return [
+            (trial.state.name, trial.user_attrs["status"], trial.values)
+            for trial in study.get_trials()
+        ]
+
+    told = seen()
+    assert [entry[:2] for entry in told] == [
+        ("COMPLETE", "completed"),
+        ("COMPLETE", "diverged"),
+        ("PRUNED", "pruned"),
+    ]
+    assert told[1][2] == [0.0]
+    Search(plan, folder, records)
+    assert [entry[:2] for entry in seen()] == [entry[:2] for entry in told]
+    assert seen()[1][2] == [0.0]
+
+
+def test_a_trial_that_a_kill_cut_off_leaves_nothing_running(folder):
+    plan = make_plan()
+    search = Search(plan, folder, {})
+    search.ask("sgd")
+    Search(plan, folder, {})
+    study = optuna.load_study(study_name="sgd", storage=folder.storage_url)
+    assert {trial.state.name for trial in study.trials} == {"WAITING"}
+
+
+def test_every_epoch_of_a_trial_is_shown(folder):
+    plan = make_plan(epochs=3)
+    search_records(plan, folder)
+    study = optuna.load_study(study_name="adam", storage=folder.storage_url)
+    assert all(list(trial.intermediate_values) == [1, 2, 3] for trial in study.trials)
+
+
+def test_optuna_says_nothing(sampler, folder, capfd):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search_records(plan_for(sampler), folder)
+    assert [str(warning.message) for warning in caught] == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_storage_belongs_to_the_plan(folder):
+    plan = make_plan()
+    Search(plan, folder, {})
+    study = optuna.load_study(study_name="sgd", storage=folder.storage_url)
+    assert study.user_attrs["plan"] == plan.to_dict()

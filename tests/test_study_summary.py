@@ -1,0 +1,233 @@
+"""study.summary and study.wording: what synthetic records show, and how it is said."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mnist_core.report import write_json
+from study import wording
+from study.summary import summarise
+
+from .study_samples import MNIST, make_plan, write_study
+
+SEEDS = 4
+BEST = [0.98, 0.982, 0.981, 0.979]
+CLOSE = [0.979, 0.983, 0.98, 0.98]
+FAR = [0.9, 0.903, 0.902, 0.899]
+
+
+@pytest.fixture
+def summary(tmp_path):
+    """Write a study of three optimizers and summarise it; tuned accuracies in their order."""
+
+    def make(*tuned, optimizers=("sgd", "adam", "nadam"), trials=30, defaults=FAR, **keywords):
+        plan = make_plan(optimizers=optimizers, trials=trials, confirm_seeds=SEEDS)
+        accuracies = {
+            (name, variant): values
+            for name, own in zip(optimizers, tuned or [BEST] * len(optimizers), strict=True)
+            for variant, values in (("tuned", own), ("default", defaults))
+        }
+        folder = write_study(tmp_path / "study", plan, accuracies=accuracies, **keywords)
+        return summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+
+    return make
+
+
+def test_the_ranking_is_by_mean_test_accuracy(summary):
+    lower = [value - 0.002 for value in BEST]
+    ranking = summary(FAR, lower, BEST).ranking
+    assert [entry.confirmed.optimizer for entry in ranking] == ["nadam", "adam", "sgd"]
+    assert ranking[-1].behind_best.is_separated
+    assert not ranking[1].behind_best.is_separated
+
+
+def test_estimates_are_students_over_the_test_accuracies(summary):
+    confirmed = summary(BEST, CLOSE, FAR).find("sgd", "tuned")
+    assert confirmed is not None
+    assert confirmed.accuracies.tolist() == pytest.approx(BEST, abs=0.002)
+    assert confirmed.estimate.n == SEEDS
+    values = confirmed.accuracies
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (confirmed.estimate.low, confirmed.estimate.high) == pytest.approx(
+        (expected.low, expected.high)
+    )
+
+
+def test_a_gain_is_tuned_minus_default_paired_by_seed(summary):
+    gains = summary(BEST, CLOSE, FAR).tuning_gains
+    assert gains["sgd"].difference == pytest.approx(np.mean(BEST) - np.mean(FAR), abs=0.001)
+    assert gains["sgd"].is_separated
+    assert not gains["nadam"].is_separated
+
+
+def test_times_are_of_training_without_evaluation(summary):
+    confirmed = summary().find("adam", "default")
+    assert confirmed is not None
+    assert (confirmed.seconds, confirmed.images_per_second) == (1.5, 1234.5)
+
+
+def test_a_complete_study_is_not_partial(summary):
+    found = summary()
+    assert found.finished == found.expected == found.plan.rows
+    assert not found.is_partial
+    assert "partial" not in wording.headline(found)
+
+
+@pytest.mark.parametrize(
+    ("best_place", "edge"), [(0.05, "lower"), (0.95, "upper"), (0.5, None), (0.15, None)]
+)
+def test_a_best_at_the_edge_of_its_range_is_told(summary, best_place, edge):
+    found = summary(best_place=best_place)
+    assert {searched.edge for searched in found.searched} == {edge}
+    assert ("the optimum may lie" in wording.finding(found)) == (edge is not None)
+
+
+def test_of_two_trials_both_lie_at_an_edge_so_none_is_told(summary):
+    assert {searched.edge for searched in summary(trials=6, best_place=0.0).searched} == {None}
+
+
+def test_a_winner_is_named_only_where_every_other_is_separated(summary):
+    found = summary(FAR, BEST, FAR)
+    assert wording.finding(found).startswith("**Adam is better than all others**: 98.05 %")
+    assert wording.headline(found) == (
+        "digits (scikit-learn): Adam 98.05 %, better than all others"
+    )
+
+
+def test_a_tie_has_no_winner(summary):
+    found = summary(BEST, BEST, BEST)
+    text = wording.finding(found)
+    assert text.startswith("**No single winner.** SGD has the highest mean")
+    assert "**not separated** from Adam and NAdam" in text
+    assert "is better than" not in text
+    assert wording.headline(found).endswith("not separated from it: Adam and NAdam")
+
+
+def test_some_separated_and_some_not_are_told_apart(summary):
+    found = summary(BEST, CLOSE, FAR)
+    text = wording.finding(found)
+    best, close = (entry.confirmed.label for entry in found.ranking[:2])
+    assert f"{best} has the highest mean" in text
+    assert f"**not separated** from {close}." in text
+    assert "It is better than NAdam, by at least" in text
+    assert f"not separated from it: {close}; separated: NAdam" in wording.headline(found)
+
+
+def test_the_gap_that_is_told_is_the_intervals_near_end(summary):
+    found = summary(BEST, CLOSE, FAR)
+    worst = found.ranking[-1].behind_best
+    assert f"by at least {-100 * worst.high:.2f} points" in wording.finding(found)
+    assert worst.low < worst.difference < worst.high < 0
+
+
+def test_gains_beyond_doubt_are_counted(summary):
+    assert "raised 2 of 3 optimizers" in wording.finding(summary(BEST, CLOSE, FAR))
+
+
+def test_no_gain_is_said_to_be_none(summary):
+    text = wording.finding(summary(FAR, FAR, FAR))
+    assert "No optimizer's tuned learning rate is separated from its library default." in text
+
+
+def test_an_optimizer_whose_trials_all_diverged_is_not_awaited_and_is_named(summary):
+    found = summary(FAR, BEST, FAR, all_diverged=["sgd"])
+    assert found.finished == found.expected == found.plan.rows - SEEDS
+    assert not found.is_partial
+    searched = found.searched[0]
+    assert (searched.best, searched.edge, searched.diverged) == (None, None, 10)
+    assert [entry.confirmed.optimizer for entry in found.ranking] == ["adam", "nadam"]
+    assert "Not ranked: SGD" in wording.finding(found)
+    assert "Adam is better than all others that are confirmed" in wording.finding(found)
+
+
+def test_a_study_in_which_everything_diverged_names_no_winner(summary):
+    found = summary(all_diverged=["sgd", "adam", "nadam"])
+    assert found.ranking == []
+    assert not found.is_partial
+    assert "no configuration is confirmed" in wording.headline(found)
+    assert "Not ranked: SGD (none of its 10 trials completed), Adam" in wording.finding(found)
+
+
+def test_a_confirmation_that_diverged_keeps_its_optimizer_out_and_is_named(tmp_path):
+    plan = make_plan(optimizers=("sgd", "adam", "nadam"), confirm_seeds=SEEDS)
+    folder = write_study(tmp_path / "study", plan)
+    file = folder.record_file("confirm-adam-tuned-01")
+    record = json.loads(file.read_text())
+    record |= {"status": "diverged", "validation_accuracy": None, "epochs": []}
+    del record["test"]
+    write_json(file, record)
+    found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+    assert [entry["key"] for entry in found.broken_confirmations] == ["confirm-adam-tuned-01"]
+    assert "adam" not in [entry.confirmed.optimizer for entry in found.ranking]
+    assert "adam" not in found.tuning_gains
+    assert not found.is_partial
+    assert "Not ranked: Adam" in wording.finding(found)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "ranked"),
+    [
+        (lambda key: key.startswith("confirm"), 0),
+        (lambda key: key.startswith(("confirm-nadam", "confirm-adam")), 1),
+        (lambda key: key == "confirm-nadam-tuned-03", 2),
+        (lambda key: key == "confirm-nadam-default-00", 3),
+    ],
+    ids=["search only", "one confirmed", "two confirmed", "a default missing"],
+)
+def test_a_partial_study_says_so_and_ranks_what_is_complete(summary, left_out, ranked):
+    found = summary(BEST, FAR, FAR, left_out=left_out)
+    assert found.is_partial
+    assert len(found.ranking) == ranked
+    assert (found.tuning_gains.keys() == {"sgd", "adam", "nadam"}) == (ranked > 3)
+    if ranked:
+        assert wording.headline(found).endswith("(partial)")
+    text = wording.finding(found) + wording.headline(found)
+    assert ("better than all others that are confirmed" in text) == (ranked == 2)
+    assert ("better than all others" in text) == (ranked >= 2)
+    assert "Not ranked" not in text
+
+
+def test_no_runs_at_all_are_summarised(summary):
+    found = summary(left_out=lambda key: True)
+    assert (found.finished, found.ranking, found.confirmed) == (0, [], [])
+    assert found.is_partial
+    assert "confirmed" in wording.finding(found)
+    assert wording.rule(found).endswith(".")
+
+
+def test_the_seeds_claim_needs_both_of_its_optimizers(summary):
+    assert wording.seed_claim(summary(BEST, FAR, optimizers=("adam", "nadam"))) is None
+
+
+def test_the_seeds_claim_stands_beside_what_was_measured(summary):
+    sgd_default = [0.5, 0.51, 0.49, 0.5]
+    found = summary(CLOSE, BEST, FAR, data=MNIST, defaults=sgd_default)
+    text = wording.seed_claim(found)
+    assert text is not None
+    assert "SGD about 96 %, Adam about 98 %" in text
+    means = {name: found.find(name, "tuned").estimate.mean for name in ("sgd", "adam")}
+    assert f"| {100 * (means['adam'] - means['sgd']):+.2f} points |" in text
+    assert "+0.00 points" in text  # the defaults were planted equal
+
+
+def test_the_seeds_difference_is_explained_by_learning_rates_only_where_tuning_closes_it(
+    tmp_path,
+):
+    def claim(name, tuned_sgd):
+        plan = make_plan(confirm_seeds=SEEDS)
+        accuracies = {
+            ("sgd", "default"): FAR,
+            ("adam", "default"): BEST,
+            ("sgd", "tuned"): tuned_sgd,
+            ("adam", "tuned"): BEST,
+        }
+        folder = write_study(tmp_path / name, plan, accuracies=accuracies)
+        found = summarise(folder.read_header(), folder.read_records(), {})
+        return wording.seed_claim(found)
+
+    assert "one of learning rates" in claim("closes", CLOSE)
+    assert "does not explain most" in claim("stays", FAR)

@@ -38,17 +38,8 @@ def study(tmp_path_factory):
     completed = run_python(
         folder.parent,
         "study.optimizers",
-        *[
-            "--dataset",
-            "digits",
-            "--optimizers",
-            "sgd,adam",
-            "--trials",
-            "2",
-            "--confirm-seeds",
-            "2",
-        ],
-        *("--output", str(folder)),
+        *("--dataset", "digits", "--optimizers", "sgd,adam", "--trials", 2, "--confirm-seeds", 2),
+        *("--output", folder),
     )
     assert completed.returncode == 0, completed.stderr
     return folder

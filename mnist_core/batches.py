@@ -16,6 +16,10 @@ from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, Split
 from mnist_core.randomness import generator
 
+PREPARED_IMAGES = 512
+"""Images prepared at once, where batches are smaller: a few operations serve several batches, and
+their results still lie in the cache."""
+
 
 def normalise(images: Tensor, *, mean: float, std: float) -> Tensor:
     """Bring images uint8 to float32 by (x / 255 - mean) / std: torchvision's ToTensor, Normalize.
@@ -52,13 +56,17 @@ def epoch_batches(
             translation=config.translation,
             generator=generator(config.seed, "augmentation", epoch),
         ).to(device)
-    for start in range(0, used, config.batch_size):
-        batch = slice(start, start + config.batch_size)
-        images = split.images[order[batch]]
+    stride = config.batch_size * max(1, PREPARED_IMAGES // config.batch_size)
+    for start in range(0, used, stride):
+        several = slice(start, start + stride)
+        images = split.images[order[several]]
         if transforms is not None:
-            images = augment.apply(images, transforms.take(batch))
-        labels = split.labels[order[batch]]
-        yield normalise(images, mean=dataset.mean, std=dataset.std), labels
+            images = augment.apply(images, transforms.take(several))
+        normalised = normalise(images, mean=dataset.mean, std=dataset.std)
+        labels = split.labels[order[several]]
+        for first in range(0, len(labels), config.batch_size):
+            batch = slice(first, first + config.batch_size)
+            yield normalised[batch], labels[batch]
 
 
 def evaluation_batches(

@@ -1,0 +1,17 @@
+"""Data: the seed's pipeline image by image, and batches of resident tensors.
+
+pytest bench/bench_data.py --benchmark-only
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.session import Measure
+from bench.workloads import Workload, of_kind
+
+
+@pytest.mark.parametrize("workload", of_kind("data"), ids=lambda workload: workload.id)
+def test_data(measure: Measure, workload: Workload) -> None:
+    """Time one case."""
+    measure(workload)

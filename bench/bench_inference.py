@@ -1,0 +1,17 @@
+"""Inference: latency of one image, throughput of batches.
+
+pytest bench/bench_inference.py --benchmark-only
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.session import Measure
+from bench.workloads import Workload, of_kind
+
+
+@pytest.mark.parametrize("workload", of_kind("inference"), ids=lambda workload: workload.id)
+def test_inference(measure: Measure, workload: Workload) -> None:
+    """Time one case."""
+    measure(workload)

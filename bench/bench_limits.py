@@ -1,0 +1,17 @@
+"""How fast the machine is at best: matrix products and memory copies.
+
+pytest bench/bench_limits.py --benchmark-only
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.session import Measure
+from bench.workloads import Workload, of_kind
+
+
+@pytest.mark.parametrize("workload", of_kind("gemm", "copy"), ids=lambda workload: workload.id)
+def test_limits(measure: Measure, workload: Workload) -> None:
+    """Time one case."""
+    measure(workload)

@@ -1,0 +1,17 @@
+"""The step of each optimizer by itself, on the network's gradients.
+
+pytest bench/bench_optimizers.py --benchmark-only
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.session import Measure
+from bench.workloads import Workload, of_kind
+
+
+@pytest.mark.parametrize("workload", of_kind("optimizer-step"), ids=lambda workload: workload.id)
+def test_optimizers(measure: Measure, workload: Workload) -> None:
+    """Time one case."""
+    measure(workload)

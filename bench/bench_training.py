@@ -1,0 +1,21 @@
+"""Training: single steps in all forms, and whole loops beside the seed's recipe.
+
+pytest bench/bench_training.py --benchmark-only
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.session import Measure
+from bench.workloads import Workload, of_kind
+
+
+@pytest.mark.parametrize(
+    "workload",
+    of_kind("training-step", "training-loop", "seed-loop"),
+    ids=lambda workload: workload.id,
+)
+def test_training(measure: Measure, workload: Workload) -> None:
+    """Time one case."""
+    measure(workload)

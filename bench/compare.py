@@ -1,0 +1,177 @@
+"""Faster, slower or inconclusive: `python -m bench.compare OLD NEW`.
+
+OLD and NEW are two git revisions (`.` is the working tree), which are then timed side by side, or
+two records (record.json or its folder). Exit code: 0 where no case is slower, 1 where one is, 2
+for wrong input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench import noise, record, revisions, rounding, verdicts
+from bench.record import Record
+from bench.verdicts import Evidence, Verdict
+from mnist_core.errors import UserError, run_command
+from mnist_core.report import markdown_table, write_atomically
+
+EXIT_SLOWER = 1
+_SAME_MACHINE = ("processor", "device", "cores")
+_TOLD = ("threads", "packages", "python", "cpu_capability")
+
+
+def records(
+    old: Record, new: Record, same_code: Sequence[Record]
+) -> tuple[dict[str, Evidence], list[str]]:
+    """Weigh the cases of two records; return what else a reader must know.
+
+    A case's figure is its time, or its time over that of the seed's code in the same blocks,
+    whichever varies less between the runs of `same_code`. A case that those do not have, or not
+    often enough, gets no evidence. Raises `UserError` for records of different machines.
+    """
+    _require_same_machine(old, new)
+    notes = [
+        f"{key} differs: {old.environment[key]} and {new.environment[key]}"
+        for key in _TOLD
+        if old.environment[key] != new.environment[key]
+    ]
+    known = noise.spreads([run for run in same_code if _is_same_machine(run, new)])
+    before, after = noise.figures(old), noise.figures(new)
+    common = [name for name in after if name in before]
+    if not common:
+        raise UserError("the two records have no case in common")
+    evidence = {}
+    for name in common:
+        absolute, relative = known.get(name, ([], []))
+        then, now = before[name], after[name]
+        candidates = [(absolute, then.absolute, now.absolute)]
+        if then.over_seed is not None and now.over_seed is not None:
+            candidates.append((relative, then.over_seed, now.over_seed))
+        usable = [each for each in candidates if len(each[0]) >= verdicts.FEWEST]
+        if usable:
+            values, was, is_now = min(usable, key=lambda each: statistics.stdev(each[0]))
+            evidence[name] = verdicts.two_runs(was, is_now, same_code=values)
+    unknown = sorted(set(common) - set(evidence))
+    if unknown:
+        notes.append(
+            f"Inconclusive for want of >= {verdicts.FEWEST} runs of the same code on this machine "
+            "to tell a change from noise (compare two revisions instead, or see bench.noise): "
+            + "; ".join(unknown)
+        )
+    alone = sorted(set(before) ^ set(after))
+    if alone:
+        notes.append(f"In one record only: {'; '.join(alone)}")
+    return evidence, notes
+
+
+def _is_same_machine(one: Record, other: Record) -> bool:
+    return all(one.environment[key] == other.environment[key] for key in _SAME_MACHINE)
+
+
+def _require_same_machine(old: Record, new: Record) -> None:
+    for key in _SAME_MACHINE:
+        if old.environment[key] != new.environment[key]:
+            raise UserError(
+                f"two records must be of the same {key}, got {old.environment[key]!r} and "
+                f"{new.environment[key]!r}; compare two revisions instead"
+            )
+
+
+def side_by_side(times: Mapping[str, noise.Blocks]) -> dict[str, Evidence]:
+    """Weigh the blocks of two revisions that were timed side by side."""
+    return {
+        name: verdicts.side_by_side(noise.log_ratios(blocks)) for name, blocks in times.items()
+    }
+
+
+def render(
+    evidence: Mapping[str, Evidence], called: Mapping[str, Verdict], notes: list[str]
+) -> str:
+    """Render the answer: what changed first, then every case."""
+    changed = [f"{name}: {called[name]}" for name in called if called[name] != "inconclusive"]
+    table = markdown_table(
+        [
+            [name, called[name], rounding.with_interval(found.ratio), str(found.ratio.count)]
+            for name, found in evidence.items()
+        ],
+        header=("case", "NEW is", "time, NEW over OLD", "n"),
+        numeric=("time, NEW over OLD", "n"),
+    )
+    return "\n\n".join(
+        [
+            "\n".join(changed) if changed else f"No difference shown in {len(called)} cases.",
+            table,
+            *notes,
+        ]
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare, print, and answer by exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.compare",
+        description="Say of each case whether NEW is faster, slower or not separated from OLD.",
+    )
+    parser.add_argument("old", metavar="OLD", help="a git revision, or a record")
+    parser.add_argument("new", metavar="NEW", help="likewise ('.' is the working tree)")
+    only = parser.add_argument_group("of two revisions")
+    only.add_argument("-k", dest="pattern", default="", help="only cases with this in their name")
+    only.add_argument(
+        "--pairs",
+        type=int,
+        help=f"pairs of processes, at least {verdicts.FEWEST} (default: {revisions.PAIRS})",
+    )
+    only.add_argument("--device", choices=("cpu", "cuda"), help="default: cpu")
+    only.add_argument("--save", type=Path, help="write the raw times to this file, as JSON")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _compare(options))
+
+
+def _compare(options: argparse.Namespace) -> int:
+    old, new = Path(options.old), Path(options.new)
+    if _is_record(old) and _is_record(new):
+        if options.pattern or options.pairs or options.device or options.save:
+            raise UserError("-k, --pairs, --device and --save are for two revisions")
+        later = record.read(new)
+        evidence, notes = records(record.read(old), later, noise.same_code(later.device))
+    elif _is_record(old) or _is_record(new):
+        raise UserError("OLD and NEW must be two records or two revisions, got one of each")
+    else:
+        evidence, notes = _revisions(options)
+    called = verdicts.judge(evidence)
+    print(render(evidence, called, notes))
+    return EXIT_SLOWER if "slower" in called.values() else 0
+
+
+def _is_record(path: Path) -> bool:
+    return path.is_file() or (path / record.FILE_NAME).is_file()
+
+
+def _revisions(options: argparse.Namespace) -> tuple[dict[str, Evidence], list[str]]:
+    pairs = revisions.PAIRS if options.pairs is None else options.pairs
+    if pairs < verdicts.FEWEST:
+        raise UserError(f"--pairs must be >= {verdicts.FEWEST}, got {pairs}")
+    commits = [revisions.resolve(name) for name in (options.old, options.new)]
+    cases = revisions.comparable(options.device or "cpu", pattern=options.pattern)
+    with revisions.checked_out(commits[0]) as old, revisions.checked_out(commits[1]) as new:
+        times = revisions.measure(
+            old,
+            new,
+            cases,
+            dataset_name="auto",
+            pairs=pairs,
+            say=lambda text: print(text, file=sys.stderr, flush=True),
+        )
+    if options.save:
+        write_atomically(options.save, json.dumps(times) + "\n")
+    note = f"OLD is {commits[0]}, NEW is {commits[1]}; n is the number of pairs of processes."
+    return side_by_side(times), [note]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""Hooks of pytest and pytest-benchmark: one case a test, interleaved groups, one record a run.
+
+pytest bench/ --benchmark-only      everything, a report under results/bench/
+pytest bench/ --benchmark-disable   each case once, no report
+
+A run of everything writes results/bench/<device>/<UTC time>/ and a line in results/README.md. A
+run of less (-k, -x, a failure) writes its report under runs/bench/, which git ignores.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench import finish
+from bench.build import unavailable
+from bench.session import Measure, Suite, clock_for
+from bench.workloads import Workload
+from mnist_core import runtime
+from mnist_core.provenance import code_version, environment
+
+ALONE_SECONDS, ALONE_ROUNDS = 0.15, 2
+"""What pytest-benchmark spends on a case by itself, unless its options are given."""
+_SUITE = pytest.StashKey[Suite]()
+_LEFT = pytest.StashKey[Counter[str]]()
+_STARTED = pytest.StashKey[float]()
+
+
+def _workload(item: pytest.Item) -> Workload | None:
+    """Return the workload that the test is about."""
+    call = getattr(item, "callspec", None)
+    found = call.params.get("workload") if call is not None else None
+    return found if isinstance(found, Workload) else None
+
+
+def _disabled(config: pytest.Config) -> bool:
+    session: Any = config._benchmarksession  # type: ignore[attr-defined]
+    return bool(session.disabled)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the process up as mnist_core's commands do."""
+    runtime.prepare()
+    config.stash[_STARTED] = time.monotonic()
+    config.stash[_LEFT] = Counter()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each case its group, its clock, and its share of the time."""
+    given = " ".join(map(str, config.invocation_params.args))
+    for item in items:
+        workload = _workload(item)
+        if workload is None:
+            continue
+        options: dict[str, Any] = {"group": workload.group}
+        if "--benchmark-max-time" not in given:
+            options["max_time"] = ALONE_SECONDS
+        if "--benchmark-min-rounds" not in given:
+            options["min_rounds"] = ALONE_ROUNDS
+        if workload.device == "cuda":
+            options["timer"] = clock_for("cuda")
+        item.add_marker(pytest.mark.benchmark(**options))
+        # What a compiler or a profiler of another version warns of is no reason to stop timing.
+        item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Count the cases of each group, so that its last one is known."""
+    config = session.config
+    # One call of each case shows that it runs: any images do, and no file is needed.
+    suite = Suite(dataset_name="digits" if _disabled(config) else "auto")
+    config.stash[_SUITE] = suite
+    for item in session.items:
+        workload = _workload(item)
+        if workload is None:
+            continue
+        config.stash[_LEFT][workload.group] += 1
+        reason = unavailable(workload)
+        if reason is not None:
+            suite.skipped[workload.id] = reason
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Measure:
+    """Return what measures a workload: alone through pytest-benchmark, later in its group."""
+    suite = request.config.stash[_SUITE]
+
+    def run(workload: Workload) -> None:
+        prepared = suite.prepare(workload)
+        disabled = _disabled(request.config)
+        warm_up = None if disabled else suite.warm_up(workload, prepared)
+        try:
+            call, setup = prepared.call.call, prepared.call.setup
+            if setup is None:
+                benchmark(call)
+            else:
+                arguments = {"setup": lambda: ((setup(),), {}), "rounds": ALONE_ROUNDS}
+                benchmark.pedantic(call, **arguments)  # type: ignore[no-untyped-call]
+        except BaseException:
+            prepared.close()
+            raise
+        if warm_up is None or benchmark.stats is None:
+            prepared.close()
+            return
+        alone = list(benchmark.stats.stats.data)
+        suite.add(workload, prepared, warm_up=warm_up, alone=alone)
+
+    return run
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Time a group interleaved when its last case is through."""
+    workload = _workload(item)
+    if workload is None:
+        return
+    left = item.config.stash[_LEFT]
+    left[workload.group] -= 1
+    if left[workload.group] == 0:
+        item.config.stash[_SUITE].finish_group(workload.group)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the record and the report of what was measured."""
+    suite = session.config.stash.get(_SUITE, None)
+    if suite is None:
+        return
+    suite.abandon()
+    if not suite.groups or exitstatus == pytest.ExitCode.INTERRUPTED:
+        return
+    # xdist's workers are disabled by pytest-benchmark; nothing comes here from them.
+    lines = finish.write_reports(
+        suite,
+        passed=exitstatus == pytest.ExitCode.OK,
+        command=_command(session.config),
+        seconds=time.monotonic() - session.config.stash[_STARTED],
+    )
+    session.config.stash[_LINES] = lines
+
+
+_LINES = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the reports are."""
+    for line in terminalreporter.config.stash.get(_LINES, []):
+        terminalreporter.write_line(line)
+
+
+def _command(config: pytest.Config) -> str:
+    """Return the command line without the paths of this machine."""
+    words = (re.sub(r"(^|=)/\S*/", r"\1…/", str(a)) for a in config.invocation_params.args)
+    return " ".join(["pytest", *map(shlex.quote, words)])
+
+
+def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, Any]:
+    """Describe the machine without its name and without a clock frequency that moves."""
+    machine = environment(runtime.prepare())
+    del machine["code"]  # a comparison would call every commit another machine
+    return machine
+
+
+def pytest_benchmark_generate_commit_info(config: pytest.Config) -> dict[str, Any]:
+    """Name the commit, without who made it and when."""
+    version = code_version()
+    return {"id": version["commit"], "dirty": version["dirty"]}
+
+
+def pytest_benchmark_update_json(
+    config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]
+) -> None:
+    """Put the percentiles of the interleaved times beside pytest-benchmark's own columns."""
+    suite = config.stash[_SUITE]
+    found = finish.percentiles(suite)
+    for entry in output_json["benchmarks"]:
+        workload = entry["params"].pop("workload", None)
+        if isinstance(workload, Workload):
+            entry["params"]["workload"] = workload.id
+            entry["extra_info"].update(found.get(workload.id, {}))

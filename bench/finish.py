@@ -1,0 +1,135 @@
+"""The end of a run: one record and one report a device, and a line in the index."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import images, profiling, record, report, rounding
+from bench.headlines import headlines
+from bench.quantiles import TooFewSamplesError, quantile
+from bench.record import Record
+from bench.session import Suite
+from bench.workloads import DEVICES, WORKLOADS
+from mnist_core import index
+from mnist_core.provenance import environment
+from mnist_core.runtime import prepare
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
+PARTIAL = ROOT / "runs"
+PERCENTILES = (50.0, 95.0, 99.0)
+
+
+def write_reports(suite: Suite, *, passed: bool, command: str, seconds: float) -> list[str]:
+    """Write what was measured, and say where. Only a whole run goes under results/."""
+    started = time.monotonic()
+    created = datetime.datetime.now(datetime.UTC)
+    stamp = created.strftime("%Y%m%dT%H%M%SZ")
+    lines = []
+    for device in DEVICES:
+        groups = tuple(group for group in suite.groups if group.device == device)
+        if not groups:
+            continue
+        complete = passed and is_complete(suite, device)
+        folder = (RESULTS if complete else PARTIAL) / "bench" / device / stamp
+        made = Record(
+            created_utc=created.strftime("%Y-%m-%d %H:%M"),
+            device=device,
+            complete=complete,
+            command=command,
+            seconds=round(seconds + time.monotonic() - started, 1),
+            environment=environment(prepare(device=device)),
+            dataset=_dataset(suite, device),
+            groups=groups,
+            skipped=suite.skipped,
+            trace_folder=f"runs/bench/{device}/{stamp}/traces" if complete else None,
+        )
+        if complete:
+            made = dataclasses.replace(
+                made, profiles=_profile(device, folder.name, suite.dataset_name)
+            )
+        record.write(folder, made)
+        report.write(folder)
+        if complete:
+            _add_to_index(folder, made)
+        lines.append(f"report: {(folder / 'report.md').relative_to(ROOT)}")
+        if not complete:
+            lines.append("  (a part of the suite: kept out of results/)")
+    return lines
+
+
+def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]:
+    """Profile in a process that times nothing; the traces stay in a folder that git ignores."""
+    folder = PARTIAL / "bench" / device / stamp / "traces"
+    command = [sys.executable, "-m", "bench.profiling", "--device", device]
+    completed = subprocess.run(
+        [*command, "--folder", str(folder), "--dataset", dataset_name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if completed.returncode:
+        raise RuntimeError(f"profiling failed:\n{completed.stderr[-2000:]}")
+    found: list[dict[str, Any]] = json.loads((folder / profiling.FILE_NAME).read_text())
+    return found
+
+
+def _add_to_index(folder: Path, made: Record) -> None:
+    shares = [h for h in headlines(made) if h.is_share and not h.at_most]
+    finding = "; ".join(
+        f"{rounding.percent_with_interval(headline.ratio)} {headline.answer}, float32 step"
+        for headline in shares
+    )
+    machine = made.environment
+    what = machine["device"] if made.device == "cuda" else machine["processor"]
+    index.add_line(
+        RESULTS / "README.md",
+        section="bench",
+        title="Benchmarks",
+        header=("started", "machine", "training step, batch 64"),
+        key=folder.relative_to(RESULTS).as_posix(),
+        cells=(made.created_utc, f"{what}, {machine['cores']} cores", finding),
+    )
+
+
+def is_complete(suite: Suite, device: str) -> bool:
+    """Tell whether every case of the device was measured, or could not be on this machine."""
+    done = {
+        case.workload.id for group in suite.groups for case in group.cases if case.asked
+    } | set(suite.skipped)
+    return all(workload.id in done for workload in WORKLOADS if workload.device == device)
+
+
+def _dataset(suite: Suite, device: str) -> dict[str, Any]:
+    dataset = images.load(suite.dataset_name, device)
+    return {
+        "name": dataset.name,
+        "label": dataset.label,
+        "sha256": dataset.sha256,
+        "notice": dataset.notice.splitlines()[-1] if dataset.notice else None,
+    }
+
+
+def percentiles(suite: Suite) -> dict[str, dict[str, Any]]:
+    """Return p50, p95 and p99 in seconds of each case whose data are single calls."""
+    found: dict[str, dict[str, Any]] = {}
+    for group in suite.groups:
+        for case in group.cases:
+            if not case.workload.latency:
+                continue
+            values: dict[str, Any] = {"samples": len(case.samples())}
+            for percentile in PERCENTILES:
+                try:
+                    estimate = quantile(case.samples(), percentile)
+                    values[f"p{percentile:g}_seconds"] = estimate.value
+                except TooFewSamplesError as refusal:
+                    values[f"p{percentile:g}_refused"] = str(refusal)
+            found[case.workload.id] = values
+    return found

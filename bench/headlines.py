@@ -1,0 +1,144 @@
+"""The figures that the suite exists for: each a question, a ratio, what was to be reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench import ratios
+from bench.ratios import Ratio
+from bench.record import CaseRecord, Record
+from bench.summary import item_seconds, limits, reference, speed_ratio
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """One figure with its interval, and the target it has, if it has one."""
+
+    question: str
+    answer: str
+    ratio: Ratio
+    is_share: bool = False
+    target: float | None = None
+    at_most: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Say whether the target is reached, and whether the interval leaves a doubt."""
+        if self.target is None:
+            return ""
+        low, high = self.ratio.low, self.ratio.high
+        if self.at_most:
+            low, high, reached = -high, -low, self.ratio.value <= self.target
+            bound = -self.target
+        else:
+            reached, bound = self.ratio.value >= self.target, self.target
+        if low >= bound:
+            return "reached"
+        if high < bound:
+            return "missed"
+        return "reached, not beyond doubt" if reached else "missed, not beyond doubt"
+
+
+def _case(record: Record, group: str, name: str) -> CaseRecord | None:
+    found = record.group(f"{record.device}: {group}")
+    return found.case(name) if found else None
+
+
+def headlines(record: Record) -> list[Headline]:
+    """Return the figures whose cases the record has."""
+    found: list[Headline] = []
+    _training(record, found)
+    _loop(record, found)
+    _latency(record, found)
+    return found
+
+
+def _training(record: Record, found: list[Headline]) -> None:
+    name = "training step, batch 64"
+    group = record.group(f"{record.device}: {name}")
+    float32 = _case(record, name, "float32")
+    if group is None or float32 is None:
+        return
+    share, limit = limits(float32, group)
+    if share is not None:
+        found.append(
+            Headline(
+                question="How near its limit is a float32 training step, batch 64?",
+                answer=f"of the {limit} limit",
+                ratio=share,
+                is_share=True,
+                target=0.6,
+            )
+        )
+    for batch in (64, 256, 1024):
+        name = f"training step, batch {batch}"
+        pair = _case(record, name, "bfloat16"), _case(record, name, "float32")
+        if pair[0] and pair[1]:
+            found.append(
+                Headline(
+                    question=f"How much faster is a step in bfloat16, batch {batch:,}?",
+                    answer="times float32",
+                    ratio=speed_ratio(pair[0], pair[1]),
+                    target=1.5,
+                )
+            )
+
+
+def _loop(record: Record, found: list[Headline]) -> None:
+    name = "whole loop, batch 64"
+    group = record.group(f"{record.device}: {name}")
+    if group is None:
+        return
+    seed = reference(group)
+    for form in ("mnist_core, augmentation", "bfloat16, augmentation"):
+        whole = group.case(form)
+        if whole is not None and seed.workload.mode == "seed":
+            found.append(
+                Headline(
+                    question=f"How much faster is the whole loop ({form}) than the seed's recipe?",
+                    answer=f"times {seed.workload.name}",
+                    ratio=speed_ratio(whole, seed),
+                    target=2.5,
+                )
+            )
+    bare, plain = (
+        group.case("bare steps, batches prepared"),
+        group.case("mnist_core, no augmentation"),
+    )
+    if bare is not None and plain is not None:
+        cost = ratios.paired(item_seconds(plain), item_seconds(bare))
+        found.append(
+            Headline(
+                question="What does the harness cost (loop without augmentation over bare steps)?",
+                answer="of a bare step's time",
+                ratio=Ratio(
+                    value=cost.value - 1.0,
+                    low=cost.low - 1.0,
+                    high=cost.high - 1.0,
+                    count=cost.count,
+                ),
+                is_share=True,
+                target=0.03,
+                at_most=True,
+            )
+        )
+
+
+def _latency(record: Record, found: list[Headline]) -> None:
+    for group in record.groups:
+        if "latency" not in group.name:
+            continue
+        naive = reference(group)
+        others = [case for case in group.cases if case.asked and case is not naive]
+        if not others or naive.workload.mode != "naive":
+            continue
+        best = max(others, key=lambda case: speed_ratio(case, naive).value)
+        how = group.name.split(": ", 1)[1].removeprefix("inference latency, ")
+        found.append(
+            Headline(
+                question=f"How much sooner does one image come out at best ({how}, p50)?",
+                answer=f"times the naive call: {best.workload.name}",
+                ratio=speed_ratio(best, naive),
+                target=1.25,
+            )
+        )

@@ -1,0 +1,94 @@
+"""Forms of the network: memory layout, number format, and how it is called or compiled."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bench.seed_recipe import Net as SeedNet
+from bench.workloads import Workload
+from mnist_core import model as models
+from mnist_core.model import INPUT_SHAPE
+
+Forward = Callable[[Tensor], object]
+SEED = 0
+
+
+class Bfloat16(nn.Module):
+    """Run a network's forward pass in bfloat16 where torch deems it safe; weights stay float32."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return log-probabilities [n, 10] float32."""
+        with torch.autocast(images.device.type, dtype=torch.bfloat16):
+            output: Tensor = self.network(images)
+        return output.float()
+
+
+def build(workload: Workload, device: torch.device) -> nn.Module:
+    """Build the network of a workload, not compiled: the seed's own class or mnist_core's."""
+    if workload.mode in ("naive", "seed"):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            seed_network: nn.Module = SeedNet()  # type: ignore[no-untyped-call]
+        return seed_network.to(device)
+    network: nn.Module = models.build(seed=SEED, device=device)
+    if workload.layout == "contiguous":
+        network = network.to(memory_format=torch.contiguous_format)
+    return Bfloat16(network) if workload.precision == "bfloat16" else network
+
+
+def lay_out(images: Tensor, workload: Workload) -> Tensor:
+    """Return the images in the workload's memory layout."""
+    if workload.layout == "contiguous":
+        return images.contiguous()
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def bfloat16_is_native(device: str) -> bool:
+    """Tell whether the device multiplies in bfloat16 rather than emulating it."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return supported
+
+
+def compiler_missing(workload: Workload) -> str | None:
+    """Return why the workload cannot be compiled here, or None where it can."""
+    if workload.mode not in ("compiled", "ahead-of-time"):
+        return None
+    if workload.device == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        return "torch.compile needs a C++ compiler on the CPU, and none is installed"
+    return None
+
+
+def compile_forward(network: nn.Module) -> nn.Module:
+    """Compile with torch.compile's defaults, for the one shape that will be seen."""
+    compiled: nn.Module = torch.compile(network, dynamic=False)  # type: ignore[assignment]
+    return compiled
+
+
+def compile_ahead_of_time(network: nn.Module, images: Tensor) -> Forward:
+    """Compile to a shared library with AOTInductor, which calls no Python between operators."""
+    from torch._inductor import aoti_compile_and_package, aoti_load_package
+
+    with torch.no_grad():
+        program = torch.export.export(network.eval(), (images,))
+    with tempfile.TemporaryDirectory() as folder:
+        package = aoti_compile_and_package(program, package_path=str(Path(folder) / "network.pt2"))
+        loaded: Forward = aoti_load_package(package)
+    return loaded
+
+
+def example(batch_size: int, device: torch.device) -> Tensor:
+    """Return images of noise [batch_size, 1, 28, 28] float32."""
+    generator = torch.Generator().manual_seed(SEED)
+    return torch.randn(batch_size, *INPUT_SHAPE, generator=generator).to(device)

@@ -1,0 +1,66 @@
+"""report.md and its pictures from a record, without measuring: `python -m bench.report RECORD`.
+
+RECORD is a record.json or the folder it is in. The same record gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench import headlines, plots, record, sections
+from bench.record import Record
+from mnist_core.errors import run_command
+from mnist_core.report import write_atomically
+
+FILE_NAME = "report.md"
+
+
+def render(made: Record, pictures: list[str]) -> str:
+    """Render the report of a record as Markdown."""
+    parts = [
+        sections.opening(made),
+        sections.answers(headlines.headlines(made), made),
+        sections.limits(made),
+        sections.training(made, pictures),
+        sections.loop(made, pictures),
+        sections.latency(made, pictures),
+        sections.throughput(made, pictures),
+        sections.optimizers(made),
+        sections.data(made),
+        sections.profiles(made, pictures),
+        sections.trust(made),
+        sections.again(made),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write(folder: Path) -> Record:
+    """Write the report and the pictures beside the record of a folder; return the record."""
+    made = record.read(folder)
+    pictures = plots.draw(made, folder)
+    write_atomically(folder / FILE_NAME, render(made, pictures))
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build a report again."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.report", description="Build a report again from its record."
+    )
+    parser.add_argument("record", type=Path, metavar="RECORD", help="record.json or its folder")
+    options = parser.parse_args(arguments)
+
+    def command() -> int:
+        folder = options.record if options.record.is_dir() else options.record.parent
+        record.read(options.record)
+        write(folder)
+        print(f"wrote {folder / FILE_NAME}")
+        return 0
+
+    return run_command(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""Two revisions side by side: a process for each, the same harness, blocks in turn.
+
+The harness is this checkout's `bench`; what differs is the `mnist_core` that each process imports.
+A revision is anything that git can name, or `.` for the files as they are now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import shutil
+import statistics
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bench import build
+from bench.noise import Blocks
+from bench.worker import Worker, WorkerError
+from bench.workloads import WORKLOADS, Workload
+from mnist_core.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKING_TREE = "."
+OLD, NEW = 0, 1
+BLOCKS_PER_PAIR, PAIRS = 12, 8
+"""New processes lie elsewhere in memory, which alone can make a case a per cent slower."""
+_OURS = ("training-step", "optimizer-step", "training-loop", "inference", "data")
+_NOT_OURS = ("seed", "naive", "per-image", "compiled", "ahead-of-time")
+_USUAL = (
+    "{device}: training step, batch 64/float32",
+    "{device}: training step, batch 64/bfloat16",
+    "{device}: whole loop, batch 64/mnist_core, augmentation",
+    "{device}: optimizer step/Adam",
+    "{device}: inference throughput, batch 256/channels-last",
+    "cpu: data, augmented/batched tensors",
+)
+
+
+def comparable(device: str, *, pattern: str = "") -> list[Workload]:
+    """Return the cases with a text in their names; without one, a few that stand for the rest.
+
+    Only cases that run mnist_core's code and start quickly. Raises `UserError` where none matches.
+    """
+    usual = {name.format(device=device) for name in _USUAL}
+    usual |= {work.id for work in WORKLOADS if work.latency and work.twin}
+    found = [
+        workload
+        for workload in WORKLOADS
+        if workload.kind in _OURS
+        and workload.mode not in _NOT_OURS
+        and workload.device == device
+        and build.unavailable(workload) is None
+    ]
+    chosen = [
+        workload
+        for workload in found
+        if (pattern.lower() in workload.id.lower() if pattern else workload.id in usual)
+    ]
+    if not chosen:
+        raise UserError(
+            f"no case has {pattern!r} in its name; known: "
+            + "; ".join(workload.id for workload in found)
+        )
+    return chosen
+
+
+def resolve(revision: str) -> str:
+    """Return the commit that git knows a revision by, or `.`. Raises `UserError` for no commit."""
+    if revision == WORKING_TREE:
+        return revision
+    try:
+        return _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
+    except subprocess.CalledProcessError:
+        raise UserError(
+            f"{revision!r} is neither a record that exists nor a revision that git knows"
+        ) from None
+    except OSError as error:
+        raise UserError(f"comparing revisions needs git ({error.strerror})") from error
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(
+        ["git", "-C", str(ROOT), *arguments], capture_output=True, check=True
+    ).stdout
+
+
+@contextlib.contextmanager
+def checked_out(revision: str) -> Iterator[Path]:
+    """Yield a folder that holds mnist_core as it was in a revision."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        if revision == WORKING_TREE:
+            shutil.copytree(
+                ROOT / "mnist_core",
+                folder / "mnist_core",
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+        else:
+            archive = _git("archive", "--format=tar", revision, "--", "mnist_core")
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(folder, filter="data")
+        yield folder
+    except subprocess.CalledProcessError as error:
+        raise UserError(
+            f"revision {revision} has no mnist_core to compare: {error.stderr.decode().strip()}"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(folder: Path) -> Worker:
+    """Start a process that measures the mnist_core of a folder, and make sure that it does."""
+    worker = Worker(folder=folder, prepared_runtime=True)
+    where = worker.ask("where")
+    if Path(where) != folder.resolve():
+        worker.close()
+        raise WorkerError(f"mnist_core was imported from {where}, not from {folder}")
+    return worker
+
+
+def measure(
+    old: Path,
+    new: Path,
+    cases: Sequence[Workload],
+    *,
+    dataset_name: str,
+    pairs: int = PAIRS,
+    say: Callable[[str], None],
+) -> dict[str, Blocks]:
+    """Time all cases in turn in both folders; return each one's paired blocks, by process."""
+    times: dict[str, Blocks] = {case.id: [] for case in cases}
+    order = random.Random(0)
+    for number in range(pairs):
+        with contextlib.ExitStack() as stack:
+            sides = [OLD, NEW] if number % 2 == 0 else [NEW, OLD]
+            workers: dict[int, Worker] = {}
+            for side in sides:
+                workers[side] = start((old, new)[side])
+                stack.callback(workers[side].close)
+            for case in cases:
+                say(f"pair of processes {number + 1} of {pairs}: {case.id}")
+                for side in sides:
+                    _prepare(workers[side], case, dataset_name, side=side)
+                pair: tuple[list[float], list[float]] = ([], [])
+                for _ in range(BLOCKS_PER_PAIR):
+                    order.shuffle(sides)
+                    for side in sides:
+                        block = workers[side].ask("block", case=case.id)
+                        pair[side].append(statistics.median(block))
+                times[case.id].append(pair)
+                for side in sides:
+                    workers[side].ask("drop", case=case.id)
+    return times
+
+
+def _prepare(worker: Worker, case: Workload, dataset_name: str, *, side: int) -> None:
+    try:
+        worker.ask("prepare", workload=case.to_dict(), dataset=dataset_name)
+    except WorkerError as error:
+        raise UserError(
+            f"{('OLD', 'NEW')[side]} cannot run {case.id!r} ({error}); choose other cases with -k"
+        ) from error

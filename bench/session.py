@@ -1,0 +1,154 @@
+"""One run of the suite: cases register as their tests come, each group ends interleaved.
+
+A test times its case by itself through pytest-benchmark, whose table, JSON and comparison stand on
+that. When the last test of a group is through, all of its cases are timed once more in turn, a
+block of each, and these times are what the records, the reports and every ratio stand on.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from bench import build, host, timing
+from bench.build import Prepared
+from bench.record import CaseRecord, GroupRecord
+from bench.timing import Clock, Plan, WarmUp
+from bench.workloads import LIMIT_PREFIX, Workload, companions
+
+Measure = Callable[[Workload], None]
+"""What the fixture `measure` gives a test."""
+BLOCK_SECONDS = 0.03
+LATENCY_BLOCK_SECONDS = 0.012
+MOST_BLOCKS, FEWEST_BLOCKS = 24, 12
+GROUP_SECONDS = 10.0
+"""What a group's blocks may take, unless the fewest take longer."""
+ORDER_SEED = 0
+
+
+def clock_for(device: str) -> Clock:
+    """Return the clock of a device: one that waits for it, where work outlives its call."""
+    if device == "cuda":
+        return timing.device_clock(torch.cuda.synchronize)
+    return time.perf_counter
+
+
+def plan_for(
+    workload: Workload, prepared: Prepared, *, call_seconds: float, other_process: bool = False
+) -> Plan:
+    """Return how the case is timed in each block."""
+    return timing.plan(
+        call_seconds=call_seconds,
+        block_seconds=LATENCY_BLOCK_SECONDS if workload.latency else BLOCK_SECONDS,
+        latency=workload.latency,
+        has_setup=prepared.call.setup is not None,
+        other_process=other_process,
+    )
+
+
+def block_count(plans: list[Plan], call_seconds: list[float]) -> int:
+    """Return how many blocks a group gets."""
+    round_seconds = sum(
+        seconds * (plan.iterations * plan.data + plan.rewarm)
+        for plan, seconds in zip(plans, call_seconds, strict=True)
+    )
+    return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(GROUP_SECONDS / round_seconds)))
+
+
+@dataclass
+class _Case:
+    workload: Workload
+    prepared: Prepared
+    warm_up: WarmUp
+    alone_seconds: list[float]
+
+
+@dataclass
+class Suite:
+    """The cases of a run: those under way, those measured, those skipped and why."""
+
+    dataset_name: str
+    say: Callable[[str], None] = print
+    groups: list[GroupRecord] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    _open: dict[str, list[_Case]] = field(default_factory=dict)
+
+    def prepare(self, workload: Workload) -> Prepared:
+        """Make a case ready to be called."""
+        return build.prepare(workload, dataset_name=self.dataset_name)
+
+    def warm_up(self, workload: Workload, prepared: Prepared) -> WarmUp:
+        """Warm a case up until its timings are steady."""
+        build.enter(workload)
+        return timing.warm_up(prepared.call, clock=clock_for(workload.device))
+
+    def add(
+        self, workload: Workload, prepared: Prepared, *, warm_up: WarmUp, alone: list[float]
+    ) -> None:
+        """Take a case that was timed by itself into its group."""
+        self._open.setdefault(workload.group, []).append(_Case(workload, prepared, warm_up, alone))
+
+    def finish_group(self, group: str) -> None:
+        """Time the group's cases and their companions in turn, and let go of them."""
+        cases = self._open.pop(group, [])
+        if not cases:
+            return
+        try:
+            for workload in companions(group, [case.workload for case in cases]):
+                prepared = build.prepare(workload, dataset_name=self.dataset_name)
+                cases.append(_Case(workload, prepared, self.warm_up(workload, prepared), []))
+            self.groups.append(_interleave(group, cases))
+        finally:
+            for case in cases:
+                case.prepared.close()
+            if not self._open:
+                # torch compiles one function for eight callers, then silently stops compiling it.
+                torch.compiler.reset()
+
+    def abandon(self) -> None:
+        """Let go of the cases whose group was not finished."""
+        for cases in self._open.values():
+            for case in cases:
+                case.prepared.close()
+        self._open.clear()
+
+
+def _interleave(group: str, cases: list[_Case]) -> GroupRecord:
+    seconds = [case.warm_up.window_seconds[-1] for case in cases]
+    plans = [
+        plan_for(case.workload, case.prepared, call_seconds=call_seconds)
+        for case, call_seconds in zip(cases, seconds, strict=True)
+    ]
+    before = host.state()
+    blocks = timing.interleave(
+        {case.workload.name: case.prepared.call for case in cases},
+        {case.workload.name: plan for case, plan in zip(cases, plans, strict=True)},
+        blocks=block_count(plans, seconds),
+        clock=clock_for(cases[0].workload.device),
+        order=random.Random(ORDER_SEED),
+    )
+    return GroupRecord(
+        name=group,
+        device=cases[0].workload.device,
+        host_before=before,
+        host_after=host.state(),
+        cases=tuple(
+            CaseRecord(
+                workload=case.workload,
+                asked=bool(case.alone_seconds) and not case.workload.name.startswith(LIMIT_PREFIX),
+                images=case.prepared.images,
+                flops=case.prepared.flops,
+                bytes=case.prepared.bytes,
+                iterations=plan.iterations,
+                steady=case.warm_up.steady,
+                warm_up_seconds=case.warm_up.window_seconds,
+                alone_seconds=tuple(case.alone_seconds),
+                blocks=tuple(map(tuple, blocks[case.workload.name])),
+            )
+            for case, plan in zip(cases, plans, strict=True)
+        ),
+    )

@@ -158,6 +158,14 @@ def test_a_plan_times_single_calls_for_latency_and_means_for_throughput() -> Non
     assert throughput == Plan(iterations=20, data=1, rewarm=1)
     slow = timing.plan(call_seconds=3.0, block_seconds=0.02, latency=False, has_setup=False)
     assert slow == Plan(iterations=1, data=1, rewarm=0)
+    beside = timing.plan(
+        call_seconds=0.001,
+        block_seconds=0.02,
+        latency=False,
+        has_setup=False,
+        other_process=True,
+    )
+    assert beside == Plan(iterations=20, data=1, rewarm=20)
     prepared = timing.plan(call_seconds=0.001, block_seconds=0.02, latency=False, has_setup=True)
     assert prepared == Plan(iterations=1, data=1, rewarm=0)
 

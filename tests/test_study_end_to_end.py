@@ -162,7 +162,7 @@ def test_a_pruned_adaptive_study_is_the_same_with_one_worker_and_with_two(tmp_pa
     arguments = (
         *("--dataset", "digits", "--optimizers", "sgd,adam", "--trials", 8, "--seed", 3),
         *("--sampler", "tpe", "--pruner", "median", "--schedule", "constant", "--epochs", 2),
-        *("--confirm-seeds", 2, "--output", "study"),
+        *("--confirm-seeds", 2, "--output", "out"),
     )
     found = []
     for workers in (1, 2):
@@ -170,12 +170,12 @@ def test_a_pruned_adaptive_study_is_the_same_with_one_worker_and_with_two(tmp_pa
         folder.mkdir()
         completed = study_processes.run(folder, *arguments, "--workers", workers)
         assert (completed.returncode, completed.stderr) == (0, "")
-        found.append(study_processes.results(RunFolder(folder / "study")))
+        found.append(study_processes.results(RunFolder(folder / "out")))
         states = {
             trial.state.name
             for name in ("sgd", "adam")
             for trial in optuna.load_study(
-                study_name=name, storage=RunFolder(folder / "study").storage_url
+                study_name=name, storage=RunFolder(folder / "out").storage_url
             ).trials
         }
         assert states == {"COMPLETE", "PRUNED"}

@@ -49,7 +49,7 @@ def start(tmp_path):
     def begin(*arguments, **keywords):
         return study_processes.started(
             tmp_path,
-            *("--dataset", "digits", *OPTIONS, "--workers", 2, "--output", "study"),
+            *("--dataset", "digits", *OPTIONS, "--workers", 2, "--output", "out"),
             *arguments,
             **keywords,
         )
@@ -59,7 +59,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    return RunFolder(tmp_path / "study")
+    return RunFolder(tmp_path / "out")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def resume(tmp_path, folder):
     """Resume the study, to its end, and return its results."""
 
     def go_on():
-        completed = study_processes.run(tmp_path, "--resume", "--output", "study")
+        completed = study_processes.run(tmp_path, "--resume", "--output", "out")
         assert (completed.returncode, completed.stderr) == (0, "")
         report = (folder.path / "report.md").read_text()
         assert "Partial" not in report

@@ -1,0 +1,23 @@
+"""bench.host: what is read of the machine, and what is said where nothing can be read."""
+
+from __future__ import annotations
+
+import json
+
+from bench import host
+
+
+def test_frequencies_of_a_processor_that_shows_them() -> None:
+    text = "processor : 0\ncpu MHz\t\t: 2596.124\nprocessor : 1\ncpu MHz\t\t: 3100.9\n"
+    assert host.frequencies(text) == [2596.0, 3101.0]
+
+
+def test_frequencies_that_are_not_shown_are_none() -> None:
+    assert host.frequencies("processor : 0\nBogoMIPS : 50.00\n") is None
+    assert host.frequencies("") is None
+
+
+def test_the_state_is_ready_for_json() -> None:
+    state = host.state()
+    assert set(state) == {"load_1_minute", "megahertz"}
+    json.dumps(state, allow_nan=False)

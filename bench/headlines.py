@@ -71,17 +71,39 @@ def _training(record: Record, found: list[Headline]) -> None:
             )
         )
     for batch in (64, 256, 1024):
-        name = f"training step, batch {batch}"
-        pair = _case(record, name, "bfloat16"), _case(record, name, "float32")
-        if pair[0] and pair[1]:
+        pair = _pair(record, batch, "bfloat16", "float32")
+        if pair:
             found.append(
                 Headline(
                     question=f"How much faster is a step in bfloat16, batch {batch:,}?",
                     answer="times float32",
-                    ratio=speed_ratio(pair[0], pair[1]),
+                    ratio=pair,
                     target=1.5,
                 )
             )
+    for form, other, question, answer in (
+        (
+            "float32",
+            "float32, contiguous",
+            "What does channels-last give a float32 step, batch 64?",
+            "times contiguous",
+        ),
+        (
+            "float32, compiled",
+            "float32",
+            "Does compiling pay for a float32 step, batch 64?",
+            "times eager",
+        ),
+    ):
+        pair = _pair(record, 64, form, other)
+        if pair:
+            found.append(Headline(question=question, answer=answer, ratio=pair))
+
+
+def _pair(record: Record, batch: int, form: str, other: str) -> Ratio | None:
+    name = f"training step, batch {batch}"
+    first, second = _case(record, name, form), _case(record, name, other)
+    return speed_ratio(first, second) if first and second else None
 
 
 def _loop(record: Record, found: list[Headline]) -> None:

@@ -26,8 +26,9 @@ from mnist_core.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 WORKING_TREE = "."
 OLD, NEW = 0, 1
-BLOCKS_PER_PAIR, PAIRS = 12, 8
+PAIRS = 8
 """New processes lie elsewhere in memory, which alone can make a case a per cent slower."""
+MOST_BLOCKS, FEWEST_BLOCKS, SIDE_SECONDS = 12, 3, 2.0
 _OURS = ("training-step", "optimizer-step", "training-loop", "inference", "data")
 _NOT_OURS = ("seed", "naive", "per-image", "compiled", "ahead-of-time")
 _USUAL = (
@@ -143,10 +144,11 @@ def measure(
                 stack.callback(workers[side].close)
             for case in cases:
                 say(f"pair of processes {number + 1} of {pairs}: {case.id}")
-                for side in sides:
-                    _prepare(workers[side], case, dataset_name, side=side)
+                seconds = [
+                    _prepare(workers[side], case, dataset_name, side=side) for side in sides
+                ]
                 pair: tuple[list[float], list[float]] = ([], [])
-                for _ in range(BLOCKS_PER_PAIR):
+                for _ in range(block_count(min(seconds))):
                     order.shuffle(sides)
                     for side in sides:
                         block = workers[side].ask("block", case=case.id)
@@ -157,9 +159,14 @@ def measure(
     return times
 
 
-def _prepare(worker: Worker, case: Workload, dataset_name: str, *, side: int) -> None:
+def block_count(call_seconds: float) -> int:
+    """Return the blocks that a case gets in each pair of processes: fewer where a call is long."""
+    return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(SIDE_SECONDS / max(call_seconds, 1e-9))))
+
+
+def _prepare(worker: Worker, case: Workload, dataset_name: str, *, side: int) -> float:
     try:
-        worker.ask("prepare", workload=case.to_dict(), dataset=dataset_name)
+        return float(worker.ask("prepare", workload=case.to_dict(), dataset=dataset_name))
     except WorkerError as error:
         raise UserError(
             f"{('OLD', 'NEW')[side]} cannot run {case.id!r} ({error}); choose other cases with -k"

@@ -149,6 +149,8 @@ def plan(
         return Plan(iterations=1, data=1, rewarm=0)
     if other_process:
         rewarm = math.ceil(PROCESS_REWARM_SECONDS / call_seconds)
+        if call_seconds > 10 * PROCESS_REWARM_SECONDS:
+            rewarm = 0
     else:
         rewarm = int(call_seconds < REWARM_BELOW_SECONDS)
     if latency:

@@ -124,8 +124,8 @@ class _Served:
         """Train on the rest of the epoch."""
         self._consume()
 
-    def prepare(self, workload: dict[str, Any], dataset: str) -> int:
-        """Make a workload ready and warm it up; return the images of a call."""
+    def prepare(self, workload: dict[str, Any], dataset: str) -> float:
+        """Make a workload ready and warm it up; return the seconds of a call."""
         from bench import build, timing
         from bench.session import clock_for, plan_for
 
@@ -137,7 +137,7 @@ class _Served:
         self._plans[case.id] = plan_for(
             case, prepared, call_seconds=warm.window_seconds[-1], other_process=True
         )
-        return prepared.images
+        return warm.window_seconds[-1]
 
     def block(self, case: str) -> list[float]:
         """Time one block of a case."""

@@ -117,7 +117,7 @@ def test_a_terminated_study_ends_soon_with_a_partial_report(start, resume, folde
         assert study.is_gone()
         assert study.stderr == ""
         assert "interrupted with " in study.stdout
-        assert "python -m study.optimizers --resume --output study" in study.stdout
+        assert "python -m study.optimizers --resume --output out" in study.stdout
     report = (folder.path / "report.md").read_text()
     assert "> **Partial.** This study was interrupted" in report
     assert 3 <= len(folder.read_records()) < RUNS

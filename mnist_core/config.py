@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from mnist_core.errors import UserError, unknown_name
@@ -84,6 +84,10 @@ class TrainConfig:
             if key not in known:
                 raise unknown_name("configuration key", key, known)
         return cls(**values)
+
+    def with_seed(self, seed: int) -> TrainConfig:
+        """Return the same configuration with another seed."""
+        return replace(self, seed=seed)
 
     def digest(self) -> str:
         """Return the first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""

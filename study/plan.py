@@ -6,7 +6,7 @@ TrainConfigs derived from it, the same ones for the same seed. Importing it is c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -90,7 +90,7 @@ class StudyPlan:
             )
         if self.pruner != "none" and self.epochs < 2:
             raise UserError(f"pruner {self.pruner!r} needs epochs >= 2, got {self.epochs}")
-        self._config(self.optimizers[0], learning_rate=1.0, seed=self.seed)
+        self.default_config(self.optimizers[0])
 
     @property
     def trials_each(self) -> int:
@@ -108,24 +108,26 @@ class StudyPlan:
         """Tell whether an optimizer's next trial depends on its earlier ones."""
         return self.sampler not in INDEPENDENT_SAMPLERS or self.pruner != "none"
 
-    def _config(self, optimizer: str, *, learning_rate: float, seed: int) -> TrainConfig:
+    def trial_config(self, optimizer: str, parameters: Mapping[str, Any]) -> TrainConfig:
+        """Return a trial's configuration. All trials share one seed: they differ in what is
+        searched and in nothing else."""
         rotation_degrees, translation = AUGMENTATIONS[self.augmentation]
         return TrainConfig(
             dataset=self.dataset,
             optimizer=optimizer,
-            learning_rate=learning_rate,
+            learning_rate=parameters["learning_rate"],
             schedule=self.schedule,
             epochs=self.epochs,
             batch_size=self.batch_size,
             rotation_degrees=rotation_degrees,
             translation=translation,
-            seed=seed,
+            seed=self.seed,
         )
 
-    def trial_config(self, optimizer: str, *, learning_rate: float) -> TrainConfig:
-        """Return a trial's configuration. All trials share one seed: they differ in what is
-        searched and in nothing else."""
-        return self._config(optimizer, learning_rate=learning_rate, seed=self.seed)
+    def default_config(self, optimizer: str) -> TrainConfig:
+        """Return the configuration of the library's defaults."""
+        rate = optimizer_spec(optimizer).default_learning_rate
+        return self.trial_config(optimizer, {"learning_rate": rate})
 
     def confirmation_seeds(self) -> list[int]:
         """Return the seeds of the confirmation, which no trial has used."""
@@ -135,13 +137,6 @@ class StudyPlan:
             derive_seed(self.seed, "confirmation", index) % 2**31
             for index in range(self.confirm_seeds)
         ]
-
-    def confirmation_configs(
-        self, optimizer: str, *, learning_rate: float
-    ) -> Iterator[TrainConfig]:
-        """Yield the configurations that confirm a learning rate, one for each fresh seed."""
-        for seed in self.confirmation_seeds():
-            yield self._config(optimizer, learning_rate=learning_rate, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back."""

@@ -15,35 +15,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 
 from mnist_core.errors import UserError
-from mnist_core.optimizers import optimizer_spec
-from study.plan import StudyPlan, Variant
-from study.records import Record, confirmation_key, trial_key
+from study.confirmation import due, missing_trials
+from study.plan import StudyPlan
+from study.records import Record, trial_key
 from study.search import Search
 from study.workers import Task, WorkerPool
 
 MAX_ATTEMPTS = 3
 _SEARCH, _CONFIRM_TUNED, _CONFIRM_DEFAULT = range(3)
-
-
-def best_trial(plan: StudyPlan, records: dict[str, Record], optimizer: str) -> Record | None:
-    """Return the completed trial with the best validation accuracy; None where all diverged.
-
-    Ties go to the smaller validation loss. The test split has no say.
-    """
-    trials = [
-        records[key]
-        for index in range(plan.trials_each)
-        if (key := trial_key(optimizer, index)) in records
-    ]
-    completed = [trial for trial in trials if trial["status"] == "completed"]
-    return max(
-        completed,
-        key=lambda trial: (
-            trial["validation_accuracy"],
-            -trial["epochs"][-1]["validation_loss"],
-        ),
-        default=None,
-    )
 
 
 class Runner:
@@ -64,9 +43,10 @@ class Runner:
         self._order = itertools.count()
         self._ready: list[tuple[int, int, int, Task]] = []
         self._attempts: dict[str, int] = {}
+        self._queued: set[str] = set()
         for optimizer in plan.optimizers:
-            self._add_confirmations(optimizer, "default")
             self._advance(optimizer)
+        self._add_confirmations()
 
     @property
     def has_work(self) -> bool:
@@ -83,11 +63,11 @@ class Runner:
         heapq.heappush(self._ready, (phase, index, next(self._order), task))
 
     def _advance(self, optimizer: str) -> None:
-        """Queue what an optimizer can run next: trials, or the confirmation of the best."""
+        """Queue the trials that an optimizer can run next."""
         plan = self._plan
-        missing = self._missing_trials(optimizer)
+        missing = missing_trials(plan, self.records, optimizer)
         while missing:
-            index, learning_rate = self._search.ask(optimizer)
+            index, parameters = self._search.ask(optimizer)
             key = trial_key(optimizer, index)
             if key in self.records:  # behind a gap: proposed again, not trained again
                 self._search.tell(self.records[key])
@@ -98,45 +78,21 @@ class Runner:
                 optimizer=optimizer,
                 variant=None,
                 index=index,
-                config=plan.trial_config(optimizer, learning_rate=learning_rate),
+                config=plan.trial_config(optimizer, parameters),
                 prunable=plan.pruner != "none",
             )
             self._push(_SEARCH, index, task)
             missing.remove(index)
             if plan.is_sequential:
                 return
-        if not self._missing_trials(optimizer):
-            self._add_confirmations(optimizer, "tuned")
 
-    def _missing_trials(self, optimizer: str) -> list[int]:
-        return [
-            index
-            for index in range(self._plan.trials_each)
-            if trial_key(optimizer, index) not in self.records
-        ]
-
-    def _add_confirmations(self, optimizer: str, variant: Variant) -> None:
-        if variant == "default":
-            learning_rate = optimizer_spec(optimizer).default_learning_rate
-        else:
-            best = best_trial(self._plan, self.records, optimizer)
-            if best is None:
-                return
-            learning_rate = best["config"]["learning_rate"]
-        configs = self._plan.confirmation_configs(optimizer, learning_rate=learning_rate)
-        for index, config in enumerate(configs):
-            key = confirmation_key(optimizer, variant, index)
-            if key in self.records:
-                continue
-            task = Task(
-                key=key,
-                kind="confirmation",
-                optimizer=optimizer,
-                variant=variant,
-                index=index,
-                config=config,
-            )
-            self._push(_CONFIRM_TUNED if variant == "tuned" else _CONFIRM_DEFAULT, index, task)
+    def _add_confirmations(self) -> None:
+        """Queue the confirmation runs that have come due."""
+        for task in due(self._plan, self.records):
+            if task.key not in self._queued:
+                self._queued.add(task.key)
+                phase = _CONFIRM_TUNED if task.variant == "tuned" else _CONFIRM_DEFAULT
+                self._push(phase, task.index, task)
 
     def _drain(self, pool: WorkerPool) -> None:
         running: dict[Future[Record], tuple[int, int, int, Task]] = {}
@@ -169,6 +125,7 @@ class Runner:
         self.records[task.key] = record
         if task.kind == "trial":
             self._search.tell(record)
-            if self._plan.is_sequential or not self._missing_trials(task.optimizer):
+            if self._plan.is_sequential:
                 self._advance(task.optimizer)
+        self._add_confirmations()
         self._on_finish(record)

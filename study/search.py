@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -80,8 +80,8 @@ def pruner_for(plan: StudyPlan) -> optuna.pruners.BasePruner:
     return optuna.pruners.NopPruner()
 
 
-def designed_learning_rates(plan: StudyPlan, optimizer: str) -> list[float]:
-    """Return the learning rates of an independent sampler, all at once."""
+def designed_parameters(plan: StudyPlan, optimizer: str) -> list[dict[str, Any]]:
+    """Return the parameters of all trials of an independent sampler, in their order."""
     from scipy.stats import qmc
 
     seed = derive_seed(plan.seed, "design", plan.sampler, optimizer) % 2**31
@@ -94,13 +94,13 @@ def designed_learning_rates(plan: StudyPlan, optimizer: str) -> list[float]:
     else:
         unit = np.random.default_rng(seed).random(count)
     low, high = optimizer_spec(optimizer).learning_rate_range
-    return [float(low * (high / low) ** u) for u in unit]
+    return [{PARAMETER: float(low * (high / low) ** u)} for u in unit]
 
 
-def distribution(optimizer: str) -> FloatDistribution:
-    """Return the search range of the learning rate."""
+def distributions(optimizer: str) -> dict[str, BaseDistribution]:
+    """Return the search range of each parameter."""
     low, high = optimizer_spec(optimizer).learning_rate_range
-    return FloatDistribution(low, high, log=True)
+    return {PARAMETER: FloatDistribution(low, high, log=True)}
 
 
 @contextlib.contextmanager
@@ -145,7 +145,7 @@ class Search:
         )
         study.set_user_attr("plan", plan.to_dict())
         designed = plan.sampler in INDEPENDENT_SAMPLERS
-        rates = designed_learning_rates(plan, optimizer) if designed else []
+        design = designed_parameters(plan, optimizer) if designed else []
         prefix = True
         for index in range(plan.trials_each):
             record = records.get(trial_key(optimizer, index))
@@ -153,20 +153,18 @@ class Search:
             if record is not None and (prefix or not plan.is_sequential):
                 study.add_trial(_finished_trial(optimizer, record))
             elif designed:
-                study.enqueue_trial({PARAMETER: rates[index]})
+                study.enqueue_trial(design[index])
         return study
 
-    def ask(self, optimizer: str) -> tuple[int, float]:
-        """Return the index and the learning rate of the optimizer's next trial."""
+    def ask(self, optimizer: str) -> tuple[int, dict[str, Any]]:
+        """Return the index and the parameters of the optimizer's next trial."""
         study = self._studies[optimizer]
         trials = study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
         study.sampler = sampler_for(self._plan, optimizer, index=min(waiting, default=len(trials)))
-        trial = study.ask()
-        spread = distribution(optimizer)
-        rate = trial.suggest_float(PARAMETER, spread.low, spread.high, log=True)
+        trial = study.ask(distributions(optimizer))
         self._running[trial_key(optimizer, trial.number)] = trial
-        return trial.number, rate
+        return trial.number, trial.params
 
     def tell(self, record: Record) -> None:
         """Tell Optuna how a trial ended."""
@@ -199,7 +197,7 @@ def _finished_trial(optimizer: str, record: Record) -> FrozenTrial:
         state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
         value=None if pruned else _value(record),
         params={PARAMETER: record["config"]["learning_rate"]},
-        distributions={PARAMETER: distribution(optimizer)},
+        distributions=distributions(optimizer),
         user_attrs=_attributes(record),
         intermediate_values={
             epoch["epoch"]: epoch["validation_accuracy"] for epoch in record["epochs"]

@@ -198,9 +198,7 @@ def _run_rows(
         return
 
     def announce_duration(pool: WorkerPool) -> None:
-        rate = pool.measure_images_per_second(
-            plan.trial_config(plan.optimizers[-1], learning_rate=1e-3)
-        )
+        rate = pool.measure_images_per_second(plan.default_config(plan.optimizers[-1]))
         images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
         seconds = (plan.rows - done_before) * images / rate / workers
         print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from study.confirmation import best_trial
 from study.evidence import (
     Comparison,
     Estimate,
@@ -17,7 +18,6 @@ from study.evidence import (
 )
 from study.plan import StudyPlan, Variant
 from study.records import Record, confirmation_key, trial_key
-from study.runner import best_trial
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,14 +112,14 @@ def run_task(task: Task, *, accuracy: float | None = None, status: str = "comple
     return record
 
 
-def trial_task(plan: StudyPlan, optimizer: str, index: int, *, learning_rate: float) -> Task:
+def trial_task(plan: StudyPlan, optimizer: str, index: int, parameters: dict[str, Any]) -> Task:
     return Task(
         key=trial_key(optimizer, index),
         kind="trial",
         optimizer=optimizer,
         variant=None,
         index=index,
-        config=plan.trial_config(optimizer, learning_rate=learning_rate),
+        config=plan.trial_config(optimizer, parameters),
         prunable=plan.pruner != "none",
     )
 
@@ -137,8 +137,9 @@ def search_records(
     for optimizer in plan.optimizers:
         done = sum(record["optimizer"] == optimizer for record in records.values())
         for _ in range(plan.trials_each - done):
-            index, rate = studies.ask(optimizer)
-            task = trial_task(plan, optimizer, index, learning_rate=rate)
+            index, parameters = studies.ask(optimizer)
+            task = trial_task(plan, optimizer, index, parameters)
+            rate = parameters["learning_rate"]
             record = run_task(task, accuracy=objective(optimizer, rate))
             studies.tell(record)
             records[record["key"]] = record
@@ -196,7 +197,8 @@ def write_study(
         diverged = optimizer in all_diverged
         for index in range(plan.trials_each):
             place = (index + 0.5) / plan.trials_each
-            task = trial_task(plan, optimizer, index, learning_rate=low * (high / low) ** place)
+            rate = low * (high / low) ** place
+            task = trial_task(plan, optimizer, index, {"learning_rate": rate})
             record = run_task(
                 task,
                 accuracy=0.97 - 0.1 * abs(place - best_place),
@@ -210,8 +212,8 @@ def write_study(
             tuned = low * (high / low) ** best_place
             rate = tuned if variant == "tuned" else spec.default_learning_rate
             values = (accuracies or {}).get((optimizer, variant))
-            configs = plan.confirmation_configs(optimizer, learning_rate=rate)
-            for index, config in enumerate(configs):
+            config = plan.trial_config(optimizer, {"learning_rate": rate})
+            for index, seed in enumerate(plan.confirmation_seeds()):
                 key = confirmation_key(optimizer, variant, index)
                 task = Task(
                     key=key,
@@ -219,7 +221,7 @@ def write_study(
                     optimizer=optimizer,
                     variant=variant,
                     index=index,
-                    config=config,
+                    config=config.with_seed(seed),
                 )
                 accuracy = list(values)[index] if values is not None else 0.95 + 0.002 * index
                 if not left_out(key):

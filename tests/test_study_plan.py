@@ -16,9 +16,9 @@ SIX = ("sgd", "nesterov", "rmsprop", "adam", "adamw", "nadam")
 
 def confirmations(plan):
     return [
-        config.digest()
+        plan.trial_config(name, {"learning_rate": 0.01}).with_seed(seed).digest()
         for name in plan.optimizers
-        for config in plan.confirmation_configs(name, learning_rate=0.01)
+        for seed in plan.confirmation_seeds()
     ]
 
 
@@ -50,7 +50,7 @@ def test_confirmation_seeds_are_fresh_and_different(seed):
     plan = make_plan(seed=seed, confirm_seeds=50)
     seeds = plan.confirmation_seeds()
     assert len(set(seeds)) == 50
-    assert plan.trial_config("sgd", learning_rate=0.1).seed not in seeds
+    assert plan.trial_config("sgd", {"learning_rate": 0.1}).seed not in seeds
 
 
 def test_more_confirmation_seeds_extend_the_fewer():
@@ -60,8 +60,8 @@ def test_more_confirmation_seeds_extend_the_fewer():
 
 def test_all_trials_share_one_seed_and_differ_in_what_is_searched_alone():
     plan = make_plan(seed=3)
-    first = plan.trial_config("sgd", learning_rate=0.1).to_dict()
-    second = plan.trial_config("adam", learning_rate=0.2).to_dict()
+    first = plan.trial_config("sgd", {"learning_rate": 0.1}).to_dict()
+    second = plan.trial_config("adam", {"learning_rate": 0.2}).to_dict()
     different = {key for key in first if first[key] != second[key]}
     assert different == {"optimizer", "learning_rate"}
     assert first["seed"] == 3
@@ -71,7 +71,7 @@ def test_every_option_reaches_the_runs():
     plan = make_plan(
         epochs=3, batch_size=32, schedule="cosine", augmentation="seed", dataset="digits"
     )
-    config = plan.trial_config("adam", learning_rate=0.02)
+    config = plan.trial_config("adam", {"learning_rate": 0.02})
     assert (config.epochs, config.batch_size, config.schedule) == (3, 32, "cosine")
     assert (config.rotation_degrees, config.translation) == AUGMENTATIONS["seed"] == (10.0, 0.1)
     assert (config.dataset, config.optimizer, config.learning_rate) == ("digits", "adam", 0.02)

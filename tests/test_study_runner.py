@@ -14,8 +14,9 @@ import pytest
 
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
+from study.confirmation import best_trial
 from study.records import RunFolder, confirmation_key, trial_key
-from study.runner import MAX_ATTEMPTS, Runner, best_trial
+from study.runner import MAX_ATTEMPTS, Runner
 from study.search import Search
 
 from .study_samples import keep_storage_in_memory, make_plan, run_task, trial_task
@@ -193,7 +194,7 @@ def test_of_equally_accurate_trials_the_one_with_the_smaller_loss_is_best():
     plan = make_plan(optimizers=("sgd",), trials=3)
     records = {}
     for index, loss in enumerate((0.3, 0.1, 0.2)):
-        task = trial_task(plan, "sgd", index, learning_rate=0.1)
+        task = trial_task(plan, "sgd", index, {"learning_rate": 0.1})
         record = run_task(task, accuracy=0.9)
         record["epochs"][-1]["validation_loss"] = loss
         records[task.key] = record

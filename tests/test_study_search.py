@@ -117,7 +117,7 @@ def test_a_resumed_search_proposes_what_an_undisturbed_one_does(
 ):
     plan = plan_for(sampler)
     known = [
-        run_task(trial_task(plan, name, index, learning_rate=values[index]))
+        run_task(trial_task(plan, name, index, {"learning_rate": values[index]}))
         for name, values in undisturbed(sampler).items()
         for index in range(finished if name == "sgd" else TRIALS_EACH)
     ]
@@ -128,15 +128,15 @@ def test_a_resumed_search_proposes_what_an_undisturbed_one_does(
 def test_records_behind_a_gap_are_kept_and_the_gap_filled(sampler, undisturbed, folder):
     plan = plan_for(sampler)
     known = [
-        run_task(trial_task(plan, name, index, learning_rate=values[index]))
+        run_task(trial_task(plan, name, index, {"learning_rate": values[index]}))
         for name, values in undisturbed(sampler).items()
         for index in range(TRIALS_EACH)
         if index not in (0, 3)
     ]
     search = Search(plan, folder, {record["key"]: record for record in known})
     assert [search.ask("adam") for _ in range(2)] == [
-        (0, undisturbed(sampler)["adam"][0]),
-        (3, undisturbed(sampler)["adam"][3]),
+        (0, {"learning_rate": undisturbed(sampler)["adam"][0]}),
+        (3, {"learning_rate": undisturbed(sampler)["adam"][3]}),
     ]
 
 
@@ -191,8 +191,8 @@ def test_diverged_and_pruned_trials_are_told_now_and_after_a_resume(folder):
     plan = make_plan(trials=6, pruner="median", schedule="constant", epochs=2)
     search, records = Search(plan, folder, {}), {}
     for status in ("completed", "diverged", "pruned"):
-        index, rate = search.ask("sgd")
-        record = run_task(trial_task(plan, "sgd", index, learning_rate=rate), status=status)
+        index, parameters = search.ask("sgd")
+        record = run_task(trial_task(plan, "sgd", index, parameters), status=status)
         records[record["key"]] = record
         search.tell(record)
 

@@ -52,7 +52,12 @@ def protocol(summary: Summary) -> str:
         (
             "budget",
             f"{plan.trials_each} trials for each of {len(plan.optimizers)} optimizers, then "
-            f"{plan.confirm_seeds} seeds for each best and each library default",
+            f"{plan.confirm_seeds} seeds for each best and each library default"
+            + (
+                f"; up to {plan.looks[-1]} for the best of those undecided on validation accuracy"
+                if len(plan.looks) > 1
+                else ""
+            ),
         ),
         (
             "searched",

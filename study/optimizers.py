@@ -20,6 +20,7 @@ from mnist_core.optimizers import OPTIMIZERS
 from mnist_core.schedules import SCHEDULES
 from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
 
+AUTO_SEEDS = (5, 20)
 _HELP = {
     "optimizers": f"names, separated by commas, of {', '.join(OPTIMIZERS)}",
     "trials": "training runs of the whole search, shared out equally",
@@ -31,7 +32,11 @@ _HELP = {
     "sampler": "; ".join(f"{name}: {text}" for name, text in SAMPLERS.items()),
     "pruner": "; ".join(f"{name}: {text}" for name, text in PRUNERS.items())
     + ". Others than none need --schedule constant and several epochs",
-    "confirm_seeds": "fresh seeds for each configuration that is confirmed",
+    "confirm_seeds": "fresh seeds for each configuration that is confirmed; auto: "
+    f"{AUTO_SEEDS[0]}, and up to {AUTO_SEEDS[1]} for the tuned ones that are undecided",
+    "confirm_most": "the seeds up to which undecided ones are taken, in steps of --confirm-seeds; "
+    "0: no further than --confirm-seeds",
+    "target_accuracy": "validation accuracy to which the report gives the time",
     "seed": "decides the trials, their training and the confirmation's seeds",
     "device": "cpu or cuda",
     "threads": "CPU threads of each worker",
@@ -42,6 +47,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _seeds(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or auto, got {text!r}") from None
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; options of the plan are absent where they were not given."""
     parser = argparse.ArgumentParser(
@@ -50,6 +64,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog="Each of SGD, Nesterov momentum, … is searched over its own printed range of "
         "learning rates. Ctrl-C ends a study with what is done; --resume continues it.",
     )
+    converters: dict[str, Any] = {"optimizers": _names, "confirm_seeds": _seeds}
     for field in fields(StudyPlan):
         if field.name == "dataset":
             continue
@@ -58,7 +73,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         shown = ",".join(field.default) if is_names else field.default
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=_names if is_names else type(field.default),
+            type=converters.get(field.name, type(field.default)),
             default=argparse.SUPPRESS,
             metavar="NAMES" if is_names else type(field.default).__name__.upper(),
             help=f"{_HELP[field.name]} (default: {shown})",
@@ -83,7 +98,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def given_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the plan's options that the command line named."""
     names = [field.name for field in fields(StudyPlan)]
-    return {name: value for name, value in vars(options).items() if name in names}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    if given.get("confirm_seeds") == "auto":
+        first, most = AUTO_SEEDS
+        given = {"confirm_most": most, **given, "confirm_seeds": first}
+    return given
 
 
 def check(options: argparse.Namespace) -> None:

@@ -55,6 +55,11 @@ class StudyPlan:
     sampler: str = "lhs"
     pruner: str = "none"
     confirm_seeds: int = 3
+    confirm_most: int = 0
+    """Seeds up to which a tuned configuration that is still undecided is taken, in steps of
+    `confirm_seeds`; 0: no further than `confirm_seeds`."""
+    target_accuracy: float = 0.98
+    """Validation accuracy to which the report gives the time."""
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
@@ -81,6 +86,15 @@ class StudyPlan:
                 "confirm_seeds must be >= 2, as a single run has no interval, "
                 f"got {self.confirm_seeds}"
             )
+        if self.confirm_most and self.confirm_most < self.confirm_seeds:
+            raise UserError(
+                f"confirm_most must be 0 or >= confirm_seeds ({self.confirm_seeds}), got "
+                f"{self.confirm_most}"
+            )
+        if not 0 < self.target_accuracy < 1:
+            raise UserError(
+                f"target_accuracy must be between 0 and 1, got {self.target_accuracy:g}"
+            )
         if self.threads < 1:
             raise UserError(f"threads must be >= 1, got {self.threads}")
         if self.pruner != "none" and self.schedule != "constant":
@@ -98,8 +112,14 @@ class StudyPlan:
         return self.trials // len(self.optimizers)
 
     @property
+    def looks(self) -> tuple[int, ...]:
+        """Return the numbers of seeds at which a confirmation may stop."""
+        most = self.confirm_most or self.confirm_seeds
+        return (*range(self.confirm_seeds, most, self.confirm_seeds), most)
+
+    @property
     def rows(self) -> int:
-        """Return the number of training runs: search and confirmation."""
+        """Return the number of training runs, search and confirmation, without added seeds."""
         confirmations = len(self.optimizers) * len(VARIANTS) * self.confirm_seeds
         return len(self.optimizers) * self.trials_each + confirmations
 
@@ -130,12 +150,13 @@ class StudyPlan:
         return self.trial_config(optimizer, {"learning_rate": rate})
 
     def confirmation_seeds(self) -> list[int]:
-        """Return the seeds of the confirmation, which no trial has used."""
+        """Return the seeds of the confirmation, as many as it may need, which no trial has
+        used."""
         from mnist_core.randomness import derive_seed
 
         return [
             derive_seed(self.seed, "confirmation", index) % 2**31
-            for index in range(self.confirm_seeds)
+            for index in range(self.looks[-1])
         ]
 
     def to_dict(self) -> dict[str, Any]:

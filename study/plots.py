@@ -101,9 +101,7 @@ def _ranking(summary: Summary) -> Figure | None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("test accuracy (%)")
-    axes.set_title(
-        f"Tuned, {summary.plan.confirm_seeds} fresh seeds: mean (◆), its 95 % interval, seeds (●)"
-    )
+    axes.set_title("Tuned, on fresh seeds: mean (◆), its 95 % interval, seeds (●)")
     return figure
 
 

@@ -54,7 +54,7 @@ def numbered(
         confirmation_key(optimizer, variant, index)
         for variant in VARIANTS
         for optimizer in plan.optimizers
-        for index in range(plan.confirm_seeds)
+        for index in range(plan.looks[-1])
     )
     return [
         *(("trial", n, records[key]) for n, key in enumerate(trials, 1) if key in records),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from mnist_core.report import duration, markdown_table
+from mnist_core.report import duration, markdown_table, percent
 from study import card, search_tables, wording
+from study.evidence import verdict_confidence
+from study.plan import StudyPlan
 from study.summary import Summary
 
 GUESSING_LOSS = 2.25
@@ -19,9 +22,9 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
         _opening(summary),
         f"**Finding.** {wording.finding(summary)}",
         "## Ranking of the tuned optimizers",
+        f"**The rule**, fixed before any data. {wording.rule(summary)}",
         _ranking(summary),
         _picture("ranking.png", "mean test accuracy of each tuned optimizer", drawn),
-        f"**The rule.** {wording.rule(summary)}",
         "## Untuned beside tuned",
         _tuning(summary),
         _picture("tuning.png", "test error at the library default and tuned", drawn),
@@ -67,7 +70,8 @@ def _opening(summary: Summary) -> str:
         f"rate tuned at an equal budget?\n\n"
         f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
         f"{data['validation']:,} validation images; then the best of each and each at its library "
-        f"default on {plan.confirm_seeds} fresh seeds, every one evaluated once on the "
+        f"default on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one evaluated "
+        f"once on the "
         f"{data['test']:,} test images. {summary.finished} of {summary.expected} runs are done."
     )
     if summary.is_partial:
@@ -80,15 +84,23 @@ def _opening(summary: Summary) -> str:
     return text
 
 
+def _more_seeds(plan: StudyPlan) -> str:
+    most = plan.looks[-1]
+    return f" (up to {most} where the tuned are undecided)" if most > plan.confirm_seeds else ""
+
+
 def _ranking(summary: Summary) -> str:
     if not summary.ranking:
         return "No tuned configuration has been confirmed on all of its seeds yet."
     rows = []
     for place, ranked in enumerate(summary.ranking, start=1):
         if place == 1:
-            behind, verdict = "–", "highest mean"
+            behind = images = misread = "–"
+            verdict = "highest mean"
         else:
             behind = wording.points(ranked.behind_best)
+            images = wording.points(ranked.over_images_too)
+            misread = f"{ranked.only_it_misreads:.0f} / {ranked.only_best_misreads:.0f}"
             verdict = "worse" if ranked.behind_best.is_separated else "not separated"
         rows.append(
             (
@@ -99,18 +111,30 @@ def _ranking(summary: Summary) -> str:
                 wording.accuracy(ranked.confirmed),
                 behind,
                 verdict,
+                images,
+                misread,
             )
         )
+    level = f"{100 * verdict_confidence(len(summary.plan.looks)):.4g}"
     header = (
         "",
         "optimizer",
         "learning rate",
         "n",
         "mean test accuracy (95 %)",
-        "points from the highest (simultaneous 95 %)",
+        f"points from the highest (simultaneous {level} %, other seeds)",
         "verdict",
+        "the same, other images too",
+        "misread by it alone / by the highest alone",
     )
-    return markdown_table(rows, header=header, numeric=header[2:6])
+    table = markdown_table(rows, header=header, numeric=(*header[2:6], *header[7:]))
+    return (
+        f"{table}\n\nPaired over seeds and test images: both train on the same seeds and read the "
+        "same images. The verdict speaks of other seeds on these images; *other images too* adds "
+        "how much such images differ (two-way clustered variance, Cameron, Gelbach and Miller "
+        "2011). The last column counts images of the test split, mean over the seeds. "
+        + wording.detectable_difference(summary)
+    ).rstrip()
 
 
 def _tuning(summary: Summary) -> str:
@@ -160,17 +184,36 @@ def _time(summary: Summary) -> str:
             entry.variant,
             f"{entry.seconds:.1f} s",
             f"{entry.images_per_second:,.0f}",
+            f"{sum(t is not None for t in entry.seconds_to_target)} of {len(entry.runs)}",
+            _median_time(entry.seconds_to_target),
         )
         for entry in summary.confirmed
     ]
-    header = ("optimizer", "configuration", "median training time", "images/s")
+    header = (
+        "optimizer",
+        "configuration",
+        "median training time",
+        "images/s",
+        "runs that reached the target",
+        "time to it, median",
+    )
+    target = summary.plan.target_accuracy
     total = sum(record["seconds"] for record in summary.records.values())
     return (
         markdown_table(rows, header=header, numeric=header[2:])
         + f"\n\nPer run on one worker with {summary.plan.threads} CPU thread(s), evaluation "
-        "outside the clock; other workers ran beside it, so this is no benchmark. All runs "
+        "outside the clock; other workers ran beside it, so this is no benchmark. The target is "
+        f"a validation accuracy of {percent(target)} at the end of an epoch; a median counts runs "
+        "that missed it as longer than all others. All runs "
         f"together: {duration(total)} of one worker's time."
     )
+
+
+def _median_time(seconds: Sequence[float | None]) -> str:
+    """Return the median, where at least half of the runs have one."""
+    reached = sorted(float("inf") if value is None else value for value in seconds)
+    middle = reached[len(reached) // 2]
+    return "not reached" if math.isinf(middle) else f"{middle:.1f} s"
 
 
 def _diverged(summary: Summary) -> str:

@@ -20,6 +20,7 @@ from mnist_core.errors import EXIT_INTERRUPTED, UserError
 from mnist_core.index import add_line
 from mnist_core.optimizers import optimizer_spec
 from mnist_core.report import duration
+from study.confirmation import remaining
 from study.plan import StudyPlan
 from study.records import Record, RunFolder
 from study.report import write_report
@@ -144,6 +145,9 @@ def _reopen(
 def _announce(
     plan: StudyPlan, folder: RunFolder, dataset: Dataset, *, workers: int, done: int
 ) -> None:
+    more = ""
+    if len(plan.looks) > 1:
+        more = f" (the tuned ones up to {plan.looks[-1]}, while their validation is undecided)"
     print(f"study of {', '.join(plan.optimizers)} on {dataset.label}")
     print(
         f"  search: {plan.trials_each} trials each for the learning rate ({plan.sampler}), "
@@ -154,14 +158,15 @@ def _announce(
         print(f"    {name}: {low:g} to {high:g}, log-uniform")
     print(
         f"  confirmation: the best of each and each library default, {plan.confirm_seeds} fresh "
-        f"seeds, each tested once on {len(dataset.test):,} images"
+        f"seeds{more}, each tested once on {len(dataset.test):,} images"
     )
     print(
         f"  every run: {plan.epochs} epoch(s) of {len(dataset.train):,} images, batch "
         f"{plan.batch_size}, {plan.schedule} schedule, augmentation {plan.augmentation}"
     )
     print(
-        f"  {plan.rows} runs, {done} done, on {workers} worker(s) with {plan.threads} thread(s) "
+        f"  {plan.rows} runs{', or more' if more else ''}, {done} done, on {workers} worker(s) "
+        f"with {plan.threads} thread(s) "
         f"each; output: {folder.path}"
     )
     unused = plan.trials - plan.trials_each * len(plan.optimizers)
@@ -183,13 +188,15 @@ def _run_rows(
     bar = tqdm(total=plan.rows, initial=done_before, unit="run", disable=None)
 
     def on_finish(record: Record) -> None:
-        line = _line(record, number=len(records), total=plan.rows)
+        left_over = remaining(plan, records)
+        line = _line(record, number=len(records), total=len(records) + left_over)
         if bar.disable:
             done = len(records) - done_before
-            left = (time.perf_counter() - started) / done * (plan.rows - len(records))
+            left = (time.perf_counter() - started) / done * left_over
             print(f"{line}; about {duration(left)} left", flush=True)
         else:
             bar.write(line)
+            bar.total = len(records) + left_over
             bar.update()
 
     runner = Runner(plan, search, records, on_finish=on_finish)
@@ -200,7 +207,7 @@ def _run_rows(
     def announce_duration(pool: WorkerPool) -> None:
         rate = pool.measure_images_per_second(plan.default_config(plan.optimizers[-1]))
         images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
-        seconds = (plan.rows - done_before) * images / rate / workers
+        seconds = remaining(plan, records) * images / rate / workers
         print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
 
     @contextlib.contextmanager
@@ -233,6 +240,11 @@ def _line(record: Record, *, number: int, total: int) -> str:
     )
 
 
+def _seeds(plan: StudyPlan) -> str:
+    looks = plan.looks
+    return str(looks[0]) if len(looks) == 1 else f"{looks[0]} to {looks[-1]}"
+
+
 def _add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
     """Add a line to results/README.md, or to the data set's own index where it is not MNIST."""
     root = RESULTS if plan.dataset == "mnist" else RESULTS / plan.dataset
@@ -249,7 +261,7 @@ def _add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline
         key=key.as_posix(),
         cells=(
             started,
-            f"{plan.trials} trials, {plan.epochs} epoch(s), {plan.confirm_seeds} seeds",
+            f"{plan.trials} trials, {plan.epochs} epoch(s), {_seeds(plan)} seeds",
             headline,
         ),
     )

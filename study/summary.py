@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from study.confirmation import best_trial
+from study.confirmation import best_trial, confirmed_runs, is_broken, remaining
 from study.evidence import (
     Comparison,
     Estimate,
     Floats,
-    compare_all,
+    compare_at_looks,
     mean_estimate,
+    over_images_too,
     paired_estimate,
 )
 from study.plan import StudyPlan, Variant
-from study.records import Record, confirmation_key, trial_key
+from study.records import Record, trial_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,9 @@ class Confirmed:
     """Median training time of a run, without evaluation."""
     images_per_second: float
     """Median over the runs."""
+    seconds_to_target: list[float | None]
+    """Training time of each run until an epoch ended at the plan's target accuracy, if one did."""
+    runs: list[Record] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,12 @@ class Ranked:
 
     confirmed: Confirmed
     behind_best: Comparison
-    """Its accuracy minus the best's, simultaneous over all pairs."""
+    """Its accuracy minus the best's on the seeds that both have, simultaneous over all pairs."""
+    over_images_too: Comparison
+    """The same, to speak of other images like these as well."""
+    only_it_misreads: float
+    """Test images that the best reads and it does not, mean over the seeds."""
+    only_best_misreads: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +96,7 @@ class Summary:
     header: dict[str, Any]
     environments: dict[str, dict[str, Any]]
     finished: int
+    remaining: int
     searched: list[Searched]
     confirmed: list[Confirmed]
     """Tuned and default, complete ones only."""
@@ -101,16 +111,12 @@ class Summary:
     @property
     def is_partial(self) -> bool:
         """Tell whether runs are missing."""
-        return self.finished < self.expected
+        return self.remaining > 0
 
     @property
     def expected(self) -> int:
-        """Count the runs of the whole study; an optimizer without a best has none to confirm."""
-        without_best = sum(
-            searched.best is None and len(searched.trials) == self.plan.trials_each
-            for searched in self.searched
-        )
-        return self.plan.rows - without_best * self.plan.confirm_seeds
+        """Count the runs of the whole study, as far as is known."""
+        return self.finished + self.remaining
 
     def find(self, optimizer: str, variant: Variant) -> Confirmed | None:
         """Return a confirmed configuration."""
@@ -146,12 +152,15 @@ def summarise(
         header=header,
         environments=environments,
         finished=len(records),
+        remaining=remaining(plan, records),
         searched=searched,
         confirmed=confirmed,
-        ranking=_rank([entry for entry in confirmed if entry.variant == "tuned"]),
+        ranking=_rank(
+            [entry for entry in confirmed if entry.variant == "tuned"], looks=len(plan.looks)
+        ),
         tuning_gains={
             name: paired_estimate(
-                by_key[name, "tuned"].accuracies,
+                by_key[name, "tuned"].accuracies[: plan.confirm_seeds],
                 by_key[name, "default"].accuracies,
                 comparisons=len(both),
             )
@@ -202,10 +211,12 @@ def _confirmed(
     optimizer: str,
     variant: Variant,
 ) -> Confirmed | None:
-    """Return a configuration all of whose seeds completed."""
-    keys = [confirmation_key(optimizer, variant, index) for index in range(plan.confirm_seeds)]
-    runs = [records[key] for key in keys if key in records]
-    if len(runs) < plan.confirm_seeds or any(run["status"] != "completed" for run in runs):
+    """Return a configuration at the last look all of whose seeds completed."""
+    if is_broken(records, optimizer, variant):
+        return None
+    looks = [confirmed_runs(records, optimizer, variant, look) for look in plan.looks]
+    runs = next((runs for runs in reversed(looks) if runs is not None), None)
+    if runs is None:
         return None
     accuracies = np.array([run["test"]["correct"] / run["test"]["count"] for run in runs])
     return Confirmed(
@@ -220,16 +231,50 @@ def _confirmed(
             np.median([sum(epoch["train_seconds"] for epoch in run["epochs"]) for run in runs])
         ),
         images_per_second=float(np.median([run["images_per_second"] for run in runs])),
+        seconds_to_target=[_seconds_to_target(run, plan.target_accuracy) for run in runs],
+        runs=runs,
     )
 
 
-def _rank(tuned: list[Confirmed]) -> list[Ranked]:
-    if len(tuned) < 2:
-        same = Comparison(difference=0.0, low=0.0, high=0.0)
-        return [Ranked(confirmed=entry, behind_best=same) for entry in tuned]
+def _rank(tuned: list[Confirmed], *, looks: int) -> list[Ranked]:
     ordered = sorted(tuned, key=lambda entry: -entry.estimate.mean)
-    comparisons = compare_all(np.stack([entry.accuracies for entry in ordered]))
-    return [
-        Ranked(confirmed=entry, behind_best=comparisons[place][0])
-        for place, entry in enumerate(ordered)
-    ]
+    table = compare_at_looks([entry.accuracies for entry in ordered], looks=looks)
+    ranking = []
+    for place, entry in enumerate(ordered):
+        common = min(len(entry.runs), len(ordered[0].runs))
+        differences = _read_differences(entry.runs[:common], ordered[0].runs[:common])
+        comparison = table[place][0]
+        ranking.append(
+            Ranked(
+                confirmed=entry,
+                behind_best=comparison,
+                over_images_too=over_images_too(comparison, differences) if place else comparison,
+                only_it_misreads=float((differences == -1).sum(axis=1).mean()),
+                only_best_misreads=float((differences == 1).sum(axis=1).mean()),
+            )
+        )
+    return ranking
+
+
+def _read_differences(first: list[Record], second: list[Record]) -> Floats:
+    """Return [seeds, images]: 1 where only the first reads a test image, -1 where only the
+    second does."""
+    return np.stack(
+        [_misread(two) - _misread(one) for one, two in zip(first, second, strict=True)]
+    )
+
+
+def _misread(run: Record) -> Floats:
+    marks = np.zeros(run["test"]["count"])
+    marks[[int(image) for image in run["test"]["misread"]]] = 1.0
+    return marks
+
+
+def _seconds_to_target(run: Record, target: float) -> float | None:
+    """Return the training time up to the end of the first epoch that reached the target."""
+    seconds = 0.0
+    for epoch in run["epochs"]:
+        seconds += float(epoch["train_seconds"])
+        if epoch["validation_accuracy"] >= target:
+            return seconds
+    return None

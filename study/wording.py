@@ -7,17 +7,17 @@ from study.evidence import Comparison, detectable, verdict_confidence
 from study.summary import Confirmed, Ranked, Summary
 
 _RULE = (
-    "*A is better than B* is said only where the simultaneous {level} % interval of the difference of "
-    "their mean test accuracies excludes zero; anything else is *not separated*. Configurations "
-    "are compared on the same fresh seeds, all pairs at once (Tukey's range test for randomised "
-    "blocks; a pair whose own differences spread more than the pooled ones is held to its own), "
-    "which covers the choice of the best by looking. What is compared are the configurations that "
-    "this search found, the luck of one seed included; another search may find others. In "
-    "simulated studies of six equal optimizers "
-    "and three seeds, a false separation appears anywhere in about 4 % where all spread alike, "
-    "5 % where their spreads grow evenly to threefold, and 7 % (10 %) where a single one spreads "
-    "three (five) times more than all others. The intervals speak of other seeds on these test "
-    "images; other images of the same kind would move every optimizer, mostly together"
+    "*A is better than B* is said only where the simultaneous {level} % interval of the "
+    "difference of their mean test accuracies excludes zero; anything else is *not separated*. "
+    "Configurations are compared on the same fresh seeds, all pairs at once (Tukey's range test "
+    "for randomised blocks; a pair whose own differences spread more than the pooled ones is held"
+    " to its own), which covers the choice of the best by looking. What is compared are the "
+    "configurations that this search found, the luck of one seed included; another search may "
+    "find others. In simulated studies of six equal optimizers and three seeds, a false "
+    "separation appears anywhere in about 4 % where all spread alike, 5 % where their spreads "
+    "grow evenly to threefold, and 7 % (10 %) where a single one spreads three (five) times more "
+    "than all others. The intervals speak of other seeds on these test images; other images of "
+    "the same kind would move every optimizer, mostly together"
 )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mnist_core.report import duration, markdown_table
+from mnist_core.report import cell, duration, markdown_table
 from study import card, search_tables, wording
+from study.space import parameters_text
 from study.summary import Summary
 
 GUESSING_LOSS = 2.25
@@ -13,9 +14,9 @@ GUESSING_LOSS = 2.25
 
 def render(summary: Summary, drawn: Sequence[str]) -> str:
     """Return the report as GitHub-flavoured Markdown."""
-    plan, data = summary.plan, summary.header["data"]
+    data = summary.header["data"]
     sections = [
-        f"# Optimizers on {data['label']}: which one, and at which learning rate?",
+        f"# Optimizers on {data['label']}: which one, and {_at_which(summary)}?",
         _opening(summary),
         f"**Finding.** {wording.finding(summary)}",
         "## Ranking of the tuned optimizers",
@@ -47,7 +48,7 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
         "## Provenance",
         card.provenance(summary),
         "## Make it again",
-        f"```bash\n{card.command(plan)}\n```",
+        card.again(summary),
         "The raw records are in `records/`, one JSON file per run; "
         "`python -m study.report` with this folder builds this page from them again.",
     ]
@@ -58,13 +59,19 @@ def _picture(name: str, description: str, drawn: Sequence[str]) -> str:
     return f"![{description}]({name})" if name in drawn else ""
 
 
+def _at_which(summary: Summary) -> str:
+    alone = summary.is_learning_rate_alone
+    return "at which learning rate" if alone else "with which parameters"
+
+
 def _opening(summary: Summary) -> str:
     plan, data = summary.plan, summary.header["data"]
     optimizers = ", ".join(searched.label for searched in summary.searched)
+    tuned = "learning rate" if summary.is_learning_rate_alone else "parameters"
     text = (
         f"**Asked.** Of {optimizers}: which reaches the highest test accuracy on {data['label']} "
-        f"with the seed's 23,354-parameter network in {card.epochs(plan)}, each with its learning "
-        f"rate tuned at an equal budget?\n\n"
+        f"with the seed's 23,354-parameter network in {card.epochs(plan)}, each with its {tuned} "
+        f"tuned at an equal budget?\n\n"
         f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
         f"{data['validation']:,} validation images; then the best of each and each at its library "
         f"default on {plan.confirm_seeds} fresh seeds, every one evaluated once on the "
@@ -94,7 +101,7 @@ def _ranking(summary: Summary) -> str:
             (
                 place,
                 ranked.confirmed.label,
-                f"{ranked.confirmed.learning_rate:.3g}",
+                wording.tuned(summary, ranked.confirmed),
                 ranked.confirmed.estimate.n,
                 wording.accuracy(ranked.confirmed),
                 behind,
@@ -104,18 +111,20 @@ def _ranking(summary: Summary) -> str:
     header = (
         "",
         "optimizer",
-        "learning rate",
+        "learning rate" if summary.is_learning_rate_alone else "parameters",
         "n",
         "mean test accuracy (95 %)",
         "points from the highest (simultaneous 95 %)",
         "verdict",
     )
-    return markdown_table(rows, header=header, numeric=header[2:6])
+    numeric = header[2:6] if summary.is_learning_rate_alone else header[3:6]
+    return markdown_table(rows, header=header, numeric=numeric)
 
 
 def _tuning(summary: Summary) -> str:
     if not summary.tuning_gains:
         return "No optimizer has been confirmed both tuned and at its library default yet."
+    alone = summary.is_learning_rate_alone
     rows = []
     for searched in summary.searched:
         gain = summary.tuning_gains.get(searched.optimizer)
@@ -126,9 +135,9 @@ def _tuning(summary: Summary) -> str:
         rows.append(
             (
                 searched.label,
-                f"{default.learning_rate:g}",
+                f"{default.learning_rate:g}" if alone else parameters_text(default.parameters),
                 wording.accuracy(default),
-                f"{tuned.learning_rate:.3g}",
+                wording.tuned(summary, tuned),
                 wording.accuracy(tuned),
                 wording.points(gain),
                 "yes" if gain.is_separated else "not separated",
@@ -136,9 +145,9 @@ def _tuning(summary: Summary) -> str:
         )
     header = (
         "optimizer",
-        "default rate",
+        "default rate" if alone else "default",
         "test accuracy at the default (95 %)",
-        "tuned rate",
+        "tuned rate" if alone else "tuned",
         "test accuracy tuned (95 %)",
         "gain in points (95 %, all rows together)",
         "differs",
@@ -174,11 +183,13 @@ def _time(summary: Summary) -> str:
 
 
 def _diverged(summary: Summary) -> str:
+    alone = summary.is_learning_rate_alone
+    rate = "learning rate" if alone else "parameter"
     rows = [
         (
             record["key"],
-            f"{record['config']['learning_rate']:.3g}",
-            record["status"],
+            wording.parameters(summary, record),
+            cell(f"failed: {record['error']}") if "error" in record else record["status"],
             record.get("diverged_at_step") or f"epoch {len(record['epochs'])}",
         )
         for record in summary.records.values()
@@ -186,9 +197,10 @@ def _diverged(summary: Summary) -> str:
     ]
     text = "None: every run completed with a finite loss."
     if rows:
-        text = markdown_table(rows, header=("run", "learning rate", "status", "at step"))
+        shown = rate if alone else "parameters"
+        text = markdown_table(rows, header=("run", shown, "status", "at step"))
     guessing = [
-        f"{record['key']} ({record['config']['learning_rate']:.3g})"
+        f"{record['key']} ({wording.parameters(summary, record)})"
         for record in summary.records.values()
         if record["status"] == "completed"
         and record["epochs"][-1]["validation_loss"] >= GUESSING_LOSS
@@ -196,6 +208,6 @@ def _diverged(summary: Summary) -> str:
     if guessing:
         text += (
             "\n\nCompleted, but no better than guessing (validation loss of 2.25 or more, where "
-            f"guessing costs ln 10 = 2.30), with their learning rates: {', '.join(guessing)}."
+            f"guessing costs ln 10 = 2.30), with their {rate}s: {', '.join(guessing)}."
         )
     return text

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -457,16 +458,20 @@ def to_toml(spaces: Mapping[str, SearchSpace]) -> str:
     """Return spaces as a file of `--space`, from which `resolve` makes the same ones."""
     parts = []
     for name, space in spaces.items():
-        lines = [f"[{_toml(name)}]"]
-        lines += [f"{_toml(key)} = {_toml(value)}" for key, value in space.to_table().items()]
+        lines = [f"[{_toml_key(name)}]"]
+        lines += [f"{_toml_key(key)} = {_toml(value)}" for key, value in space.to_table().items()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
 
 
 def _toml(value: object) -> str:
     """Return a value of JSON as TOML, whose texts, numbers and lists are written alike."""
     if isinstance(value, dict):
-        inside = ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items())
+        inside = ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"

@@ -179,7 +179,9 @@ def test_a_finished_search_opens_in_optuna_with_every_trial_complete(sampler, fo
     for name in plan.optimizers:
         study = optuna.load_study(study_name=name, storage=folder.storage_url)
         assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
-        assert [trial.params["learning_rate"] for trial in study.trials] == rates(plan, records)[name]
+        assert [trial.params["learning_rate"] for trial in study.trials] == rates(plan, records)[
+            name
+        ]
         assert study.best_value == max(
             record["validation_accuracy"]
             for record in records.values()

@@ -458,8 +458,11 @@ def to_toml(spaces: Mapping[str, SearchSpace]) -> str:
     """Return spaces as a file of `--space`, from which `resolve` makes the same ones."""
     parts = []
     for name, space in spaces.items():
+        table = space.to_table()
+        # TOML has no null: an untuned None is the signature's, and is found there again.
+        table["default"] = {k: v for k, v in table["default"].items() if v is not None}
         lines = [f"[{_toml_key(name)}]"]
-        lines += [f"{_toml_key(key)} = {_toml(value)}" for key, value in space.to_table().items()]
+        lines += [f"{_toml_key(key)} = {_toml(value)}" for key, value in table.items()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 

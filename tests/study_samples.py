@@ -94,13 +94,17 @@ def run_task(task: Task, *, accuracy: float | None = None, status: str = "comple
                 "evaluation_seconds": 0.5,
             }
             for epoch in range(1, (1 if status == "pruned" else task.config.epochs) + 1)
-            if status != "diverged"
+            if status not in ("diverged", "failed")
         ],
-        "validation_accuracy": None if status == "diverged" else accuracy,
-        "weights_sha256": f"{task.key}-{task.config.digest()}",
+        "validation_accuracy": None if status in ("diverged", "failed") else accuracy,
+        "weights_sha256": None
+        if status in ("pruned", "failed")
+        else f"{task.key}-{task.config.digest()}",
         "images_per_second": 1234.5 if completed else 0.0,
         "seconds": 2.0,
     }
+    if status == "failed":
+        record["error"] = f"{task.optimizer} failed in a step: RuntimeError: boom | bang"
     if task.kind == "confirmation" and completed:
         count = 500
         record["test"] = {

@@ -174,6 +174,11 @@ def keep_storage_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "optuna", stand_in)
 
 
+def parameters_at(plan: StudyPlan, optimizer: str, place: float) -> dict[str, Any]:
+    """Return the parameters at a place in [0, 1) of every range."""
+    return {entry.name: entry.at(place) for entry in plan.spaces[optimizer].dimensions}
+
+
 def write_study(
     path: Path,
     plan: StudyPlan,
@@ -182,6 +187,7 @@ def write_study(
     accuracies: dict[tuple[str, str], Iterable[float]] | None = None,
     best_place: float = 0.5,
     all_diverged: Iterable[str] = (),
+    all_failed: Iterable[str] = (),
     left_out: Callable[[str], bool] = lambda key: False,
 ) -> RunFolder:
     """Write the folder of a study.
@@ -196,27 +202,26 @@ def write_study(
     folder.create(plan, data=data, started="2026-01-02T03:04:05Z")
     write_json(path / "environments" / "environment0.json", ENVIRONMENT)
     for optimizer in plan.optimizers:
-        spec = optimizer_spec(optimizer)
-        low, high = spec.learning_rate_range
-        diverged = optimizer in all_diverged
+        status = "diverged" if optimizer in all_diverged else "completed"
+        status = "failed" if optimizer in all_failed else status
         for index in range(plan.trials_each):
             place = (index + 0.5) / plan.trials_each
-            rate = low * (high / low) ** place
-            task = trial_task(plan, optimizer, index, {"learning_rate": rate})
+            task = trial_task(plan, optimizer, index, parameters_at(plan, optimizer, place))
             record = run_task(
                 task,
                 accuracy=0.97 - 0.1 * abs(place - best_place),
-                status="diverged" if diverged else "completed",
+                status=status,
             )
             if not left_out(task.key):
                 write_json(folder.record_file(task.key), record)
         for variant in VARIANTS:
-            if variant == "tuned" and diverged:
+            if variant == "tuned" and status != "completed":
                 continue
-            tuned = low * (high / low) ** best_place
-            rate = tuned if variant == "tuned" else spec.default_learning_rate
             values = (accuracies or {}).get((optimizer, variant))
-            config = plan.trial_config(optimizer, {"learning_rate": rate})
+            config = plan.default_config(optimizer)
+            if variant == "tuned":
+                best = parameters_at(plan, optimizer, best_place)
+                config = plan.trial_config(optimizer, best)
             for index, seed in enumerate(plan.confirmation_seeds()):
                 key = confirmation_key(optimizer, variant, index)
                 task = Task(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mnist_core.report import duration, markdown_table, percent
+from mnist_core.report import cell, duration, markdown_table, percent
 from study import card, search_tables, wording
 from study.evidence import verdict_confidence
 from study.plan import StudyPlan
+from study.space import parameters_text
 from study.summary import Summary
 
 GUESSING_LOSS = 2.25
@@ -16,9 +17,9 @@ GUESSING_LOSS = 2.25
 
 def render(summary: Summary, drawn: Sequence[str]) -> str:
     """Return the report as GitHub-flavoured Markdown."""
-    plan, data = summary.plan, summary.header["data"]
+    data = summary.header["data"]
     sections = [
-        f"# Optimizers on {data['label']}: which one, and at which learning rate?",
+        f"# Optimizers on {data['label']}: which one, and {_at_which(summary)}?",
         _opening(summary),
         f"**Finding.** {wording.finding(summary)}",
         "## Ranking of the tuned optimizers",
@@ -50,7 +51,7 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
         "## Provenance",
         card.provenance(summary),
         "## Make it again",
-        f"```bash\n{card.command(plan)}\n```",
+        card.again(summary),
         "The raw records are in `records/`, one JSON file per run; "
         "`python -m study.report` with this folder builds this page from them again.",
     ]
@@ -61,13 +62,19 @@ def _picture(name: str, description: str, drawn: Sequence[str]) -> str:
     return f"![{description}]({name})" if name in drawn else ""
 
 
+def _at_which(summary: Summary) -> str:
+    alone = summary.is_learning_rate_alone
+    return "at which learning rate" if alone else "with which parameters"
+
+
 def _opening(summary: Summary) -> str:
     plan, data = summary.plan, summary.header["data"]
     optimizers = ", ".join(searched.label for searched in summary.searched)
+    tuned = "learning rate" if summary.is_learning_rate_alone else "parameters"
     text = (
         f"**Asked.** Of {optimizers}: which reaches the highest test accuracy on {data['label']} "
-        f"with the seed's 23,354-parameter network in {card.epochs(plan)}, each with its learning "
-        f"rate tuned at an equal budget?\n\n"
+        f"with the seed's 23,354-parameter network in {card.epochs(plan)}, each with its {tuned} "
+        f"tuned at an equal budget?\n\n"
         f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
         f"{data['validation']:,} validation images; then the best of each and each at its library "
         f"default on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one evaluated "
@@ -106,7 +113,7 @@ def _ranking(summary: Summary) -> str:
             (
                 place,
                 ranked.confirmed.label,
-                f"{ranked.confirmed.learning_rate:.3g}",
+                wording.tuned(summary, ranked.confirmed),
                 ranked.confirmed.estimate.n,
                 wording.accuracy(ranked.confirmed),
                 behind,
@@ -119,7 +126,7 @@ def _ranking(summary: Summary) -> str:
     header = (
         "",
         "optimizer",
-        "learning rate",
+        "learning rate" if summary.is_learning_rate_alone else "parameters",
         "n",
         "mean test accuracy (95 %)",
         f"points from the highest (simultaneous {level} %, other seeds)",
@@ -127,7 +134,9 @@ def _ranking(summary: Summary) -> str:
         "the same, other images too",
         "misread by it alone / by the highest alone",
     )
-    table = markdown_table(rows, header=header, numeric=(*header[2:6], *header[7:]))
+    first = 2 if summary.is_learning_rate_alone else 3
+    numeric = (*header[first:6], *header[7:])
+    table = markdown_table(rows, header=header, numeric=numeric)
     return (
         f"{table}\n\nPaired over seeds and test images: both train on the same seeds and read the "
         "same images. The verdict speaks of other seeds on these images; *other images too* adds "
@@ -140,6 +149,7 @@ def _ranking(summary: Summary) -> str:
 def _tuning(summary: Summary) -> str:
     if not summary.tuning_gains:
         return "No optimizer has been confirmed both tuned and at its library default yet."
+    alone = summary.is_learning_rate_alone
     rows = []
     for searched in summary.searched:
         gain = summary.tuning_gains.get(searched.optimizer)
@@ -150,9 +160,9 @@ def _tuning(summary: Summary) -> str:
         rows.append(
             (
                 searched.label,
-                f"{default.learning_rate:g}",
+                f"{default.learning_rate:g}" if alone else parameters_text(default.parameters),
                 wording.accuracy(default),
-                f"{tuned.learning_rate:.3g}",
+                wording.tuned(summary, tuned),
                 wording.accuracy(tuned),
                 wording.points(gain),
                 "yes" if gain.is_separated else "not separated",
@@ -160,9 +170,9 @@ def _tuning(summary: Summary) -> str:
         )
     header = (
         "optimizer",
-        "default rate",
+        "default rate" if alone else "default",
         "test accuracy at the default (95 %)",
-        "tuned rate",
+        "tuned rate" if alone else "tuned",
         "test accuracy tuned (95 %)",
         "gain in points (95 %, all rows together)",
         "differs",
@@ -217,11 +227,13 @@ def _median_time(seconds: Sequence[float | None]) -> str:
 
 
 def _diverged(summary: Summary) -> str:
+    alone = summary.is_learning_rate_alone
+    rate = "learning rate" if alone else "parameter"
     rows = [
         (
             record["key"],
-            f"{record['config']['learning_rate']:.3g}",
-            record["status"],
+            wording.parameters(summary, record),
+            cell(f"failed: {record['error']}") if "error" in record else record["status"],
             record.get("diverged_at_step") or f"epoch {len(record['epochs'])}",
         )
         for record in summary.records.values()
@@ -229,9 +241,10 @@ def _diverged(summary: Summary) -> str:
     ]
     text = "None: every run completed with a finite loss."
     if rows:
-        text = markdown_table(rows, header=("run", "learning rate", "status", "at step"))
+        shown = rate if alone else "parameters"
+        text = markdown_table(rows, header=("run", shown, "status", "at step"))
     guessing = [
-        f"{record['key']} ({record['config']['learning_rate']:.3g})"
+        f"{record['key']} ({wording.parameters(summary, record)})"
         for record in summary.records.values()
         if record["status"] == "completed"
         and record["epochs"][-1]["validation_loss"] >= GUESSING_LOSS
@@ -239,6 +252,6 @@ def _diverged(summary: Summary) -> str:
     if guessing:
         text += (
             "\n\nCompleted, but no better than guessing (validation loss of 2.25 or more, where "
-            f"guessing costs ln 10 = 2.30), with their learning rates: {', '.join(guessing)}."
+            f"guessing costs ln 10 = 2.30), with their {rate}s: {', '.join(guessing)}."
         )
     return text

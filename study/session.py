@@ -16,16 +16,18 @@ from tqdm import tqdm
 
 from mnist_core import data, runtime
 from mnist_core.data import Dataset
-from mnist_core.errors import EXIT_INTERRUPTED, UserError
+from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError
 from mnist_core.index import add_line
-from mnist_core.optimizers import optimizer_spec
+from mnist_core.own_optimizers import is_own
 from mnist_core.report import duration
 from study.confirmation import remaining
 from study.plan import StudyPlan
-from study.records import Record, RunFolder
+from study.preflight import try_optimizers
+from study.records import Record, RunFolder, changed_sources
 from study.report import write_report
 from study.runner import Runner
 from study.search import Search, pruner_for, storage_errors
+from study.space import parameters_text
 from study.workers import Pruning, WorkerPool
 
 RESULTS = Path("results")
@@ -94,7 +96,7 @@ def _create(
 ) -> tuple[RunFolder, StudyPlan, Dataset]:
     dataset = _load(options, asked, given.get("device", StudyPlan.device))
     plan = StudyPlan(dataset=dataset.name, **given)
-    data.require_batch_fits(dataset, plan.batch_size)
+    try_optimizers(plan, dataset)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     path = options.output
     if path is None:
@@ -138,6 +140,13 @@ def _reopen(
     dataset = _load(options, plan.dataset, plan.device)
     if dataset.sha256 != header["data"]["sha256"]:
         raise UserError(f"the study in {folder.path} began with other data than are here now")
+    changed = changed_sources(header)
+    if changed:
+        raise UserError(
+            f"{'; '.join(changed)}. Restore it to continue the study in {folder.path}, or start "
+            "anew in another --output."
+        )
+    try_optimizers(plan, dataset)
     folder.make_folders()
     return folder, plan, dataset
 
@@ -149,13 +158,14 @@ def _announce(
     if len(plan.looks) > 1:
         more = f" (the tuned ones up to {plan.looks[-1]}, while their validation is undecided)"
     print(f"study of {', '.join(plan.optimizers)} on {dataset.label}")
+    what = "the learning rate" if plan.is_learning_rate_alone else "what is listed"
     print(
-        f"  search: {plan.trials_each} trials each for the learning rate ({plan.sampler}), "
+        f"  search: {plan.trials_each} trials each for {what} ({plan.sampler}), "
         f"by accuracy on {len(dataset.validation):,} validation images"
     )
-    for name in plan.optimizers:
-        low, high = optimizer_spec(name).learning_rate_range
-        print(f"    {name}: {low:g} to {high:g}, log-uniform")
+    for name, space in plan.spaces.items():
+        reason = f" ({space.reason})" if is_own(name) and space.reason else ""
+        print(f"    {name}: {space.describe(is_short=plan.is_learning_rate_alone)}{reason}")
     print(
         f"  confirmation: the best of each and each library default, {plan.confirm_seeds} fresh "
         f"seeds{more}, each tested once on {len(dataset.test):,} images"
@@ -189,7 +199,7 @@ def _run_rows(
 
     def on_finish(record: Record) -> None:
         left_over = remaining(plan, records)
-        line = _line(record, number=len(records), total=len(records) + left_over)
+        line = _line(plan, record, number=len(records), total=len(records) + left_over)
         if bar.disable:
             done = len(records) - done_before
             left = (time.perf_counter() - started) / done * left_over
@@ -216,7 +226,8 @@ def _run_rows(
         with make_pool() as pool:
             if len(records) == done_before:
                 # A pool that breaks here breaks for the runner too, which replaces it.
-                with contextlib.suppress(BrokenProcessPool):
+                # An optimizer that fails in a step has its runs to fail in.
+                with contextlib.suppress(BrokenProcessPool, OptimizerError):
                     announce_duration(pool)
                 started = time.perf_counter()  # the workers are up
             yield pool
@@ -227,15 +238,20 @@ def _run_rows(
         bar.close()
 
 
-def _line(record: Record, *, number: int, total: int) -> str:
-    rate = f"learning rate {record['config']['learning_rate']:.3g}"
+def _line(plan: StudyPlan, record: Record, *, number: int, total: int) -> str:
+    if plan.is_learning_rate_alone:
+        chosen = f"learning rate {record['config']['learning_rate']:.3g}"
+    else:
+        space = plan.spaces[record["optimizer"]]
+        chosen = parameters_text(space.parameters(record["config"]))
     if record["status"] == "completed":
         outcome = f"validation {record['validation_accuracy']:.2%}"
     else:
-        outcome = record["status"]
+        outcome = record["status"] + (f" ({record['error']})" if "error" in record else "")
     what = record["kind"] if record["variant"] is None else f"{record['variant']} confirmation"
     return (
-        f"[{number}/{total}] {record['optimizer']} {what} {record['index']}: {rate}, {outcome}, "
+        f"[{number}/{total}] {record['optimizer']} {what} {record['index']}: {chosen}, "
+        f"{outcome}, "
         f"{record['seconds']:.1f} s"
     )
 

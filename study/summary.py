@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mnist_core.config import Option
 from study.confirmation import best_trial, confirmed_runs, is_broken, remaining
 from study.evidence import (
     Comparison,
@@ -19,6 +20,7 @@ from study.evidence import (
 )
 from study.plan import StudyPlan, Variant
 from study.records import Record, trial_key
+from study.space import SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class Confirmed:
     label: str
     variant: Variant
     learning_rate: float
+    parameters: dict[str, Option]
+    """What was searched, the learning rate among it, as this configuration has it."""
     accuracies: Floats
     """Test accuracy of each seed, in the seeds' order."""
     estimate: Estimate
@@ -48,12 +52,20 @@ class Searched:
 
     optimizer: str
     label: str
-    learning_rate_range: tuple[float, float]
-    reason: str
+    space: SearchSpace
     trials: list[Record]
     best: Record | None
     edge: str | None
     """`lower` or `upper` where the best is the smallest or largest rate tried."""
+
+    @property
+    def learning_rate_range(self) -> tuple[float, float] | None:
+        """Return the range searched; None where the rate is fixed or of choices."""
+        return self.space.learning_rate_range
+
+    def parameters(self, record: Record) -> dict[str, Option]:
+        """Return a run's parameters, those that are searched."""
+        return self.space.parameters(record["config"])
 
     def outcomes(self) -> tuple[Floats, Floats]:
         """Return learning rates and validation accuracies of the trials that were not pruned; a
@@ -64,14 +76,9 @@ class Searched:
         return np.array(rates), np.array(accuracies)
 
     @property
-    def diverged(self) -> int:
-        """Count the diverged trials."""
-        return sum(trial["status"] == "diverged" for trial in self.trials)
-
-    @property
-    def pruned(self) -> int:
-        """Count the pruned trials."""
-        return sum(trial["status"] == "pruned" for trial in self.trials)
+    def not_completed(self) -> int:
+        """Count the trials that diverged, failed or were pruned."""
+        return sum(trial["status"] != "completed" for trial in self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +112,18 @@ class Summary:
     tuning_gains: dict[str, Comparison]
     """Tuned minus default, by optimizer, where both are complete."""
     broken_confirmations: list[Record]
-    """Confirmation runs that diverged."""
+    """Confirmation runs that diverged or failed."""
     records: dict[str, Record]
+
+    @property
+    def is_learning_rate_alone(self) -> bool:
+        """Tell whether learning rates are searched, and nothing else."""
+        return self.plan.is_learning_rate_alone
+
+    @property
+    def failed(self) -> list[Record]:
+        """Return the runs that an exception of their optimizer ended."""
+        return [record for record in self.records.values() if record["status"] == "failed"]
 
     @property
     def is_partial(self) -> bool:
@@ -133,13 +150,12 @@ def summarise(
 ) -> Summary:
     """Compute what the records of a study show."""
     plan: StudyPlan = header["plan"]
-    specs: dict[str, Any] = header["optimizers"]
-    searched = [_searched(plan, specs[name], records, name) for name in plan.optimizers]
+    searched = [_searched(plan, records, name) for name in plan.optimizers]
     confirmed = [
         entry
         for variant in ("tuned", "default")
         for name in plan.optimizers
-        if (entry := _confirmed(plan, specs[name], records, name, variant)) is not None
+        if (entry := _confirmed(plan, records, name, variant)) is not None
     ]
     by_key = {(entry.optimizer, entry.variant): entry for entry in confirmed}
     both = [
@@ -175,21 +191,17 @@ def summarise(
     )
 
 
-def _searched(
-    plan: StudyPlan, spec: dict[str, Any], records: dict[str, Record], optimizer: str
-) -> Searched:
+def _searched(plan: StudyPlan, records: dict[str, Record], optimizer: str) -> Searched:
     keys = (trial_key(optimizer, index) for index in range(plan.trials_each))
-    low, high = spec["learning_rate_range"]
     best = best_trial(plan, records, optimizer)
     trials = [records[key] for key in keys if key in records]
     return Searched(
         optimizer=optimizer,
-        label=spec["label"],
-        learning_rate_range=(low, high),
-        reason=spec["reason"],
+        label=plan.spaces[optimizer].label,
+        space=plan.spaces[optimizer],
         trials=trials,
         best=best,
-        edge=_edge(best, trials),
+        edge=_edge(best, trials) if plan.spaces[optimizer].learning_rate_range else None,
     )
 
 
@@ -206,7 +218,6 @@ def _edge(best: Record | None, trials: list[Record]) -> str | None:
 
 def _confirmed(
     plan: StudyPlan,
-    spec: dict[str, Any],
     records: dict[str, Record],
     optimizer: str,
     variant: Variant,
@@ -221,9 +232,10 @@ def _confirmed(
     accuracies = np.array([run["test"]["correct"] / run["test"]["count"] for run in runs])
     return Confirmed(
         optimizer=optimizer,
-        label=spec["label"],
+        label=plan.spaces[optimizer].label,
         variant=variant,
         learning_rate=runs[0]["config"]["learning_rate"],
+        parameters=plan.spaces[optimizer].parameters(runs[0]["config"]),
         accuracies=accuracies,
         estimate=mean_estimate(accuracies),
         validation_mean=float(np.mean([run["validation_accuracy"] for run in runs])),

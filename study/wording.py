@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mnist_core.report import percent, percent_interval, wilson_interval
 from study.evidence import Comparison, detectable, verdict_confidence
+from study.records import Record
+from study.space import parameters_text
 from study.summary import Confirmed, Ranked, Summary
 
 _RULE = (
@@ -98,6 +102,35 @@ def accuracy(confirmed: Confirmed) -> str:
     )
 
 
+def tuned(summary: Summary, confirmed: Confirmed) -> str:
+    """Return the learning rate of a tuned configuration, or all that was searched."""
+    if summary.is_learning_rate_alone:
+        return f"{confirmed.learning_rate:.3g}"
+    return parameters_text(confirmed.parameters)
+
+
+def parameters(summary: Summary, record: Record) -> str:
+    """Return a run's learning rate, or all that was searched."""
+    if summary.is_learning_rate_alone:
+        return f"{record['config']['learning_rate']:.3g}"
+    return parameters_text(summary.plan.spaces[record["optimizer"]].parameters(record["config"]))
+
+
+def unequal_spaces(summary: Summary) -> str:
+    """Say where budgets are equal and spaces are not; nothing where they are as large."""
+    counts = {entry.label: len(entry.space.dimensions) for entry in summary.searched}
+    if len(set(counts.values())) < 2:
+        return ""
+    each = ", ".join(
+        f"{label} over {count} parameter{'s' if count > 1 else ''}"
+        for label, count in counts.items()
+    )
+    return (
+        f"Budgets are equal, search spaces are not: {each}; the same number of trials covers more "
+        "parameters less densely, and has more of them to gain from."
+    )
+
+
 def separated_from_best(ranking: list[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
     """Split all but the best into those that are separated from it and those that are not."""
     rest = ranking[1:]
@@ -135,21 +168,31 @@ def _others(summary: Summary) -> str:
 
 def _not_ranked(summary: Summary) -> str:
     """Name the optimizers that are missing from the ranking for good, and why."""
-    broken = {
-        record["optimizer"]
-        for record in summary.broken_confirmations
-        if record["variant"] == "tuned"
-    }
+    broken: dict[str, set[str]] = {}
+    for record in summary.broken_confirmations:
+        if record["variant"] == "tuned":
+            broken.setdefault(record["optimizer"], set()).add(record["status"])
     reasons = [
         f"{searched.label} (none of its {len(searched.trials)} trials completed)"
         for searched in summary.searched
         if searched.best is None and len(searched.trials) == summary.plan.trials_each
     ] + [
-        f"{searched.label} (diverged when confirmed)"
+        f"{searched.label} ({' and '.join(sorted(broken[searched.optimizer]))} when confirmed)"
         for searched in summary.searched
         if searched.optimizer in broken
     ]
     return f"Not ranked: {', '.join(reasons)}." if reasons else ""
+
+
+def _failures(summary: Summary) -> str:
+    """Say how many runs an exception of their optimizer ended."""
+    counts = Counter(record["optimizer"] for record in summary.failed)
+    each = ", ".join(
+        f"{count} of {entry.label}"
+        for entry in summary.searched
+        if (count := counts[entry.optimizer])
+    )
+    return f"Runs that failed with an error of their optimizer: {each}." if each else ""
 
 
 def finding(summary: Summary) -> str:
@@ -157,7 +200,8 @@ def finding(summary: Summary) -> str:
     not_ranked = _not_ranked(summary)
     if not summary.ranking:
         nothing = "No tuned configuration has been confirmed on all of its seeds"
-        return f"{nothing}. {not_ranked}" if not_ranked else f"{nothing} yet."
+        ended = " ".join(text for text in (not_ranked, _failures(summary)) if text)
+        return f"{nothing}. {ended}" if ended else f"{nothing} yet."
     best = summary.ranking[0].confirmed
     n = best.estimate.n
     sentences = []
@@ -184,20 +228,23 @@ def finding(summary: Summary) -> str:
         sentences.append(f"{best.label}: {accuracy(best)} mean test accuracy over {n} seeds.")
     if not_ranked:
         sentences.append(not_ranked)
+    sentences += [text for text in (unequal_spaces(summary), _failures(summary)) if text]
     gains = summary.tuning_gains
+    what = "learning rate" if summary.is_learning_rate_alone else "parameters"
     if gains:
         labels = {searched.optimizer: searched.label for searched in summary.searched}
         gained = [name for name in gains if gains[name].low > 0]
         if gained:
             largest = max(gained, key=lambda name: gains[name].difference)
             sentences.append(
-                f"Tuning the learning rate raised {len(gained)} of {len(gains)} optimizers above "
+                f"Tuning the {what} raised {len(gained)} of {len(gains)} optimizers above "
                 f"their library default beyond doubt, most of all {labels[largest]}: "
                 f"{points(gains[largest])} points."
             )
         else:
             sentences.append(
-                "No optimizer's tuned learning rate is separated from its library default."
+                f"No optimizer's tuned {what} {'is' if summary.is_learning_rate_alone else 'are'} "
+                "separated from its library default."
             )
     edges = [searched.label for searched in summary.searched if searched.edge]
     if edges:

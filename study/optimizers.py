@@ -75,6 +75,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
     )
     parser.add_argument(
+        "--stale-after",
+        type=int,
+        default=120,
+        metavar="SECONDS",
+        help="a run that shows no progress for so long is taken for lost, and begun again "
+        "(default: 120)",
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="continue the study in --output where it stopped"
     )
     return parser.parse_args(arguments)
@@ -94,6 +102,8 @@ def check(options: argparse.Namespace) -> None:
         raise unknown_name("dataset", dataset, DATASET_CHOICES)
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers must be >= 1, got {options.workers}")
+    if options.stale_after < 1:
+        raise UserError(f"stale_after must be >= 1 second, got {options.stale_after}")
     if options.resume:
         if options.output is None:
             raise UserError("--resume needs --output, the folder of the study to continue")

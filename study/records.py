@@ -5,6 +5,7 @@
     RUN/environments/*.json  versions, processor, threads; records name theirs
     RUN/study.db             Optuna's storage, for its dashboard; rebuilt from the records
     RUN/checkpoints/         of runs in flight; removed as they finish
+    RUN/history.json         runs that were lost and begun again, where there were any
 
 The records are the truth: the report and Optuna's storage are views of them.
 """
@@ -81,6 +82,11 @@ class RunFolder:
     def storage_url(self) -> str:
         """Return the URL of Optuna's storage."""
         return f"sqlite:///{self.path / 'study.db'}"
+
+    @property
+    def history_file(self) -> Path:
+        """Return where the history is, if anything happened."""
+        return self.path / "history.json"
 
     def record_file(self, key: str) -> Path:
         """Return where a run's record is, or will be."""

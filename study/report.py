@@ -19,9 +19,15 @@ def write_report(folder: RunFolder) -> str:
     """Write report.md and the plots of a run folder; return the finding in one line."""
     from mnist_core.report import write_atomically
     from study import plots, render, wording
+    from study.history import read_history
     from study.summary import summarise
 
-    summary = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+    summary = summarise(
+        folder.read_header(),
+        folder.read_records(),
+        folder.read_environments(),
+        history=read_history(folder.history_file),
+    )
     drawn = plots.draw_all(summary, folder.path)
     write_atomically(folder.path / "report.md", render.render(summary, drawn))
     return wording.headline(summary)

@@ -20,12 +20,14 @@ from mnist_core.errors import EXIT_INTERRUPTED, UserError
 from mnist_core.index import add_line
 from mnist_core.optimizers import optimizer_spec
 from mnist_core.report import duration
+from study.board import Board, LocalBoard
+from study.history import read_history, write_history
 from study.plan import StudyPlan
 from study.records import Record, RunFolder
 from study.report import write_report
 from study.runner import Runner
 from study.search import Search, pruner_for, storage_errors
-from study.workers import Pruning, WorkerPool
+from study.workers import Pruning, Task, WorkerPool
 
 RESULTS = Path("results")
 
@@ -58,7 +60,15 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
         _announce(plan, folder, dataset, workers=workers, done=len(records))
         interrupted = False
         try:
-            _run_rows(plan, search, records, make_pool, dataset, workers=workers)
+            _run_rows(
+                plan,
+                LocalBoard(plan, search, records),
+                make_pool,
+                dataset,
+                workers=workers,
+                stale_after_seconds=options.stale_after,
+                on_loss=lambda task: _note_loss(folder, task),
+            )
         except KeyboardInterrupt:
             interrupted = True
         headline = write_report(folder)
@@ -171,29 +181,30 @@ def _announce(
 
 def _run_rows(
     plan: StudyPlan,
-    search: Search,
-    records: dict[str, Record],
+    board: Board,
     make_pool: Callable[[], WorkerPool],
     dataset: Dataset,
     *,
     workers: int,
+    stale_after_seconds: float,
+    on_loss: Callable[[Task], None],
 ) -> None:
-    done_before = len(records)
+    """Run what is left, showing every run as it ends."""
+    done_before = len(board.records)
     started = time.perf_counter()
     bar = tqdm(total=plan.rows, initial=done_before, unit="run", disable=None)
 
     def on_finish(record: Record) -> None:
-        line = _line(record, number=len(records), total=plan.rows)
+        line = _line(record, number=len(board.records), total=plan.rows)
         if bar.disable:
-            done = len(records) - done_before
-            left = (time.perf_counter() - started) / done * (plan.rows - len(records))
+            done = len(board.records) - done_before
+            left = (time.perf_counter() - started) / done * (plan.rows - len(board.records))
             print(f"{line}; about {duration(left)} left", flush=True)
         else:
             bar.write(line)
             bar.update()
 
-    runner = Runner(plan, search, records, on_finish=on_finish)
-    if not runner.has_work:
+    if board.is_done:
         print("every run is done; the report is built again")
         return
 
@@ -207,17 +218,25 @@ def _run_rows(
     def measured_pool() -> Iterator[WorkerPool]:
         nonlocal started
         with make_pool() as pool:
-            if len(records) == done_before:
+            if len(board.records) == done_before:
                 # A pool that breaks here breaks for the runner too, which replaces it.
                 with contextlib.suppress(BrokenProcessPool):
                     announce_duration(pool)
                 started = time.perf_counter()  # the workers are up
             yield pool
 
+    runner = Runner(
+        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_loss=on_loss
+    )
     try:
         runner.run(measured_pool)
     finally:
         bar.close()
+
+
+def _note_loss(folder: RunFolder, task: Task) -> None:
+    history = read_history(folder.history_file)
+    write_history(folder.history_file, history.with_loss(task.key))
 
 
 def _line(record: Record, *, number: int, total: int) -> str:

@@ -16,6 +16,7 @@ from study.evidence import (
     mean_estimate,
     paired_estimate,
 )
+from study.history import NOTHING_HAPPENED, History
 from study.plan import StudyPlan, Variant
 from study.records import Record, confirmation_key, trial_key
 
@@ -97,6 +98,7 @@ class Summary:
     broken_confirmations: list[Record]
     """Confirmation runs that diverged."""
     records: dict[str, Record]
+    history: History
 
     @property
     def is_partial(self) -> bool:
@@ -124,6 +126,8 @@ def summarise(
     header: dict[str, Any],
     records: dict[str, Record],
     environments: dict[str, dict[str, Any]],
+    *,
+    history: History = NOTHING_HAPPENED,
 ) -> Summary:
     """Compute what the records of a study show."""
     plan: StudyPlan = header["plan"]
@@ -163,6 +167,7 @@ def summarise(
             if record["kind"] == "confirmation" and record["status"] != "completed"
         ],
         records=records,
+        history=history,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
+from study.board import LocalBoard
 from study.confirmation import best_trial
 from study.records import RunFolder, confirmation_key, trial_key
 from study.runner import MAX_ATTEMPTS, Runner
@@ -35,6 +37,7 @@ class Pool:
         self._jitter = jitter_seconds
         self._lock = threading.Lock()
         self._random = random.Random(0)
+        self._moments = itertools.count()
 
     def __enter__(self):
         self.is_open = True
@@ -60,6 +63,9 @@ class Pool:
         with self._lock:
             self.running.remove((task.kind, task.optimizer))
         return record
+
+    def progress(self, future):
+        return next(self._moments)
 
     @property
     def keys(self):
@@ -96,6 +102,10 @@ def storage_in_memory(monkeypatch):
     keep_storage_in_memory(monkeypatch)
 
 
+def run_board(board, make_pool, *, on_finish=lambda record: None, on_loss=lambda task: None):
+    Runner(board, stale_after_seconds=60, on_finish=on_finish, on_loss=on_loss).run(make_pool)
+
+
 @pytest.fixture
 def study(tmp_path):
     """Run a plan on pools; return its records."""
@@ -105,11 +115,9 @@ def study(tmp_path):
         folder.path.mkdir(exist_ok=True)
         records = {} if records is None else records
         remaining = iter(pools)
-        runner = Runner(
-            plan, Search(plan, folder, records), records, on_finish=lambda record: None
+        run_board(
+            LocalBoard(plan, Search(plan, folder, records), records), lambda: next(remaining)
         )
-        if runner.has_work:
-            runner.run(lambda: next(remaining))
         return records
 
     return run
@@ -137,8 +145,8 @@ def test_every_run_of_the_plan_happens_exactly_once(study, sampler):
 
 def test_every_finished_run_is_reported_once(tmp_path):
     plan, seen = make_plan(), []
-    runner = Runner(plan, Search(plan, RunFolder(tmp_path), {}), {}, on_finish=seen.append)
-    runner.run(Pool)
+    board = LocalBoard(plan, Search(plan, RunFolder(tmp_path), {}), {})
+    run_board(board, Pool, on_finish=seen.append)
     assert sorted(record["key"] for record in seen) == expected_keys(plan)
 
 
@@ -268,7 +276,9 @@ def test_a_pool_broken_from_its_start_is_replaced(study):
 @pytest.mark.parametrize("kind", [BrokenPool, functools.partial(DyingPool, dies_at=0)])
 def test_a_run_that_kills_its_worker_each_time_ends_the_study_with_the_way_out(study, kind):
     pools = [kind() for _ in range(MAX_ATTEMPTS)]
-    with pytest.raises(UserError, match=r"died 3 times while trial-.* --resume.* --workers"):
+    with pytest.raises(
+        UserError, match=r"died or hung 3 times while trial-.* --resume.* --workers"
+    ):
         study(make_plan(), *pools)
     assert [len(pool.tasks) for pool in pools] == [1, 1, 1]
 

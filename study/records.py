@@ -67,6 +67,17 @@ def numbered(
     ]
 
 
+def study_header(plan: StudyPlan, *, data: dict[str, Any], started: str) -> dict[str, Any]:
+    """Return what plan.json says of a study."""
+    return {
+        "schema": SCHEMA,
+        "started": started,
+        "plan": plan.to_dict(),
+        "data": data,
+        "optimizers": {name: asdict(optimizer_spec(name)) for name in plan.optimizers},
+    }
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The files of one study."""
@@ -104,16 +115,7 @@ class RunFolder:
                 "--output"
             )
         self.make_folders()
-        write_json(
-            self.plan_file,
-            {
-                "schema": SCHEMA,
-                "started": started,
-                "plan": plan.to_dict(),
-                "data": data,
-                "optimizers": {name: asdict(optimizer_spec(name)) for name in plan.optimizers},
-            },
-        )
+        write_json(self.plan_file, study_header(plan, data=data, started=started))
 
     def make_folders(self) -> None:
         """Make the folders of a run where they are missing."""

@@ -9,7 +9,7 @@ samplers on the optimizer's earlier trials, and on nothing else: not on workers,
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,26 @@ def distributions(optimizer: str) -> dict[str, BaseDistribution]:
     return {PARAMETER: FloatDistribution(low, high, log=True)}
 
 
+def propose(
+    plan: StudyPlan, optimizer: str, index: int, records: Mapping[str, Record]
+) -> dict[str, Any]:
+    """Return the parameters of one trial, as a function of nothing but the plan and the records
+    of the trials before it, which an adaptive sampler needs all of."""
+    if plan.sampler in INDEPENDENT_SAMPLERS:
+        return designed_parameters(plan, optimizer)[index]
+    study = optuna.create_study(
+        direction="maximize", sampler=sampler_for(plan, optimizer, index=index)
+    )
+    study.add_trials(earlier_trials(optimizer, index, records))
+    return study.ask(distributions(optimizer)).params
+
+
+def earlier_trials(optimizer: str, index: int, records: Mapping[str, Record]) -> list[FrozenTrial]:
+    """Return Optuna's view of an optimizer's trials before one."""
+    keys = (trial_key(optimizer, earlier) for earlier in range(index))
+    return [finished_trial(optimizer, records[key]) for key in keys]
+
+
 @contextlib.contextmanager
 def storage_errors(folder: RunFolder) -> Iterator[None]:
     """Turn what Optuna's storage raises where it cannot be written into a `UserError`."""
@@ -151,7 +171,7 @@ class Search:
             record = records.get(trial_key(optimizer, index))
             prefix = prefix and record is not None
             if record is not None and (prefix or not plan.is_sequential):
-                study.add_trial(_finished_trial(optimizer, record))
+                study.add_trial(finished_trial(optimizer, record))
             elif designed:
                 study.enqueue_trial(design[index])
         return study
@@ -178,10 +198,11 @@ class Search:
         if record["status"] == "pruned":
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, _value(record))
+            study.tell(trial, told_value(record))
 
 
-def _value(record: Record) -> float:
+def told_value(record: Record) -> float:
+    """Return what Optuna is told of a run that was not stopped."""
     accuracy = record["validation_accuracy"]
     return DIVERGED_VALUE if accuracy is None else float(accuracy)
 
@@ -190,12 +211,12 @@ def _attributes(record: Record) -> dict[str, Any]:
     return {"status": record["status"], "weights_sha256": record["weights_sha256"]}
 
 
-def _finished_trial(optimizer: str, record: Record) -> FrozenTrial:
+def finished_trial(optimizer: str, record: Record) -> FrozenTrial:
     """Build Optuna's view of a record."""
     pruned = record["status"] == "pruned"
     return create_trial(
         state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
-        value=None if pruned else _value(record),
+        value=None if pruned else told_value(record),
         params={PARAMETER: record["config"]["learning_rate"]},
         distributions=distributions(optimizer),
         user_attrs=_attributes(record),

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
     folder, plan, dataset = (
         _reopen(options, given, asked) if options.resume else _create(options, given, asked)
     )
-    workers = options.workers or _default_workers(plan)
+    workers = options.workers or default_workers(plan)
     with folder.lock(), storage_errors(folder):
         records = folder.read_records()
         search = Search(plan, folder, records)
@@ -57,10 +57,10 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
                 else Pruning(storage_url=folder.storage_url, pruner=pruner_for(plan)),
             )
 
-        _announce(plan, folder, dataset, workers=workers, done=len(records))
+        announce(plan, folder, dataset, workers=workers, done=len(records))
         interrupted = False
         try:
-            _run_rows(
+            run_rows(
                 plan,
                 LocalBoard(plan, search, records),
                 make_pool,
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
         except KeyboardInterrupt:
             interrupted = True
         headline = write_report(folder)
-        _add_to_index(folder, plan, dataset, headline)
+        add_to_index(folder, plan, dataset, headline)
     print(headline)
     print(f"report: {folder.path / 'report.md'}")
     if interrupted:
@@ -84,13 +84,15 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
     return 0
 
 
-def _default_workers(plan: StudyPlan) -> int:
+def default_workers(plan: StudyPlan) -> int:
+    """Return how many workers fill the machine."""
     if plan.device == "cuda":
         return 1
     return max(1, runtime.available_cores() // plan.threads)
 
 
-def _load(options: argparse.Namespace, name: str, device: str) -> Dataset:
+def load(options: argparse.Namespace, name: str, device: str) -> Dataset:
+    """Load the data set asked for, saying so where it is another one."""
     resolved = runtime.prepare(device=device, threads=1)
     dataset = data.load(name, data_dir=options.data_dir, device=resolved)
     if dataset.notice:
@@ -101,7 +103,7 @@ def _load(options: argparse.Namespace, name: str, device: str) -> Dataset:
 def _create(
     options: argparse.Namespace, given: dict[str, Any], asked: str
 ) -> tuple[RunFolder, StudyPlan, Dataset]:
-    dataset = _load(options, asked, given.get("device", StudyPlan.device))
+    dataset = load(options, asked, given.get("device", StudyPlan.device))
     plan = StudyPlan(dataset=dataset.name, **given)
     data.require_batch_fits(dataset, plan.batch_size)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -109,11 +111,22 @@ def _create(
     if path is None:
         stamp = started.replace("-", "").replace(":", "")
         path = RESULTS / dataset.name / f"optimizers-{stamp}"
-    elif dataset.notice:
-        # Asked for MNIST's folder, got digits: the result must not lie where MNIST's would.
-        path = path.parent / f"{path.resolve().name}-{dataset.name}"
-    folder = RunFolder(path)
-    description = {
+    folder = RunFolder(path) if options.output is None else folder_for(path, dataset)
+    folder.create(plan, data=describe(dataset), started=started)
+    return folder, plan, dataset
+
+
+def folder_for(output: Path, dataset: Dataset) -> RunFolder:
+    """Return the folder of a study whose --output was given. Who asked for MNIST's folder and got
+    digits must not find the result where MNIST's would lie."""
+    if dataset.notice:
+        return RunFolder(output.parent / f"{output.resolve().name}-{dataset.name}")
+    return RunFolder(output)
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Return what plan.json says of the data."""
+    return {
         "name": dataset.name,
         "label": dataset.label,
         "sha256": dataset.sha256,
@@ -121,8 +134,6 @@ def _create(
         "validation": len(dataset.validation),
         "test": len(dataset.test),
     }
-    folder.create(plan, data=description, started=started)
-    return folder, plan, dataset
 
 
 def _reopen(
@@ -144,16 +155,17 @@ def _reopen(
             f"the study in {folder.path} began with other options: {'; '.join(different)}. "
             "Resume without them, or start anew in another --output."
         )
-    dataset = _load(options, plan.dataset, plan.device)
+    dataset = load(options, plan.dataset, plan.device)
     if dataset.sha256 != header["data"]["sha256"]:
         raise UserError(f"the study in {folder.path} began with other data than are here now")
     folder.make_folders()
     return folder, plan, dataset
 
 
-def _announce(
+def announce(
     plan: StudyPlan, folder: RunFolder, dataset: Dataset, *, workers: int, done: int
 ) -> None:
+    """Print what a study will do before it does it."""
     print(f"study of {', '.join(plan.optimizers)} on {dataset.label}")
     print(
         f"  search: {plan.trials_each} trials each for the learning rate ({plan.sampler}), "
@@ -179,7 +191,7 @@ def _announce(
         print(f"  {unused} of {plan.trials} trials are not used: budgets are equal")
 
 
-def _run_rows(
+def run_rows(
     plan: StudyPlan,
     board: Board,
     make_pool: Callable[[], WorkerPool],
@@ -202,7 +214,7 @@ def _run_rows(
             print(f"{line}; about {duration(left)} left", flush=True)
         else:
             bar.write(line)
-            bar.update()
+            bar.update(len(board.records) - bar.n)
 
     if board.is_done:
         print("every run is done; the report is built again")
@@ -214,15 +226,19 @@ def _run_rows(
         seconds = (plan.rows - done_before) * images / rate / workers
         print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
 
+    is_measured = False
+
     @contextlib.contextmanager
     def measured_pool() -> Iterator[WorkerPool]:
-        nonlocal started
+        nonlocal started, is_measured
         with make_pool() as pool:
-            if len(board.records) == done_before:
-                # A pool that breaks here breaks for the runner too, which replaces it.
-                with contextlib.suppress(BrokenProcessPool):
+            # A pool that breaks here breaks for the runner too, which replaces it.
+            with contextlib.suppress(BrokenProcessPool):
+                pool.start()
+                if not is_measured:
                     announce_duration(pool)
-                started = time.perf_counter()  # the workers are up
+                    is_measured = True
+                    started = time.perf_counter()
             yield pool
 
     runner = Runner(
@@ -252,7 +268,7 @@ def _line(record: Record, *, number: int, total: int) -> str:
     )
 
 
-def _add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
+def add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
     """Add a line to results/README.md, or to the data set's own index where it is not MNIST."""
     root = RESULTS if plan.dataset == "mnist" else RESULTS / plan.dataset
     try:

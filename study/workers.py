@@ -17,10 +17,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mnist_core.config import TrainConfig
 from study.records import Record, RunFolder
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 _WARMUP_STEPS, _TIMED_STEPS = 10, 60
 
@@ -38,13 +41,16 @@ class Task:
     config: TrainConfig
     prunable: bool = False
     """Whether Optuna may stop it after an epoch."""
+    earlier: tuple[FrozenTrial, ...] = ()
+    """The trials it is compared with, where no storage holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pruning:
-    """Where a worker asks whether to stop."""
+    """What a worker asks whether to stop."""
 
-    storage_url: str
+    storage_url: str | None
+    """Optuna's storage; without one, each task brings the trials before it."""
     pruner: Any
 
 
@@ -88,6 +94,11 @@ class WorkerPool:
         for process in multiprocessing.active_children():
             process.kill()
             process.join()
+
+    def start(self) -> None:
+        """Start the workers, and return when they are up: a run claimed before would wait."""
+        for ready in [self._start(_ready) for _ in range(self.workers)]:
+            ready.result()
 
     def submit(self, task: Task) -> Future[Record]:
         """Start a task on the next free worker. Of more tasks than workers, the progress of the
@@ -155,6 +166,10 @@ def _exit_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
+
+
+def _ready() -> None:
+    """Do nothing, once this worker has started."""
 
 
 def _execute(task: Task, counter: int | None) -> Record:
@@ -257,6 +272,11 @@ def _open_trial(task: Task) -> Any:
     import optuna
 
     pruning: Pruning = _worker["pruning"]
+    if pruning.storage_url is None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(direction="maximize", pruner=pruning.pruner)
+        study.add_trials(task.earlier)
+        return study.ask()
     storage = optuna.storages.RDBStorage(pruning.storage_url)
     study = optuna.load_study(study_name=task.optimizer, storage=storage, pruner=pruning.pruner)
     number = storage.get_trial_id_from_study_id_trial_number(

@@ -74,7 +74,7 @@ class SharedBoard:
         """The trials of all processes that wait or run, by the key of their run."""
         self._proposals: dict[str, dict[str, Any]] = {}
         self._moved: set[str] = set()
-        self._next_beat = self._next_look = 0.0
+        self._next_beat = self._next_look = self._next_stale_check = 0.0
         database.patiently(lambda: self._join(stale_after_seconds))
 
     def __enter__(self) -> SharedBoard:
@@ -91,9 +91,11 @@ class SharedBoard:
         """Return the next run to do here; None where others run all that can start now."""
         if time.monotonic() < self._next_look:
             return None
-        task = self._database.patiently(self._claim)
-        if task is None:
+        begun = self._database.patiently(self._claim)
+        if begun is None:
             self._next_look = time.monotonic() + _POLL_SECONDS
+            return None
+        task, self._claimed[task.key] = begun
         return task
 
     def finish(self, task: Task, record: Record) -> bool:
@@ -182,10 +184,10 @@ class SharedBoard:
     def _look(self) -> None:
         """Read what is finished and what is open; only in an exclusive section."""
         self._open.clear()
+        if time.monotonic() >= self._next_stale_check:
+            self._fail_stale()
+            self._next_stale_check = time.monotonic() + self._beat_seconds
         for study in self._studies.values():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                optuna.storages.fail_stale_trials(study)
             for trial in study.get_trials(deepcopy=False):
                 key = trial.user_attrs["key"]
                 if trial.state in _FINISHED:
@@ -194,6 +196,12 @@ class SharedBoard:
                     self._open[key] = trial
         has_open = any(trial.state == TrialState.RUNNING for trial in self._open.values())
         self.is_done = not has_open and next(self._tasks(), None) is None
+
+    def _fail_stale(self) -> None:
+        for study in self._studies.values():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                optuna.storages.fail_stale_trials(study)
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the runs that can begin, most useful first."""
@@ -235,13 +243,12 @@ class SharedBoard:
             earlier=tuple(earlier_trials(optimizer, index, self.records)) if prunable else (),
         )
 
-    def _claim(self) -> Task | None:
+    def _claim(self) -> tuple[Task, int] | None:
+        """Return a run that begins here, and its trial."""
         with self._database.exclusive():
             self._look()
             task = next(self._tasks(), None)
-            if task is not None:
-                self._claimed[task.key] = self._begin(task)
-            return task
+            return None if task is None else (task, self._begin(task))
 
     def _begin(self, task: Task) -> int:
         """Return the trial of a run that begins. It has a heartbeat before it is running, so that

@@ -158,7 +158,7 @@ def run_python(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[postgres_server.Server]:
+def postgres() -> Iterator[postgres_server.Server]:
     """A PostgreSQL server of these tests' own."""
-    with postgres_server.running(tmp_path_factory.mktemp("postgres")) as server:
+    with postgres_server.running() as server:
         yield server

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,14 +84,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Server]:
+def running() -> Iterator[Server]:
     """Run a server; the test is skipped where none can be run."""
-    try:
-        server = Server(folder)
-    except (ImportError, OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"PostgreSQL cannot be started here: {error}")
-    try:
-        yield server
-    finally:
-        with contextlib.suppress(subprocess.SubprocessError):
-            server.stop()
+    # Not in pytest's folder: root's server runs as another user, and each start of pytest closes
+    # that folder to others.
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        try:
+            server = Server(Path(folder))
+        except (ImportError, OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"PostgreSQL cannot be started here: {error}")
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(subprocess.SubprocessError):
+                server.stop()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import time
+import zlib
 from collections import Counter
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.trial import TrialState
 
 from mnist_core.errors import UserError
@@ -23,22 +25,31 @@ from study.shared import SharedBoard
 from .postgres_server import SECRETS
 from .study_samples import DIGITS, ENVIRONMENT, make_plan, run_task, search_records
 
-NAME = "a-study"
 NEVER = 3600
 
 
-@pytest.fixture
+def small_plan(**changes):
+    return make_plan(**{"trials": 6, "confirm_seeds": 2, **changes})
+
+
+@pytest.fixture(scope="module")
 def url(postgres):
     return postgres.new_database()
 
 
 @pytest.fixture
-def join(url, tmp_path):
+def name(request):
+    """Name a study of this test's own."""
+    return f"study-{zlib.crc32(request.node.name.encode())}"
+
+
+@pytest.fixture
+def join(url, name, tmp_path):
     """Join the study as another process would; all that joined is closed at the end."""
     opened = []
 
-    def begin(plan=None, *, stale_after=NEVER, name=NAME, data=DIGITS):
-        plan = plan or make_plan()
+    def begin(plan=None, *, stale_after=NEVER, name=name, data=DIGITS):
+        plan = plan or small_plan()
         scratch = RunFolder(tmp_path / f"scratch{len(opened)}")
         scratch.make_folders()
         write_json(scratch.path / "environments" / "environment0.json", ENVIRONMENT)
@@ -73,30 +84,24 @@ def work(board, *, pause_seconds=lambda: 0.0, runs=None):
     return keys
 
 
-@pytest.fixture
-def studies(url):
-    """Return all of Optuna's studies in the database."""
-    storages = []
-
-    def read():
-        storages.append(optuna.storages.RDBStorage(url))
-        return optuna.get_all_study_summaries(storages[-1]), storages[-1]
-
-    yield read
-    for storage in storages:
-        storage.engine.dispose()
+@pytest.fixture(scope="module")
+def storage(url):
+    """Return Optuna's own view of the database."""
+    storage = optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": sqlalchemy.NullPool})
+    yield storage
+    storage.engine.dispose()
 
 
 @pytest.fixture
-def trials(studies):
-    """List (key, state) of all trials in the database."""
+def trials(storage, name):
+    """List (key, state) of all trials of the study."""
 
     def read():
-        summaries, storage = studies()
         return [
             (trial.user_attrs["key"], trial.state)
-            for summary in summaries
-            for trial in storage.get_all_trials(storage.get_study_id_from_name(summary.study_name))
+            for study in storage.get_all_studies()
+            if study.study_name.startswith(f"{name}/")
+            for trial in storage.get_all_trials(study._study_id)
         ]
 
     return read
@@ -110,7 +115,7 @@ def assert_each_finished_once(trials, records):
 
 @pytest.fixture(params=["lhs", "tpe"])
 def plan(request):
-    return make_plan(sampler=request.param)
+    return small_plan(sampler=request.param)
 
 
 @pytest.fixture
@@ -186,12 +191,12 @@ def test_a_run_without_heartbeats_goes_to_another_process_and_its_own_result_is_
 
 
 def test_a_run_that_makes_progress_keeps_its_process(join):
-    slow, other = join(stale_after=2), join(stale_after=2)
+    slow, other = join(stale_after=1), join(stale_after=1)
     task = slow.claim()
-    for _ in range(12):
+    for _ in range(6):
         time.sleep(0.25)
         slow.beat([task.key])
-    assert task.key not in work(other, runs=5)
+    assert task.key not in work(other, runs=3)
     assert slow.finish(task, run_task(task))
     assert slow.history().lost == {}
 
@@ -221,17 +226,17 @@ def test_a_process_that_dies_while_it_begins_a_run_leaves_it_to_others(join, mon
     assert "trial-sgd-000" in work(join())
 
 
-def test_a_study_of_other_options_or_data_is_not_joined(join):
+def test_a_study_of_other_options_or_data_is_not_joined(join, name):
     join()
     with pytest.raises(
         UserError, match=r"'a-study' began with.*--seed was 0, now 1.*--study-name"
     ):
-        join(make_plan(seed=1))
+        join(small_plan(seed=1))
     with pytest.raises(UserError, match=r"--stale-after was 3600, now 5"):
         join(stale_after=5)
     with pytest.raises(UserError, match=r"other data than are here"):
         join(data={**DIGITS, "sha256": "e" * 64})
-    join(make_plan(seed=1), name="another")
+    join(small_plan(seed=1), name=f"{name}-another")
 
 
 def test_a_server_that_goes_away_is_waited_for_and_nothing_is_lost(
@@ -243,7 +248,7 @@ def test_a_server_that_goes_away_is_waited_for_and_nothing_is_lost(
     record = run_task(task)
     postgres.stop()
     board.beat([task.key])  # fails in silence
-    threading.Timer(1.5, postgres.start).start()
+    threading.Timer(0.5, postgres.start).start()
     assert board.finish(task, record)
     said = capsys.readouterr().err
     assert said.count("waiting for the PostgreSQL database") == 1
@@ -269,11 +274,11 @@ def test_a_server_that_stays_away_ends_the_process_with_the_way_out(
     assert not any(secret in text for secret in SECRETS)
 
 
-@pytest.mark.parametrize("cut_after", range(1, 9))
+@pytest.mark.parametrize("cut_after", range(1, 8))
 def test_a_connection_cut_between_any_two_writes_costs_nothing(
     cut_after, join, trials, postgres, monkeypatch
 ):
-    plan = make_plan(optimizers=("sgd",), trials=1, confirm_seeds=2)
+    plan = small_plan(optimizers=("sgd",), trials=1)
     board = join(plan)
     writes = Counter()
 
@@ -298,22 +303,22 @@ def test_a_connection_cut_between_any_two_writes_costs_nothing(
     assert board.history().lost == {}
 
 
-def write_under_the_lock(database, meanwhile):
+def write_under_the_lock(database, name, meanwhile):
     with database, database.exclusive():
         meanwhile()
-        optuna.create_study(study_name="written", storage=database.storage)
+        optuna.create_study(study_name=name, storage=database.storage)
 
 
-def test_who_lost_the_lock_can_write_nothing_under_it(url, postgres, studies):
-    database = Database(parse_url(url), name=NAME, stale_after_seconds=NEVER)
+def test_who_lost_the_lock_can_write_nothing_under_it(url, name, postgres, storage):
+    database = Database(parse_url(url), name=name, stale_after_seconds=NEVER)
     with pytest.raises(LockLost):
-        write_under_the_lock(database, postgres.cut_connections)
-    assert studies()[0] == []
+        write_under_the_lock(database, name, postgres.cut_connections)
+    assert name not in [study.study_name for study in storage.get_all_studies()]
 
 
-def test_a_process_that_stops_while_it_holds_the_lock_loses_it(url, studies, monkeypatch):
+def test_a_process_that_stops_while_it_holds_the_lock_loses_it(url, name, storage, monkeypatch):
     monkeypatch.setattr(database_module, "_LOCK_TIMEOUT_SECONDS", 0.2)
-    stopped, other = (Database(parse_url(url), name=NAME, stale_after_seconds=1) for _ in range(2))
+    stopped, other = (Database(parse_url(url), name=name, stale_after_seconds=1) for _ in range(2))
 
     def somebody_else_takes_it():
         started = time.monotonic()
@@ -321,8 +326,8 @@ def test_a_process_that_stops_while_it_holds_the_lock_loses_it(url, studies, mon
             assert time.monotonic() - started > 0.9
 
     with pytest.raises(LockLost):
-        write_under_the_lock(stopped, somebody_else_takes_it)
-    assert studies()[0] == []
+        write_under_the_lock(stopped, name, somebody_else_takes_it)
+    assert name not in [study.study_name for study in storage.get_all_studies()]
 
 
 def test_locks_of_other_studies_do_not_wait(url):
@@ -333,9 +338,11 @@ def test_locks_of_other_studies_do_not_wait(url):
         pass
 
 
-def test_many_processes_may_come_first_at_once(url):
+def test_many_processes_may_come_first_at_once(postgres, name):
+    url = postgres.new_database()
+
     def begin():
-        with Database(parse_url(url), name=NAME, stale_after_seconds=NEVER):
+        with Database(parse_url(url), name=name, stale_after_seconds=NEVER):
             opened.append(True)
 
     opened = []
@@ -358,7 +365,7 @@ def test_heartbeats_are_compared_in_one_time_zone(join, url, monkeypatch):
 
 
 def test_median_pruning_sees_the_trials_before(join):
-    plan = make_plan(pruner="median", schedule="constant", epochs=2)
+    plan = small_plan(pruner="median", schedule="constant", epochs=2)
     board = join(plan)
     first = board.claim()
     board.finish(first, run_task(first))
@@ -395,7 +402,7 @@ def test_without_the_driver_the_extra_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["password", "port", "database"])
-def test_a_database_that_cannot_be_opened_is_refused_without_credentials(url, change):
+def test_a_database_that_cannot_be_opened_is_refused_without_credentials(url, name, change):
     parsed = parse_url(url)
     changes = {
         "password": {"password": "hunter2"},
@@ -403,7 +410,7 @@ def test_a_database_that_cannot_be_opened_is_refused_without_credentials(url, ch
         "database": {"database": "nowhere"},
     }
     with pytest.raises(UserError, match="cannot use PostgreSQL database") as error:
-        Database(parsed.set(**changes[change]), name=NAME, stale_after_seconds=NEVER)
+        Database(parsed.set(**changes[change]), name=name, stale_after_seconds=NEVER)
     message = str(error.value)
     assert not any(secret in message for secret in (*SECRETS, "hunter2"))
     assert "\n" not in message

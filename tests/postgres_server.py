@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import subprocess
 import tempfile
@@ -69,6 +70,21 @@ class Server:
     def stop(self) -> None:
         """Stop at once: connections are cut."""
         self._control("stop", "-m", "fast")
+
+    def fill_disk(self) -> None:
+        """Let the server's processes write no more, as if their disk were full."""
+        parent = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = subprocess.run(
+            ["pgrep", "-P", str(parent)], capture_output=True, text=True, check=True
+        )
+        for pid in [parent, *map(int, children.stdout.split())]:
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (100, 100))
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        with contextlib.suppress(subprocess.SubprocessError):  # it may have ended by itself
+            self._control("stop", "-m", "immediate")
 
     def _control(self, *arguments: str) -> None:
         # Its output into a file would do, but not a pipe: the server would keep it open.

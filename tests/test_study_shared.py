@@ -229,7 +229,7 @@ def test_a_process_that_dies_while_it_begins_a_run_leaves_it_to_others(join, mon
 def test_a_study_of_other_options_or_data_is_not_joined(join, name):
     join()
     with pytest.raises(
-        UserError, match=r"'a-study' began with.*--seed was 0, now 1.*--study-name"
+        UserError, match=rf"'{name}' began with.*--seed was 0, now 1.*--study-name"
     ):
         join(small_plan(seed=1))
     with pytest.raises(UserError, match=r"--stale-after was 3600, now 5"):

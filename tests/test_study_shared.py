@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
 import threading
 import time
@@ -16,6 +18,7 @@ from optuna.trial import TrialState
 from mnist_core.errors import UserError
 from mnist_core.report import write_json
 from study import postgres as database_module
+from study.board import LocalBoard
 from study.plan import StudyPlan
 from study.postgres import Database, LockLost, parse_url
 from study.records import RunFolder, study_header
@@ -26,6 +29,8 @@ from .postgres_server import SECRETS
 from .study_samples import DIGITS, ENVIRONMENT, make_plan, run_task, search_records
 
 NEVER = 3600
+KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "6"))
+FORK = multiprocessing.get_context("fork")
 
 
 def small_plan(**changes):
@@ -76,7 +81,7 @@ def work(board, *, pause_seconds=lambda: 0.0, runs=None):
         task = board.claim()
         if task is None:
             time.sleep(0.02)
-            board._next_look = 0.0
+            board._next_look = 0.0  # sooner than a process of minutes would look
             continue
         time.sleep(pause_seconds())
         if board.finish(task, run_task(task)):
@@ -118,18 +123,16 @@ def plan(request):
     return small_plan(sampler=request.param)
 
 
+def alone_records(plan, folder):
+    """Return the records of the same plan's study on one machine."""
+    board = LocalBoard(plan, Search(plan, RunFolder(folder), {}), {})
+    work(board)
+    return dict(board.records)
+
+
 @pytest.fixture
 def alone(plan, tmp_path):
-    """The records of the same plan's study on one machine."""
-    from study.board import LocalBoard
-
-    folder = RunFolder(tmp_path / "alone")
-    folder.path.mkdir()
-    board = LocalBoard(plan, Search(plan, folder, {}), {})
-    while not board.is_done:
-        task = board.claim()
-        board.finish(task, run_task(task))
-    return dict(board.records)
+    return alone_records(plan, tmp_path)
 
 
 def test_one_process_alone_does_what_a_local_study_does(plan, join, alone, trials):
@@ -224,6 +227,40 @@ def test_a_process_that_dies_while_it_begins_a_run_leaves_it_to_others(join, mon
         with pytest.raises(SystemExit):
             board.claim()
     assert "trial-sgd-000" in work(join())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["lhs", "tpe"])
+@pytest.mark.parametrize("kill_round", range(KILL_ROUNDS // 2))
+def test_processes_killed_at_any_moment_leave_every_run_to_be_finished_once(
+    kill_round, sampler, join, trials, tmp_path
+):
+    """Three processes that do little else than claim and hand in, so that a kill hits the middle
+    of a write; each is replaced, so that one kill follows another."""
+    plan, chance = small_plan(sampler=sampler), random.Random()
+
+    def take_part():
+        with join(plan, stale_after=1) as board:
+            work(board, pause_seconds=lambda: 0.02 * chance.random())
+        os._exit(0)
+
+    processes = [FORK.Process(target=take_part) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for _ in range(4):
+        time.sleep(chance.uniform(0, 0.4))
+        place = chance.randrange(3)
+        processes[place].kill()
+        processes[place].join()
+        processes[place] = FORK.Process(target=take_part)
+        processes[place].start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    board = join(plan, stale_after=1)
+    assert board.is_done
+    assert board.records == alone_records(plan, tmp_path)
+    assert_each_finished_once(trials(), board.records)
 
 
 def test_a_study_of_other_options_or_data_is_not_joined(join, name):

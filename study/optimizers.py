@@ -9,6 +9,8 @@ Writes report.md, plots and raw records into a new folder under results/.
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
@@ -45,6 +47,9 @@ _HELP = {
     "device": "cpu or cuda",
     "threads": "CPU threads of each worker",
 }
+
+
+STORAGE_VARIABLE = "STUDY_STORAGE"
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -101,6 +106,27 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
     )
     parser.add_argument(
+        "--storage",
+        default=os.environ.get(STORAGE_VARIABLE),
+        metavar="URL",
+        help="share the study with other processes, on any machine, through this PostgreSQL "
+        "database: postgresql+psycopg://USER@HOST/DATABASE; the same command joins it (default: "
+        f"the variable {STORAGE_VARIABLE}, else a local file in the run's folder)",
+    )
+    parser.add_argument(
+        "--study-name",
+        metavar="NAME",
+        help="name of a shared study (default: made from the data and the options)",
+    )
+    parser.add_argument(
+        "--stale-after",
+        type=int,
+        default=120,
+        metavar="SECONDS",
+        help="a run that shows no progress for so long is taken for lost, and begun again "
+        "(default: 120)",
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="continue the study in --output where it stopped"
     )
     return parser.parse_args(arguments)
@@ -130,6 +156,12 @@ def check(options: argparse.Namespace) -> None:
         raise unknown_name("dataset", dataset, DATASET_CHOICES)
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers must be >= 1, got {options.workers}")
+    if options.stale_after < 1:
+        raise UserError(f"stale_after must be >= 1 second, got {options.stale_after}")
+    if options.storage:
+        _check_shared(options, given)
+    elif options.study_name is not None:
+        raise UserError("--study-name needs --storage: a local study is named by its --output")
     if options.resume:
         if options.output is None:
             raise UserError("--resume needs --output, the folder of the study to continue")
@@ -143,14 +175,36 @@ def check(options: argparse.Namespace) -> None:
         StudyPlan(**given)
 
 
+def _check_shared(options: argparse.Namespace, given: dict[str, Any]) -> None:
+    from study.postgres import parse_url
+
+    parse_url(options.storage)
+    if options.resume:
+        raise UserError(
+            "--resume continues a study in a local folder; a shared one (--storage, or the "
+            f"variable {STORAGE_VARIABLE}) is joined by running the same command again"
+        )
+    if options.study_name is not None and not re.fullmatch(r"\w[\w.-]*", options.study_name):
+        raise UserError(
+            f"study_name must be letters, digits, '_', '-' and '.', got {options.study_name!r}"
+        )
+    if given.get("pruner") == "hyperband":
+        raise UserError(
+            "pruner 'hyperband' cannot be used with --storage: it sorts trials by Optuna's "
+            "numbers, which runs that are lost and begun again shift; use median, or none"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a study; return the exit code."""
     options = parse(arguments)
 
     def command() -> int:
         check(options)
-        from study.session import run
-
+        if options.storage:
+            from study.shared_session import run
+        else:
+            from study.session import run
         return run(options, given_options(options))
 
     return run_command(command)

@@ -5,6 +5,7 @@
     RUN/environments/*.json  versions, processor, threads; records name theirs
     RUN/study.db             Optuna's storage, for its dashboard; rebuilt from the records
     RUN/checkpoints/         of runs in flight; removed as they finish
+    RUN/history.json         runs that were lost and begun again, where there were any
 
 The records are the truth: the report and Optuna's storage are views of them.
 """
@@ -100,6 +101,17 @@ def numbered(
     ]
 
 
+def study_header(plan: StudyPlan, *, data: dict[str, Any], started: str) -> dict[str, Any]:
+    """Return what plan.json says of a study."""
+    return {
+        "schema": SCHEMA,
+        "started": started,
+        "plan": plan.to_dict(),
+        "data": data,
+        "optimizers": {name: described(name) for name in plan.optimizers},
+    }
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The files of one study."""
@@ -115,6 +127,11 @@ class RunFolder:
     def storage_url(self) -> str:
         """Return the URL of Optuna's storage."""
         return f"sqlite:///{self.path / 'study.db'}"
+
+    @property
+    def history_file(self) -> Path:
+        """Return where the history is, if anything happened."""
+        return self.path / "history.json"
 
     def record_file(self, key: str) -> Path:
         """Return where a run's record is, or will be."""
@@ -132,16 +149,7 @@ class RunFolder:
                 "--output"
             )
         self.make_folders()
-        write_json(
-            self.plan_file,
-            {
-                "schema": SCHEMA,
-                "started": started,
-                "plan": plan.to_dict(),
-                "data": data,
-                "optimizers": {name: described(name) for name in plan.optimizers},
-            },
-        )
+        write_json(self.plan_file, study_header(plan, data=data, started=started))
 
     def make_folders(self) -> None:
         """Make the folders of a run where they are missing."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mnist_core.report import cell, duration, markdown_table, percent
 from study import card, search_tables, wording
 from study.evidence import verdict_confidence
+from study.history import History
 from study.plan import StudyPlan
 from study.space import parameters_text
 from study.summary import Summary
@@ -46,6 +47,7 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
         _diverged(summary),
         "## All runs",
         card.all_runs(summary),
+        *_happened(summary.history),
         "## Protocol",
         card.protocol(summary),
         "## Provenance",
@@ -56,6 +58,26 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
         "`python -m study.report` with this folder builds this page from them again.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _happened(history: History) -> list[str]:
+    """Return the section on what happened on the way; nothing where nothing did."""
+    if not history.is_eventful:
+        return []
+    text = []
+    if history.processes > 1:
+        text.append(
+            f"{history.processes} processes shared the runs, through a PostgreSQL database."
+        )
+    if history.lost:
+        runs = ", ".join(
+            key if count == 1 else f"{key} ({count} times)" for key, count in history.lost.items()
+        )
+        text.append(
+            f"Runs that were lost with a process that died or hung, and begun again: {runs}. No "
+            "number of this report depends on it: a run's bits follow from its configuration."
+        )
+    return ["## What happened on the way", " ".join(text)]
 
 
 def _picture(name: str, description: str, drawn: Sequence[str]) -> str:

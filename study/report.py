@@ -20,10 +20,16 @@ def write_report(folder: RunFolder) -> str:
     registry's; return the finding in one line."""
     from mnist_core.report import write_atomically
     from study import card, plots, render, wording
+    from study.history import read_history
     from study.space import to_toml
     from study.summary import summarise
 
-    summary = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+    summary = summarise(
+        folder.read_header(),
+        folder.read_records(),
+        folder.read_environments(),
+        history=read_history(folder.history_file),
+    )
     drawn = plots.draw_all(summary, folder.path)
     if card.needs_file(summary.plan):
         write_atomically(folder.path / card.SPACE_NAME, to_toml(summary.plan.spaces))

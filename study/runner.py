@@ -1,131 +1,120 @@
-"""Run a plan to its end: search, then confirmation, on a pool of workers.
+"""The loop of a study: take runs from a board, train them on a pool of workers, hand them in.
 
-Every optimizer has a lane. Trials of independent samplers start in any order; those of adaptive
-ones wait for their predecessor. As soon as an optimizer's search is complete, its best
-configuration is confirmed. What has a record is not run again.
+A worker that dies, or shows no progress for too long, costs the runs that were in flight: they
+go back to the board, and a new pool takes over.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 
 from mnist_core.errors import UserError
-from study.confirmation import due, missing_trials
-from study.plan import StudyPlan
-from study.records import Record, trial_key
-from study.search import Search
+from study.board import Board
+from study.records import Record
 from study.workers import Task, WorkerPool
 
 MAX_ATTEMPTS = 3
-_SEARCH, _CONFIRM_TUNED, _CONFIRM_DEFAULT = range(3)
+_POLL_SECONDS = 0.5
+
+
+class Watch:
+    """How long each run has shown no progress, as far as this process was there to see it."""
+
+    def __init__(self) -> None:
+        self._progress: dict[str, int] = {}
+        self._quiet_seconds: dict[str, float] = {}
+        self._looked = time.monotonic()
+
+    def look(self, progress: Mapping[str, int]) -> set[str]:
+        """Take a counter of each run in flight; return the runs whose counter has moved."""
+        now = time.monotonic()
+        # While this process is stopped (Ctrl-Z) or waits for a database, nothing is held against
+        # the runs, which may have been stopped with it.
+        elapsed = min(now - self._looked, 2 * _POLL_SECONDS)
+        self._looked = now
+        moved = {key for key, count in progress.items() if self._progress.get(key) != count}
+        self._quiet_seconds = {
+            key: 0.0 if key in moved else self._quiet_seconds[key] + elapsed for key in progress
+        }
+        self._progress = dict(progress)
+        return moved
+
+    def is_any_quiet_for(self, seconds: float) -> bool:
+        """Tell whether some run has shown no progress for so long."""
+        return max(self._quiet_seconds.values(), default=0.0) > seconds
 
 
 class Runner:
-    """The state of one study while it runs."""
+    """Works through a board."""
 
     def __init__(
         self,
-        plan: StudyPlan,
-        search: Search,
-        records: dict[str, Record],
+        board: Board,
         *,
+        stale_after_seconds: float,
         on_finish: Callable[[Record], None],
+        on_loss: Callable[[Task], None],
     ) -> None:
-        self._plan = plan
-        self._search = search
-        self.records = records
+        self._board = board
+        self._stale_after_seconds = stale_after_seconds
         self._on_finish = on_finish
-        self._order = itertools.count()
-        self._ready: list[tuple[int, int, int, Task]] = []
-        self._attempts: dict[str, int] = {}
-        self._queued: set[str] = set()
-        for optimizer in plan.optimizers:
-            self._advance(optimizer)
-        self._add_confirmations()
-
-    @property
-    def has_work(self) -> bool:
-        """Tell whether any run is left."""
-        return bool(self._ready)
+        self._on_loss = on_loss
+        self._attempts: Counter[str] = Counter()
 
     def run(self, make_pool: Callable[[], AbstractContextManager[WorkerPool]]) -> None:
-        """Run all that is left. A pool that lost a worker is replaced, its tasks run again."""
-        while self._ready:
+        """Run all that is left. A pool that lost a worker is replaced."""
+        while not self._board.is_done:
             with make_pool() as pool:
                 self._drain(pool)
 
-    def _push(self, phase: int, index: int, task: Task) -> None:
-        heapq.heappush(self._ready, (phase, index, next(self._order), task))
-
-    def _advance(self, optimizer: str) -> None:
-        """Queue the trials that an optimizer can run next."""
-        plan = self._plan
-        missing = missing_trials(plan, self.records, optimizer)
-        while missing:
-            index, parameters = self._search.ask(optimizer)
-            key = trial_key(optimizer, index)
-            if key in self.records:  # behind a gap: proposed again, not trained again
-                self._search.tell(self.records[key])
-                continue
-            task = Task(
-                key=key,
-                kind="trial",
-                optimizer=optimizer,
-                variant=None,
-                index=index,
-                config=plan.trial_config(optimizer, parameters),
-                prunable=plan.pruner != "none",
-            )
-            self._push(_SEARCH, index, task)
-            missing.remove(index)
-            if plan.is_sequential:
-                return
-
-    def _add_confirmations(self) -> None:
-        """Queue the confirmation runs that have come due."""
-        for task in due(self._plan, self.records):
-            if task.key not in self._queued:
-                self._queued.add(task.key)
-                phase = _CONFIRM_TUNED if task.variant == "tuned" else _CONFIRM_DEFAULT
-                self._push(phase, task.index, task)
-
     def _drain(self, pool: WorkerPool) -> None:
-        running: dict[Future[Record], tuple[int, int, int, Task]] = {}
-        try:
-            while self._ready or running:
-                while self._ready and len(running) < pool.workers:
-                    future = pool.submit(self._ready[0][3])
-                    running[future] = heapq.heappop(self._ready)
-                done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                for future in done:
-                    record = future.result()
-                    task = running.pop(future)[3]
-                    self._finish(task, record)
-        except BrokenProcessPool:
-            # A pool can break before it takes anything: then its first task is what it lost.
-            for entry in list(running.values()) or [heapq.heappop(self._ready)]:
-                self._retry(entry)
+        """Run until the board is done, or until the pool is broken and its last run is back."""
+        running: dict[Future[Record], Task] = {}
+        watch = Watch()
+        is_broken = False
+        while not self._board.is_done and (running or not is_broken):
+            while not is_broken and len(running) < pool.workers:
+                task = self._board.claim()
+                if task is None:
+                    break
+                running[_submit(pool, task)] = task
+            if not running:
+                time.sleep(_POLL_SECONDS)
+                continue
+            done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                task = running.pop(future)
+                if isinstance(future.exception(), BrokenProcessPool):
+                    is_broken = True
+                    self._lose(task)
+                elif self._board.finish(task, record := future.result()):
+                    self._on_finish(record)
+            progress = {task.key: pool.progress(future) for future, task in running.items()}
+            self._board.beat(watch.look(progress))
+            if watch.is_any_quiet_for(self._stale_after_seconds):
+                pool.kill_workers()
 
-    def _retry(self, entry: tuple[int, int, int, Task]) -> None:
-        task = entry[3]
-        attempts = self._attempts[task.key] = self._attempts.get(task.key, 0) + 1
-        if attempts >= MAX_ATTEMPTS:
+    def _lose(self, task: Task) -> None:
+        self._board.release(task)
+        self._on_loss(task)
+        self._attempts[task.key] += 1
+        if self._attempts[task.key] >= MAX_ATTEMPTS:
             raise UserError(
-                f"a worker process died {attempts} times while {task.key} ran (out of memory?). "
-                "What was finished is on disk: continue with --resume, or with fewer --workers"
+                f"a worker process died or hung {MAX_ATTEMPTS} times while {task.key} ran (out of "
+                f"memory?). {self._board.way_on}, or with fewer --workers"
             )
-        heapq.heappush(self._ready, entry)
 
-    def _finish(self, task: Task, record: Record) -> None:
-        self.records[task.key] = record
-        if task.kind == "trial":
-            self._search.tell(record)
-            if self._plan.is_sequential:
-                self._advance(task.optimizer)
-        self._add_confirmations()
-        self._on_finish(record)
+
+def _submit(pool: WorkerPool, task: Task) -> Future[Record]:
+    """Start a task. A pool that is broken already loses it, as if it had died later."""
+    try:
+        return pool.submit(task)
+    except BrokenProcessPool as error:
+        lost: Future[Record] = Future()
+        lost.set_exception(error)
+        return lost

@@ -139,6 +139,29 @@ def from_optuna(plan: StudyPlan, optimizer: str, held: Mapping[str, Any]) -> dic
     }
 
 
+def propose(
+    plan: StudyPlan, optimizer: str, index: int, records: Mapping[str, Record]
+) -> dict[str, Any]:
+    """Return the parameters of one trial, as a function of nothing but the plan and the records
+    of the trials before it, which an adaptive sampler needs all of."""
+    if plan.sampler in INDEPENDENT_SAMPLERS:
+        return designed_parameters(plan, optimizer)[index]
+    study = optuna.create_study(
+        direction="maximize", sampler=sampler_for(plan, optimizer, index=index)
+    )
+    study.add_trials(earlier_trials(plan, optimizer, index, records))
+    held = study.ask(distributions(plan, optimizer)).params
+    return from_optuna(plan, optimizer, held)
+
+
+def earlier_trials(
+    plan: StudyPlan, optimizer: str, index: int, records: Mapping[str, Record]
+) -> list[FrozenTrial]:
+    """Return Optuna's view of an optimizer's trials before one."""
+    keys = (trial_key(optimizer, earlier) for earlier in range(index))
+    return [finished_trial(plan, optimizer, records[key]) for key in keys]
+
+
 @contextlib.contextmanager
 def storage_errors(folder: RunFolder) -> Iterator[None]:
     """Turn what Optuna's storage raises where it cannot be written into a `UserError`."""
@@ -187,7 +210,7 @@ class Search:
             record = records.get(trial_key(optimizer, index))
             prefix = prefix and record is not None
             if record is not None and (prefix or not plan.is_sequential):
-                study.add_trial(_finished_trial(plan, optimizer, record))
+                study.add_trial(finished_trial(plan, optimizer, record))
             elif designed:
                 study.enqueue_trial(to_optuna(plan, optimizer, design[index]))
         return study
@@ -214,10 +237,11 @@ class Search:
         if record["status"] == "pruned":
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, _value(record))
+            study.tell(trial, told_value(record))
 
 
-def _value(record: Record) -> float:
+def told_value(record: Record) -> float:
+    """Return what Optuna is told of a run that was not stopped."""
     accuracy = record["validation_accuracy"]
     return DIVERGED_VALUE if accuracy is None else float(accuracy)
 
@@ -226,13 +250,13 @@ def _attributes(record: Record) -> dict[str, Any]:
     return {"status": record["status"], "weights_sha256": record["weights_sha256"]}
 
 
-def _finished_trial(plan: StudyPlan, optimizer: str, record: Record) -> FrozenTrial:
+def finished_trial(plan: StudyPlan, optimizer: str, record: Record) -> FrozenTrial:
     """Build Optuna's view of a record."""
     parameters = plan.spaces[optimizer].parameters(record["config"])
     pruned = record["status"] == "pruned"
     return create_trial(
         state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
-        value=None if pruned else _value(record),
+        value=None if pruned else told_value(record),
         params=to_optuna(plan, optimizer, parameters),
         distributions=distributions(plan, optimizer),
         user_attrs=_attributes(record),

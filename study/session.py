@@ -20,7 +20,9 @@ from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError
 from mnist_core.index import add_line
 from mnist_core.own_optimizers import is_own
 from mnist_core.report import duration
+from study.board import Board, LocalBoard
 from study.confirmation import remaining
+from study.history import read_history, write_history
 from study.plan import StudyPlan
 from study.preflight import try_optimizers
 from study.records import Record, RunFolder, changed_sources
@@ -28,7 +30,7 @@ from study.report import write_report
 from study.runner import Runner
 from study.search import Search, pruner_for, storage_errors
 from study.space import parameters_text
-from study.workers import Pruning, WorkerPool
+from study.workers import Pruning, Task, WorkerPool
 
 RESULTS = Path("results")
 
@@ -40,7 +42,7 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
     folder, plan, dataset = (
         _reopen(options, given, asked) if options.resume else _create(options, given, asked)
     )
-    workers = options.workers or _default_workers(plan)
+    workers = options.workers or default_workers(plan)
     with folder.lock(), storage_errors(folder):
         records = folder.read_records()
         search = Search(plan, folder, records)
@@ -58,14 +60,22 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
                 else Pruning(storage_url=folder.storage_url, pruner=pruner_for(plan)),
             )
 
-        _announce(plan, folder, dataset, workers=workers, done=len(records))
+        announce(plan, folder, dataset, workers=workers, done=len(records))
         interrupted = False
         try:
-            _run_rows(plan, search, records, make_pool, dataset, workers=workers)
+            run_rows(
+                plan,
+                LocalBoard(plan, search, records),
+                make_pool,
+                dataset,
+                workers=workers,
+                stale_after_seconds=options.stale_after,
+                on_loss=lambda task: _note_loss(folder, task),
+            )
         except KeyboardInterrupt:
             interrupted = True
         headline = write_report(folder)
-        _add_to_index(folder, plan, dataset, headline)
+        add_to_index(folder, plan, dataset, headline)
     print(headline)
     print(f"report: {folder.path / 'report.md'}")
     if interrupted:
@@ -77,13 +87,15 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
     return 0
 
 
-def _default_workers(plan: StudyPlan) -> int:
+def default_workers(plan: StudyPlan) -> int:
+    """Return how many workers fill the machine."""
     if plan.device == "cuda":
         return 1
     return max(1, runtime.available_cores() // plan.threads)
 
 
-def _load(options: argparse.Namespace, name: str, device: str) -> Dataset:
+def load(options: argparse.Namespace, name: str, device: str) -> Dataset:
+    """Load the data set asked for, saying so where it is another one."""
     resolved = runtime.prepare(device=device, threads=1)
     dataset = data.load(name, data_dir=options.data_dir, device=resolved)
     if dataset.notice:
@@ -94,7 +106,7 @@ def _load(options: argparse.Namespace, name: str, device: str) -> Dataset:
 def _create(
     options: argparse.Namespace, given: dict[str, Any], asked: str
 ) -> tuple[RunFolder, StudyPlan, Dataset]:
-    dataset = _load(options, asked, given.get("device", StudyPlan.device))
+    dataset = load(options, asked, given.get("device", StudyPlan.device))
     plan = StudyPlan(dataset=dataset.name, **given)
     try_optimizers(plan, dataset)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -102,11 +114,22 @@ def _create(
     if path is None:
         stamp = started.replace("-", "").replace(":", "")
         path = RESULTS / dataset.name / f"optimizers-{stamp}"
-    elif dataset.notice:
-        # Asked for MNIST's folder, got digits: the result must not lie where MNIST's would.
-        path = path.parent / f"{path.resolve().name}-{dataset.name}"
-    folder = RunFolder(path)
-    description = {
+    folder = RunFolder(path) if options.output is None else folder_for(path, dataset)
+    folder.create(plan, data=describe(dataset), started=started)
+    return folder, plan, dataset
+
+
+def folder_for(output: Path, dataset: Dataset) -> RunFolder:
+    """Return the folder of a study whose --output was given. Who asked for MNIST's folder and got
+    digits must not find the result where MNIST's would lie."""
+    if dataset.notice:
+        return RunFolder(output.parent / f"{output.resolve().name}-{dataset.name}")
+    return RunFolder(output)
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Return what plan.json says of the data."""
+    return {
         "name": dataset.name,
         "label": dataset.label,
         "sha256": dataset.sha256,
@@ -114,8 +137,6 @@ def _create(
         "validation": len(dataset.validation),
         "test": len(dataset.test),
     }
-    folder.create(plan, data=description, started=started)
-    return folder, plan, dataset
 
 
 def _reopen(
@@ -137,7 +158,7 @@ def _reopen(
             f"the study in {folder.path} began with other options: {'; '.join(different)}. "
             "Resume without them, or start anew in another --output."
         )
-    dataset = _load(options, plan.dataset, plan.device)
+    dataset = load(options, plan.dataset, plan.device)
     if dataset.sha256 != header["data"]["sha256"]:
         raise UserError(f"the study in {folder.path} began with other data than are here now")
     changed = changed_sources(header)
@@ -151,9 +172,10 @@ def _reopen(
     return folder, plan, dataset
 
 
-def _announce(
+def announce(
     plan: StudyPlan, folder: RunFolder, dataset: Dataset, *, workers: int, done: int
 ) -> None:
+    """Print what a study will do before it does it."""
     more = ""
     if len(plan.looks) > 1:
         more = f" (the tuned ones up to {plan.looks[-1]}, while their validation is undecided)"
@@ -184,58 +206,71 @@ def _announce(
         print(f"  {unused} of {plan.trials} trials are not used: budgets are equal")
 
 
-def _run_rows(
+def run_rows(
     plan: StudyPlan,
-    search: Search,
-    records: dict[str, Record],
+    board: Board,
     make_pool: Callable[[], WorkerPool],
     dataset: Dataset,
     *,
     workers: int,
+    stale_after_seconds: float,
+    on_loss: Callable[[Task], None],
 ) -> None:
-    done_before = len(records)
+    """Run what is left, showing every run as it ends."""
+    done_before = len(board.records)
     started = time.perf_counter()
     bar = tqdm(total=plan.rows, initial=done_before, unit="run", disable=None)
 
     def on_finish(record: Record) -> None:
-        left_over = remaining(plan, records)
-        line = _line(plan, record, number=len(records), total=len(records) + left_over)
+        left_over = remaining(plan, board.records)
+        number = len(board.records)
+        line = _line(plan, record, number=number, total=number + left_over)
         if bar.disable:
-            done = len(records) - done_before
-            left = (time.perf_counter() - started) / done * left_over
+            left = (time.perf_counter() - started) / (number - done_before) * left_over
             print(f"{line}; about {duration(left)} left", flush=True)
         else:
             bar.write(line)
-            bar.total = len(records) + left_over
-            bar.update()
+            bar.total = number + left_over
+            bar.update(number - bar.n)
 
-    runner = Runner(plan, search, records, on_finish=on_finish)
-    if not runner.has_work:
+    if board.is_done:
         print("every run is done; the report is built again")
         return
 
     def announce_duration(pool: WorkerPool) -> None:
         rate = pool.measure_images_per_second(plan.default_config(plan.optimizers[-1]))
         images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
-        seconds = remaining(plan, records) * images / rate / workers
+        seconds = remaining(plan, board.records) * images / rate / workers
         print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
+
+    is_measured = False
 
     @contextlib.contextmanager
     def measured_pool() -> Iterator[WorkerPool]:
-        nonlocal started
+        nonlocal started, is_measured
         with make_pool() as pool:
-            if len(records) == done_before:
-                # A pool that breaks here breaks for the runner too, which replaces it.
-                # An optimizer that fails in a step has its runs to fail in.
-                with contextlib.suppress(BrokenProcessPool, OptimizerError):
+            # A pool that breaks here breaks for the runner too, which replaces it.
+            # An optimizer that fails in a step has its runs to fail in.
+            with contextlib.suppress(BrokenProcessPool, OptimizerError):
+                pool.start()
+                if not is_measured:
                     announce_duration(pool)
-                started = time.perf_counter()  # the workers are up
+                    is_measured = True
+                    started = time.perf_counter()
             yield pool
 
+    runner = Runner(
+        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_loss=on_loss
+    )
     try:
         runner.run(measured_pool)
     finally:
         bar.close()
+
+
+def _note_loss(folder: RunFolder, task: Task) -> None:
+    history = read_history(folder.history_file)
+    write_history(folder.history_file, history.with_loss(task.key))
 
 
 def _line(plan: StudyPlan, record: Record, *, number: int, total: int) -> str:
@@ -261,7 +296,7 @@ def _seeds(plan: StudyPlan) -> str:
     return str(looks[0]) if len(looks) == 1 else f"{looks[0]} to {looks[-1]}"
 
 
-def _add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
+def add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
     """Add a line to results/README.md, or to the data set's own index where it is not MNIST."""
     root = RESULTS if plan.dataset == "mnist" else RESULTS / plan.dataset
     try:

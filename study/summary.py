@@ -18,6 +18,7 @@ from study.evidence import (
     over_images_too,
     paired_estimate,
 )
+from study.history import NOTHING_HAPPENED, History
 from study.plan import StudyPlan, Variant
 from study.records import Record, trial_key
 from study.space import SearchSpace
@@ -114,6 +115,7 @@ class Summary:
     broken_confirmations: list[Record]
     """Confirmation runs that diverged or failed."""
     records: dict[str, Record]
+    history: History
 
     @property
     def is_learning_rate_alone(self) -> bool:
@@ -147,6 +149,8 @@ def summarise(
     header: dict[str, Any],
     records: dict[str, Record],
     environments: dict[str, dict[str, Any]],
+    *,
+    history: History = NOTHING_HAPPENED,
 ) -> Summary:
     """Compute what the records of a study show."""
     plan: StudyPlan = header["plan"]
@@ -188,6 +192,7 @@ def summarise(
             if record["kind"] == "confirmation" and record["status"] != "completed"
         ],
         records=records,
+        history=history,
     )
 
 

@@ -6,6 +6,7 @@ worker ran it, when, or after what. Workers are spawned, so that they share no s
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -16,10 +17,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mnist_core.config import TrainConfig
 from study.records import Record, RunFolder
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 _WARMUP_STEPS, _TIMED_STEPS = 10, 60
 
@@ -37,13 +41,16 @@ class Task:
     config: TrainConfig
     prunable: bool = False
     """Whether Optuna may stop it after an epoch."""
+    earlier: tuple[FrozenTrial, ...] = ()
+    """The trials it is compared with, where no storage holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pruning:
-    """Where a worker asks whether to stop."""
+    """What a worker asks whether to stop."""
 
-    storage_url: str
+    storage_url: str | None
+    """Optuna's storage; without one, each task brings the trials before it."""
     pruner: Any
 
 
@@ -62,11 +69,17 @@ class WorkerPool:
         pruning: Pruning | None,
     ) -> None:
         self.workers = workers
+        spawn = multiprocessing.get_context("spawn")
+        # One counter for each run in flight. Its worker alone writes it, so that it needs no lock,
+        # which a worker could die with.
+        self._progress = spawn.RawArray(ctypes.c_uint64, workers)
+        self._free_counters = list(range(workers))
+        self._counters: dict[Future[Record], int] = {}
         self._pool = ProcessPoolExecutor(
             workers,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=spawn,
             initializer=_start_worker,
-            initargs=(folder, dataset, data_dir, device, threads, pruning),
+            initargs=(folder, dataset, data_dir, device, threads, pruning, self._progress),
         )
 
     def __enter__(self) -> WorkerPool:
@@ -74,20 +87,43 @@ class WorkerPool:
 
     def __exit__(self, *exception: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self.kill_workers()
+
+    def kill_workers(self) -> None:
+        """End all workers, the stopped ones too; what they ran is lost."""
         for process in multiprocessing.active_children():
             process.kill()
             process.join()
 
+    def start(self) -> None:
+        """Start the workers, and return when they are up: a run claimed before would wait."""
+        for ready in [self._start(_ready) for _ in range(self.workers)]:
+            ready.result()
+
     def submit(self, task: Task) -> Future[Record]:
-        """Start a task on the next free worker."""
-        return self._start(_execute, task)
+        """Start a task on the next free worker. Of more tasks than workers, the progress of the
+        first ones alone is counted."""
+        counter = self._free_counters.pop() if self._free_counters else None
+        future = self._start(_execute, task, counter)
+        if counter is not None:
+            self._counters[future] = counter
+            future.add_done_callback(self._free_counter)
+        return future
+
+    def progress(self, future: Future[Record]) -> int:
+        """Return a number that grows while a submitted task makes progress."""
+        counter = self._counters.get(future)
+        return 0 if counter is None else self._progress[counter]
+
+    def _free_counter(self, future: Future[Record]) -> None:
+        self._free_counters.append(self._counters.pop(future))
 
     def measure_images_per_second(self, config: TrainConfig) -> float:
         """Train a few steps on all workers at once and return what one of them reaches."""
         rates: list[Future[float]] = [self._start(_measure, config) for _ in range(self.workers)]
         return min(rate.result() for rate in rates)
 
-    def _start(self, function: Callable[[Any], Any], argument: object) -> Future[Any]:
+    def _start(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
         """Hand work to the pool, which spawns its processes here.
 
         Ctrl-C reaches the whole process group, and the parent decides what ends: a worker
@@ -95,7 +131,7 @@ class WorkerPool:
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return self._pool.submit(function, argument)
+            return self._pool.submit(function, *arguments)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -110,6 +146,7 @@ def _start_worker(
     device: str,
     threads: int,
     pruning: Pruning | None,
+    progress: ctypes.Array[ctypes.c_uint64],
 ) -> None:
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
@@ -119,6 +156,7 @@ def _start_worker(
     _worker["dataset"] = data.load(dataset, data_dir=data_dir, device=resolved)
     _worker["folder"] = RunFolder(folder)
     _worker["pruning"] = pruning
+    _worker["progress"] = progress
     _worker["environment"] = provenance.environment(resolved)
 
 
@@ -130,8 +168,12 @@ def _exit_with_parent() -> None:
     os._exit(1)
 
 
-def _execute(task: Task) -> Record:
-    """Train a task, write its record, and return it."""
+def _ready() -> None:
+    """Do nothing, once this worker has started."""
+
+
+def _execute(task: Task, counter: int | None) -> Record:
+    """Train a task, write its record, and return it; say on the way that it makes progress."""
     import optuna
 
     from mnist_core.errors import OptimizerError
@@ -144,7 +186,12 @@ def _execute(task: Task) -> Record:
     finished: list[EpochRecord] = []
     trial = _open_trial(task) if task.prunable else None
 
+    def advance() -> None:
+        if counter is not None:
+            _worker["progress"][counter] += 1
+
     def observe(progress: Progress) -> None:
+        advance()
         if progress.finished_epoch is None:
             return
         finished.append(progress.finished_epoch)
@@ -167,6 +214,7 @@ def _execute(task: Task) -> Record:
         "environment": _record_environment(folder),
     }
     started = time.perf_counter()
+    advance()
     try:
         result = train(
             task.config,
@@ -234,6 +282,11 @@ def _open_trial(task: Task) -> Any:
     import optuna
 
     pruning: Pruning = _worker["pruning"]
+    if pruning.storage_url is None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(direction="maximize", pruner=pruning.pruner)
+        study.add_trials(task.earlier)
+        return study.ask()
     storage = optuna.storages.RDBStorage(pruning.storage_url)
     study = optuna.load_study(study_name=task.optimizer, storage=storage, pruner=pruning.pruner)
     number = storage.get_trial_id_from_study_id_trial_number(

@@ -25,6 +25,8 @@ import torch
 from mnist_core import data, files, runtime
 from mnist_core.config import TrainConfig
 
+from . import postgres_server
+
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 LOCAL_HOSTS = (None, "", "localhost", "127.0.0.1", "::1")
@@ -153,3 +155,10 @@ def run_python(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A PostgreSQL server of these tests' own."""
+    with postgres_server.running() as server:
+        yield server

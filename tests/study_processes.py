@@ -21,7 +21,8 @@ TIMEOUT_SECONDS = 120
 
 def environment(cache: Path) -> dict[str, str]:
     """Return variables under which no MNIST is found, and no network is there to fetch it."""
-    variables = {name: value for name, value in os.environ.items() if name != "MNIST_DATA_DIR"}
+    unwanted = ("MNIST_DATA_DIR", "STUDY_STORAGE")
+    variables = {name: value for name, value in os.environ.items() if name not in unwanted}
     closed = "http://127.0.0.1:9"  # the discard port: refused at once
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), closed)
     # An empty cache would have every process search the machine for fonts.
@@ -50,12 +51,18 @@ def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 class Study:
     """A running study in a process group of its own."""
 
-    def __init__(self, folder: Path, *arguments: object, prefix: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: object,
+        prefix: list[str] | None = None,
+        variables: dict[str, str] | None = None,
+    ) -> None:
         self.stdout = self.stderr = ""
         self.process = subprocess.Popen(
             [*(prefix or []), *command(*arguments)],
             cwd=folder,
-            env=environment(folder / "cache"),
+            env=environment(folder / "cache") | (variables or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 
 import pytest
 import torch
+import yaml
 
 from study import optimizers, report
 from study.plan import StudyPlan
 
+from .conftest import ROOT
 from .study_samples import DIGITS, make_plan, write_study
 
+SOMEWHERE = "postgresql+psycopg://me:hunter2@127.0.0.1:9/db"  # the discard port: refused at once
 HEAVY = ("torch", "optuna", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "seaborn")
 
 
@@ -46,6 +51,13 @@ def finished(tmp_path):
     ).path
 
 
+def test_a_storage_named_by_the_variable_is_one(refused, monkeypatch):
+    monkeypatch.setenv("STUDY_STORAGE", SOMEWHERE)
+    message = refused("--dataset", "digits")
+    assert "cannot use PostgreSQL database db on 127.0.0.1" in message
+    assert "hunter2" not in message
+
+
 def everything_below(folder):
     return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
@@ -72,6 +84,16 @@ def everything_below(folder):
         (["--threads", "0"], ["threads must be >= 1", "got 0"]),
         (["--workers", "0"], ["workers must be >= 1", "got 0"]),
         (["--pruner", "median", "--epochs", "3"], ["--schedule constant", "'one-cycle'"]),
+        (["--stale-after", "0"], ["stale_after must be >= 1", "got 0"]),
+        (["--study-name", "s"], ["--study-name needs --storage"]),
+        (["--storage", "sqlite:///s.db"], ["postgresql+psycopg://", "local file"]),
+        (["--storage", SOMEWHERE, "--resume"], ["same command again", "STUDY_STORAGE"]),
+        (["--storage", SOMEWHERE, "--study-name", "a/b"], ["study_name must be", "'a/b'"]),
+        (
+            ["--storage", SOMEWHERE, "--pruner", "hyperband", "--schedule", "constant"],
+            ["'hyperband' cannot be used with --storage", "median"],
+        ),
+        (["--storage", SOMEWHERE], ["cannot use PostgreSQL database db on 127.0.0.1"]),
         (["--resume"], ["--resume needs --output"]),
         (["--resume", "--output", "nowhere"], ["nothing to resume", "nowhere", "without"]),
     ],
@@ -83,6 +105,7 @@ def test_wrong_input_is_refused_and_leaves_nothing(refused, tmp_path, arguments,
     message = refused(*arguments)
     for word in words:
         assert word in message
+    assert "hunter2" not in message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -199,3 +222,28 @@ def test_help_names_every_option_with_its_default_and_imports_nothing_heavy(run_
     imported = {line.rsplit("|", 1)[-1].strip() for line in result.stderr.splitlines()}
     assert "study.plan" in imported
     assert not {name for name in imported if name.split(".")[0] in HEAVY}
+
+
+def documented_commands():
+    """Return the arguments of each study in docs/, by file."""
+    for file in sorted((ROOT / "docs").glob("shared-stud*")):
+        text = file.read_text()
+        for line in re.findall(r"python -m study\.optimizers (.*)", text):
+            yield file.name, shlex.split(line)
+        if file.suffix == ".yaml":
+            (container,) = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
+            assert container["command"] == ["python", "-m", "study.optimizers"]
+            yield file.name, container["args"]
+
+
+def test_documented_commands_are_understood(monkeypatch):
+    monkeypatch.setenv("STUDY_STORAGE", SOMEWHERE)
+    commands = list(documented_commands())
+    assert {name for name, _ in commands} == {
+        "shared-studies.md",
+        "shared-study.slurm",
+        "shared-study.yaml",
+    }
+    for _, arguments in commands:
+        words = [word.replace("$SLURM_CPUS_PER_TASK", "4") for word in arguments]
+        optimizers.check(optimizers.parse(words))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 import threading
 import time
@@ -14,9 +15,11 @@ import pytest
 
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
+from study import runner
+from study.board import LocalBoard
 from study.confirmation import best_trial
 from study.records import RunFolder, confirmation_key, trial_key
-from study.runner import MAX_ATTEMPTS, Runner
+from study.runner import MAX_ATTEMPTS, Runner, Watch
 from study.search import Search
 
 from .study_samples import keep_storage_in_memory, make_plan, run_task, trial_task
@@ -35,6 +38,7 @@ class Pool:
         self._jitter = jitter_seconds
         self._lock = threading.Lock()
         self._random = random.Random(0)
+        self._moments = itertools.count()
 
     def __enter__(self):
         self.is_open = True
@@ -60,6 +64,9 @@ class Pool:
         with self._lock:
             self.running.remove((task.kind, task.optimizer))
         return record
+
+    def progress(self, future):
+        return next(self._moments)
 
     @property
     def keys(self):
@@ -96,6 +103,20 @@ def storage_in_memory(monkeypatch):
     keep_storage_in_memory(monkeypatch)
 
 
+def run_board(
+    board,
+    make_pool,
+    *,
+    stale_after_seconds=60,
+    on_finish=lambda record: None,
+    on_loss=lambda task: None,
+):
+    loop = Runner(
+        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_loss=on_loss
+    )
+    loop.run(make_pool)
+
+
 @pytest.fixture
 def study(tmp_path):
     """Run a plan on pools; return its records."""
@@ -105,11 +126,9 @@ def study(tmp_path):
         folder.path.mkdir(exist_ok=True)
         records = {} if records is None else records
         remaining = iter(pools)
-        runner = Runner(
-            plan, Search(plan, folder, records), records, on_finish=lambda record: None
+        run_board(
+            LocalBoard(plan, Search(plan, folder, records), records), lambda: next(remaining)
         )
-        if runner.has_work:
-            runner.run(lambda: next(remaining))
         return records
 
     return run
@@ -137,8 +156,8 @@ def test_every_run_of_the_plan_happens_exactly_once(study, sampler):
 
 def test_every_finished_run_is_reported_once(tmp_path):
     plan, seen = make_plan(), []
-    runner = Runner(plan, Search(plan, RunFolder(tmp_path), {}), {}, on_finish=seen.append)
-    runner.run(Pool)
+    board = LocalBoard(plan, Search(plan, RunFolder(tmp_path), {}), {})
+    run_board(board, Pool, on_finish=seen.append)
     assert sorted(record["key"] for record in seen) == expected_keys(plan)
 
 
@@ -268,7 +287,9 @@ def test_a_pool_broken_from_its_start_is_replaced(study):
 @pytest.mark.parametrize("kind", [BrokenPool, functools.partial(DyingPool, dies_at=0)])
 def test_a_run_that_kills_its_worker_each_time_ends_the_study_with_the_way_out(study, kind):
     pools = [kind() for _ in range(MAX_ATTEMPTS)]
-    with pytest.raises(UserError, match=r"died 3 times while trial-.* --resume.* --workers"):
+    with pytest.raises(
+        UserError, match=r"died or hung 3 times while trial-.* --resume.* --workers"
+    ):
         study(make_plan(), *pools)
     assert [len(pool.tasks) for pool in pools] == [1, 1, 1]
 
@@ -285,3 +306,73 @@ def test_what_ends_a_study_closes_the_pool_and_keeps_what_is_done(study, error):
         study(make_plan(), pool, records=records)
     assert not pool.is_open
     assert sorted(records) == sorted(pool.keys[:3])
+
+
+class Moments:
+    """A clock that a test sets, in place of `time` in study.runner."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Moments()
+    monkeypatch.setattr(runner, "time", clock)
+    return clock
+
+
+def test_a_run_is_quiet_for_as_long_as_its_counter_stands_still(clock):
+    watch = Watch()
+    assert watch.look({"a": 0, "b": 0}) == {"a", "b"}
+    for count in range(1, 9):
+        clock.now += 0.5
+        assert watch.look({"a": count, "b": 0}) == {"a"}
+    assert watch.is_any_quiet_for(3.9)
+    assert not watch.is_any_quiet_for(4.0)
+    clock.now += 0.5
+    assert watch.look({"a": 8, "c": 0}) == {"c"}  # b has ended
+    assert not watch.is_any_quiet_for(0.5)
+
+
+def test_the_time_in_which_this_process_was_stopped_is_not_held_against_a_run(clock):
+    watch = Watch()
+    watch.look({"a": 0})
+    clock.now += 3600
+    watch.look({"a": 0})
+    assert not watch.is_any_quiet_for(1.0)
+
+
+class HangingPool(Pool):
+    """A pool in which the run of a given number makes no progress until its worker is killed."""
+
+    def __init__(self, *, hangs_at):
+        super().__init__()
+        self._hangs_at = hangs_at
+        self._hung = Future()
+
+    def submit(self, task):
+        if len(self.tasks) != self._hangs_at:
+            return super().submit(task)
+        self.tasks.append(task)
+        return self._hung
+
+    def progress(self, future):
+        return 0 if future is self._hung else super().progress(future)
+
+    def kill_workers(self):
+        self._hung.set_exception(BrokenProcessPool("killed"))
+
+
+def test_a_run_that_hangs_is_lost_and_begun_again(study, tmp_path):
+    plan, lost = make_plan(), []
+    undisturbed = study(plan, Pool(), name="undisturbed")
+    pools = iter([HangingPool(hangs_at=3), Pool()])
+    folder = RunFolder(tmp_path)
+    board = LocalBoard(plan, Search(plan, folder, {}), {})
+    run_board(board, lambda: next(pools), stale_after_seconds=1, on_loss=lost.append)
+    assert board.records == undisturbed
+    assert [task.key for task in lost] == [trial_key("adam", 1)]

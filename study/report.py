@@ -20,7 +20,7 @@ def write_report(folder: RunFolder) -> str:
     registry's; return the finding in one line."""
     from mnist_core.report import write_atomically
     from study import card, plots, render, wording
-    from study.space import to_toml
+    from study.space_file import to_toml
     from study.summary import summarise
 
     summary = summarise(folder.read_header(), folder.read_records(), folder.read_environments())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-_WHERE = (
+WHERE = (
     "it is looked for in the folder where the command is started and on PYTHONPATH: start the "
     "command beside it, or add its folder to PYTHONPATH"
 )
@@ -54,7 +54,7 @@ def load_class(name: str) -> type[torch.optim.Optimizer]:
     except Exception as error:
         missing = getattr(error, "name", None) if type(error) is ModuleNotFoundError else None
         if missing and f"{module_name}.".startswith(f"{missing}."):
-            raise UserError(f"{name}: there is no module {missing!r}; {_WHERE}") from error
+            raise UserError(f"{name}: there is no module {missing!r}; {WHERE}") from error
         raise UserError(f"{name}: importing {module_name} failed: {one_line(error)}") from error
     found = getattr(module, class_name, None)
     if found is None:

@@ -23,7 +23,7 @@ from mnist_core.optimizers import OPTIMIZERS, require_known
 from mnist_core.own_optimizers import is_own
 from mnist_core.schedules import SCHEDULES
 from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
-from study.space import resolve
+from study.space_file import resolve
 
 AUTO_SEEDS = (5, 20)
 _HELP = {

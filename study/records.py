@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
-from mnist_core.own_optimizers import is_own, source_sha256
+from mnist_core.own_optimizers import WHERE, is_own, source_sha256
 from mnist_core.report import write_json
 from study.plan import VARIANTS, StudyPlan, Variant
 from study.space import recorded_space
@@ -55,11 +55,14 @@ def described(optimizer: str) -> dict[str, Any]:
 
 def changed_sources(header: dict[str, Any]) -> list[str]:
     """Name the optimizers of a user whose source is not what it was when a study began."""
-    return [
-        f"the source of {name} differs: SHA-256 was {entry['source_sha256']}, is {now}"
-        for name, entry in header["optimizers"].items()
-        if is_own(name) and (now := source_sha256(name)) != entry["source_sha256"]
-    ]
+    changes = []
+    for name, entry in header["optimizers"].items():
+        was, now = entry.get("source_sha256"), source_sha256(name) if is_own(name) else None
+        if was is not None and now is None:
+            changes.append(f"the module of {name} is not found: {WHERE}")
+        elif was != now:
+            changes.append(f"the source of {name} differs: SHA-256 was {was}, is {now}")
+    return changes
 
 
 def _plan(header: dict[str, Any]) -> StudyPlan:

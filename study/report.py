@@ -21,7 +21,7 @@ def write_report(folder: RunFolder) -> str:
     from mnist_core.report import write_atomically
     from study import card, plots, render, wording
     from study.history import read_history
-    from study.space import to_toml
+    from study.space_file import to_toml
     from study.summary import summarise
 
     summary = summarise(

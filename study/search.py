@@ -60,15 +60,15 @@ def sampler_for(plan: StudyPlan, optimizer: str, *, index: int) -> optuna.sample
 
 def sampler_options(plan: StudyPlan) -> str:
     """Describe the sampler for the report."""
-    d = ", ".join(
-        str(count) for count in sorted({len(s.dimensions) for s in plan.spaces.values()})
-    )
+    counts = {len(space.dimensions) for space in plan.spaces.values()}
+    d = " or ".join(map(str, sorted(counts)))
     if plan.sampler == "lhs":
         return f"scipy.stats.qmc.LatinHypercube(d={d}, scramble=False, strength=1)"
     if plan.sampler == "qmc":
         return f"scipy.stats.qmc.Sobol(d={d}, scramble=True), one sequence per optimizer"
     if plan.sampler == "random":
-        return "log-uniform draws, one generator per (optimizer, trial)"
+        draws = "log-uniform draws" if plan.is_learning_rate_alone else "independent draws"
+        return f"{draws}, one generator per (optimizer, trial)"
     sampler = sampler_for(plan, plan.optimizers[0], index=0)
     startup = max(2, plan.trials_each // 3)
     return f"optuna {type(sampler).__name__}, {startup} start-up trials, seeded anew per trial"

@@ -164,8 +164,8 @@ def _reopen(
     changed = changed_sources(header)
     if changed:
         raise UserError(
-            f"{'; '.join(changed)}. Restore it to continue the study in {folder.path}, or start "
-            "anew in another --output."
+            f"{'; '.join(changed)}. The study in {folder.path} continues with the source that it "
+            "began with; a new one needs another --output."
         )
     try_optimizers(plan, dataset)
     folder.make_folders()

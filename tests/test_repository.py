@@ -1,12 +1,12 @@
 """Guards of the repository itself: arrows between packages, README commands, what is committed."""
 
 import ast
+import itertools
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,12 @@ def readme_commands() -> list[tuple[str, bool]]:
     """Return the README's commands in order, and whether each is marked as long."""
     commands = []
     for block in re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
-        for line in block.splitlines():
+        lines = iter(block.splitlines())
+        for line in lines:
+            if document := re.search(r"<<'(\w+)'$", line):
+                body = itertools.takewhile(lambda text, end=document[1]: text != end, lines)
+                commands.append(("\n".join([line, *body, document[1]]), False))
+                continue
             command, _, comment = line.partition("  # ")
             is_long = "minutes" in comment
             commands += [(part.strip(), is_long) for part in command.split("&&")]
@@ -65,7 +70,9 @@ def test_backward_is_called_in_the_training_step_alone():
 def test_every_dependency_has_a_reason():
     text = (ROOT / "pyproject.toml").read_text()
     project = tomllib.loads(text)["project"]
-    for name in chain(project["dependencies"], *project["optional-dependencies"].values()):
+    for name in itertools.chain(
+        project["dependencies"], *project["optional-dependencies"].values()
+    ):
         assert re.search(rf'"{re.escape(name)}",\s+# \w+', text), f"{name} has no reason"
 
 
@@ -97,12 +104,16 @@ def test_every_other_readme_command_works_when_pasted(tmp_path):
     for command, is_long in readme_commands():
         if "pip install" in command or "pytest" in command:
             continue
-        words = shlex.split(command)
-        assert words[0] == "python", command
-        if is_long:
-            words = [*words[: 4 if words[2] == "mnist_core" else 3], "--help"]
+        if "<<" in command:  # a file that the next commands need
+            words = ["bash", "-euc", command]
+        else:
+            words = shlex.split(command)
+            assert words[0] == "python", command
+            if is_long:
+                words = [*words[: 4 if words[2] == "mnist_core" else 3], "--help"]
+            words[0] = sys.executable
         completed = subprocess.run(
-            [sys.executable, *words[1:]],
+            words,
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -16,7 +16,8 @@ from study import optimizers, render
 from study.plan import StudyPlan
 from study.records import trial_key
 from study.report import write_report
-from study.space import resolve, space_from_table
+from study.space import space_from_table
+from study.space_file import resolve
 from study.summary import summarise
 
 from .study_samples import MNIST, make_plan, write_study

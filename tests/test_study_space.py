@@ -1,4 +1,4 @@
-"""study.space: what a file of --space means, what it refuses, and its round trips."""
+"""study.space and space_file: what a file of --space means and refuses, and its round trips."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from study.space import (
     Dimension,
     SearchSpace,
     registry_space,
-    resolve,
     space_from_table,
-    to_toml,
 )
+from study.space_file import resolve, to_toml
 
 from .own_samples import LION, PLAIN, importable
 from .study_samples import make_plan

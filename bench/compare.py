@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,9 +29,9 @@ def records(
 ) -> tuple[dict[str, Evidence], list[str]]:
     """Weigh the cases of two records; return what else a reader must know.
 
-    A case's figure is its time, or its time over that of the seed's code in the same blocks,
-    whichever varies less between the runs of `same_code`. A case that those do not have, or not
-    often enough, gets no evidence. Raises `UserError` for records of different machines.
+    A case's figure is its time over that of the seed's code in the same blocks, or its time where
+    its group has none. A case that the runs of `same_code` do not have, or not often enough, gets
+    no evidence. Raises `UserError` for records of different machines.
     """
     _require_same_machine(old, new)
     notes = [
@@ -49,12 +48,11 @@ def records(
     for name in common:
         absolute, relative = known.get(name, ([], []))
         then, now = before[name], after[name]
-        candidates = [(absolute, then.absolute, now.absolute)]
         if then.over_seed is not None and now.over_seed is not None:
-            candidates.append((relative, then.over_seed, now.over_seed))
-        usable = [each for each in candidates if len(each[0]) >= verdicts.FEWEST]
-        if usable:
-            values, was, is_now = min(usable, key=lambda each: statistics.stdev(each[0]))
+            values, was, is_now = relative, then.over_seed, now.over_seed
+        else:
+            values, was, is_now = absolute, then.absolute, now.absolute
+        if len(values) >= verdicts.FEWEST:
             evidence[name] = verdicts.two_runs(was, is_now, same_code=values)
     unknown = sorted(set(common) - set(evidence))
     if unknown:

@@ -24,7 +24,7 @@ Measure = Callable[[Workload], None]
 """What the fixture `measure` gives a test."""
 BLOCK_SECONDS = 0.03
 LATENCY_BLOCK_SECONDS = 0.012
-MOST_BLOCKS, FEWEST_BLOCKS = 20, 12
+MOST_BLOCKS, FEWEST_BLOCKS = 16, 12
 GROUP_SECONDS = 10.0
 """What a group's blocks may take, unless the fewest take longer."""
 ORDER_SEED = 0

@@ -27,7 +27,7 @@ Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 TRAINING_BATCHES = (64, 256, 1024)
 INFERENCE_BATCHES = (1, 16, 64, 256, 1024)
-LOOP_STEPS = 48
+LOOP_STEPS = 36
 """Steps of one datum of a whole loop."""
 SEED_STEPS = 12
 """Steps of one datum of the seed's recipe, which takes longer over them."""

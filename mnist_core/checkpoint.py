@@ -6,6 +6,7 @@ rest is JSON in the header, and a SHA-256 over all of it tells a damaged file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -20,11 +21,13 @@ from torch import Tensor, nn
 
 from mnist_core import model as model_module
 from mnist_core.config import TrainConfig
-from mnist_core.errors import UserError
+from mnist_core.errors import OptimizerError, UserError
+from mnist_core.own_optimizers import is_own
+from mnist_core.packing import pack, unpack
 from mnist_core.report import write_atomically
 
 FORMAT = "compact-mnist checkpoint 1"
-_MODEL, _STATE = "model.", "optimizer."
+_MODEL, _STATE, _OWN = "model.", "optimizer.", "own"
 _DIGEST = "sha256"
 
 
@@ -37,6 +40,8 @@ class Checkpoint:
     """What `train` recorded so far, JSON-ready."""
     dataset_sha256: str
     tensors: Mapping[str, Tensor]
+    own_optimizer: Any = None
+    """What a user's own optimizer remembered, packed."""
 
     def restore_model(self, model: nn.Module) -> None:
         """Load the weights into `model`."""
@@ -46,8 +51,12 @@ class Checkpoint:
                 target.copy_(weights[name])
 
     def restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        """Load the optimizer's state; its hyperparameters come from the configuration."""
-        owned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        """Load the optimizer's state; the hyperparameters of one of the registry come from the
+        configuration."""
+        if self.own_optimizer is not None:
+            _restore_own(optimizer, self.own_optimizer, self.tensors)
+            return
+        owned = _owned(optimizer)
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _with_prefix(self.tensors, _STATE).items():
             index, name = key.split(".", 1)
@@ -80,8 +89,56 @@ def _digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _owned(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _pack_own(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> Any:
+    """Pack what a user's optimizer remembers, in `state` and in its parameter groups.
+
+    A group's value of a kind that cannot be saved is left to the constructor.
+    """
+    index = {id(parameter): number for number, parameter in enumerate(_owned(optimizer))}
+    state = []
+    for key, value in optimizer.state.items():
+        number = index.get(id(key), key)
+        if not isinstance(number, int | str):
+            raise OptimizerError(
+                "the optimizer's state cannot be saved: its keys must be parameters or texts, "
+                f"got {type(key).__name__}"
+            )
+        state.append([number, pack(value, place=f"{_OWN}.{number}", tensors=tensors)])
+    groups: list[dict[str, Any]] = []
+    for place, group in enumerate(optimizer.param_groups):
+        groups.append({})
+        for name, value in group.items():
+            if name != "params":
+                with contextlib.suppress(OptimizerError):
+                    where = f"{_OWN}.group{place}.{name}"
+                    groups[-1][name] = pack(value, place=where, tensors=tensors)
+    return {"state": state, "groups": groups}
+
+
+def require_savable(optimizer: torch.optim.Optimizer) -> None:
+    """Raise `OptimizerError` where a checkpoint could not hold what a user's optimizer
+    remembers."""
+    _pack_own(optimizer, {})
+
+
+def _restore_own(
+    optimizer: torch.optim.Optimizer, packed: Any, tensors: Mapping[str, Tensor]
+) -> None:
+    """Put back what `_pack_own` took, to the bit: `load_state_dict` would change its types."""
+    owned = _owned(optimizer)
+    for key, values in packed["state"]:
+        target: Any = owned[key] if isinstance(key, int) else key
+        optimizer.state[target] = unpack(values, tensors=tensors)
+    for group, values in zip(optimizer.param_groups, packed["groups"], strict=True):
+        group |= {name: unpack(value, tensors=tensors) for name, value in values.items()}
 
 
 def write(
@@ -93,9 +150,11 @@ def write(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Write a checkpoint atomically."""
-    tensors = {_MODEL + name: value for name, value in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
+    """Write a checkpoint atomically; a state that cannot be saved is an `OptimizerError`."""
+    tensors: dict[str, Tensor] = {}
+    own = json.dumps(_pack_own(optimizer, tensors)) if is_own(config.optimizer) else None
+    tensors |= {_MODEL + name: value for name, value in model.state_dict().items()}
+    for index, state in ({} if own else optimizer.state_dict()["state"]).items():
         for name, value in state.items():
             if value is not None:  # momentum_buffer of plain SGD
                 tensors[f"{_STATE}{index}.{name}"] = torch.as_tensor(value)
@@ -105,6 +164,7 @@ def write(
         "config": json.dumps(config.to_dict()),
         "record": json.dumps(record, allow_nan=False),
         "dataset_sha256": dataset_sha256,
+        **({_OWN: own} if own else {}),
     }
     metadata[_DIGEST] = _digest(metadata, tensors)
     write_atomically(path, save(tensors, metadata=metadata))
@@ -130,6 +190,7 @@ def read(path: Path) -> Checkpoint:
             record=json.loads(metadata["record"]),
             dataset_sha256=metadata["dataset_sha256"],
             tensors=tensors,
+            own_optimizer=json.loads(metadata.get(_OWN, "null")),
         )
     except (SafetensorError, KeyError, ValueError, TypeError, UserError) as error:
         raise UserError(

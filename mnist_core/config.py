@@ -10,19 +10,38 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from mnist_core.errors import UserError, unknown_name
-from mnist_core.optimizers import optimizer_spec
+from mnist_core.optimizers import require_known
 from mnist_core.schedules import SCHEDULES
 
 DATASET_NAMES = ("digits", "mnist")
+Scalar = bool | int | float | str | None
+Option = Scalar | tuple[Scalar, ...]
 
 
 def _require(condition: bool, rule: str, value: object) -> None:  # noqa: FBT001
     if not condition:
         raise UserError(f"{rule}, got {value!r}")
+
+
+def option_value(name: str, value: object) -> Option:
+    """Return a constructor's argument as a configuration holds it: a list becomes a tuple."""
+    if isinstance(value, list | tuple):
+        items = [option_value(name, item) for item in value]
+        if not any(isinstance(item, tuple) for item in items):
+            return tuple(items)  # type: ignore[arg-type]
+    elif isinstance(value, float):
+        if math.isfinite(value):
+            return value
+    elif value is None or isinstance(value, bool | int | str):
+        return value
+    raise UserError(
+        f"the optimizer's option {name} must be a finite number, a text, true, false, none, or a "
+        f"flat list of these, got {value!r}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +50,10 @@ class TrainConfig:
 
     dataset: str = "mnist"
     optimizer: str = "adam"
+    """Of the registry, or a user's own as package.module:Class."""
+    optimizer_options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    """Arguments of the optimizer's constructor beyond the learning rate; what is not named keeps
+    the registry's or the library's default."""
     learning_rate: float = 1e-3
     """Peak learning rate, which the schedule scales."""
     schedule: str = "constant"
@@ -46,15 +69,30 @@ class TrainConfig:
     """Decides initialisation, order and augmentation, each through a generator of its own."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
+        for entry in fields(self):
+            if entry.default is MISSING:
+                continue
+            value, kind = getattr(self, entry.name), type(entry.default)
             if kind is float and type(value) is int:
-                object.__setattr__(self, field.name, float(value))
+                object.__setattr__(self, entry.name, float(value))
             elif type(value) is not kind:
-                raise UserError(f"{field.name} must be of type {kind.__name__}, got {value!r}")
+                raise UserError(f"{entry.name} must be of type {kind.__name__}, got {value!r}")
+        options = self.optimizer_options
+        _require(isinstance(options, Mapping), "optimizer_options must be a mapping", options)
+        for name in ("params", "lr"):
+            if name in options:
+                raise UserError(
+                    f"optimizer_options must not hold {name!r}: the parameters are the network's, "
+                    "and lr is learning_rate"
+                )
+        object.__setattr__(
+            self,
+            "optimizer_options",
+            {str(name): option_value(name, options[name]) for name in sorted(options)},
+        )
         if self.dataset not in DATASET_NAMES:
             raise unknown_name("dataset", self.dataset, DATASET_NAMES)
-        optimizer_spec(self.optimizer)
+        require_known(self.optimizer)
         if self.schedule not in SCHEDULES:
             raise unknown_name("schedule", self.schedule, SCHEDULES)
         _require(
@@ -73,13 +111,24 @@ class TrainConfig:
         _require(0 <= self.seed < 2**63, "seed must be in [0, 2**63)", self.seed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready mapping that `from_dict` takes back."""
-        return asdict(self)
+        """Return a JSON-ready mapping that `from_dict` takes back.
+
+        Options are named where there are any, so that the digest of a configuration without
+        them stays what it was before there were any.
+        """
+        values = asdict(self)
+        options = values.pop("optimizer_options")
+        if options:
+            values["optimizer_options"] = {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in options.items()
+            }
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
         """Build a configuration from `to_dict`'s mapping; an unknown key is a `UserError`."""
-        known = [field.name for field in fields(cls)]
+        known = [entry.name for entry in fields(cls)]
         for key in values:
             if key not in known:
                 raise unknown_name("configuration key", key, known)

@@ -19,6 +19,11 @@ class UserError(Exception):
     """Report wrong input: the message names the rule, the value and the way out."""
 
 
+class OptimizerError(UserError):
+    """Report that an optimizer refused its options or failed in a step: it ends a run, and
+    nothing else of a study."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     """Build the error for a name that is not in a registry, listing the known ones."""
     return UserError(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")

@@ -1,7 +1,8 @@
 """The registry of optimizers: torch.optim's own classes, their learning rates and why.
 
 Importing it does not import torch, so that command lines can list the names at once.
-`build("adam", model.parameters(), learning_rate=1e-3)` gives the optimizer.
+`build("adam", model.parameters(), learning_rate=1e-3)` gives the optimizer, and a name like
+"package.module:Class" a user's own.
 
 Ranges span about two decades around where validation accuracy peaked on MNIST in short annealed
 runs, so that the best learning rate should lie inside; a study reports when it does not. What of
@@ -14,12 +15,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from mnist_core import own_optimizers
 from mnist_core.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     import torch
+
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,18 +173,65 @@ def optimizer_spec(name: str) -> OptimizerSpec:
     try:
         return OPTIMIZERS[name]
     except KeyError:
-        raise unknown_name("optimizer", name, OPTIMIZERS) from None
+        known = unknown_name("optimizer", name, OPTIMIZERS)
+        raise UserError(f"{known}; or your own as package.module:Class") from None
+
+
+def require_known(name: str) -> None:
+    """Raise `UserError` for a name that is neither in the registry nor of a class of the user's.
+
+    Nothing is imported: whether such a class exists is found out when it is built.
+    """
+    if own_optimizers.is_own(name):
+        own_optimizers.require_form(name)
+    else:
+        optimizer_spec(name)
+
+
+def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    """Return the class behind a name."""
+    if own_optimizers.is_own(name):
+        return own_optimizers.load_class(name)
+    found: type[torch.optim.Optimizer] = getattr(
+        importlib.import_module("torch.optim"), optimizer_spec(name).class_name
+    )
+    return found
+
+
+def default_learning_rate(name: str) -> float:
+    """Return the registry's default, or that of a user's class's signature."""
+    if not own_optimizers.is_own(name):
+        return optimizer_spec(name).default_learning_rate
+    default = own_optimizers.default_learning_rate(name)
+    if default is None:
+        raise UserError(f"{name} has no default for lr in its signature; name a learning rate")
+    return default
 
 
 def build(
-    name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float
+    name: str,
+    parameters: Iterable[torch.nn.Parameter],
+    *,
+    learning_rate: float,
+    options: Mapping[str, Any] = _NO_OPTIONS,
 ) -> torch.optim.Optimizer:
-    """Build the optimizer over `parameters`, each of which it must own exactly once."""
-    spec = optimizer_spec(name)
+    """Build the optimizer over `parameters`, each of which it must own exactly once.
+
+    `options` are further arguments of its constructor, before the registry's own ones. Raises
+    `OptimizerError` where the constructor refuses them.
+    """
+    require_known(name)
     owned = list(parameters)
     if len({id(parameter) for parameter in owned}) != len(owned):
         raise UserError("an optimizer must own every parameter exactly once, got one twice")
-    options = {"fused": True, **spec.options} if spec.fused else dict(spec.options)
-    optimizer_class = getattr(importlib.import_module("torch.optim"), spec.class_name)
-    optimizer: torch.optim.Optimizer = optimizer_class(owned, lr=learning_rate, **options)
+    is_own = own_optimizers.is_own(name)
+    if not is_own:
+        spec = optimizer_spec(name)
+        options = {**({"fused": True} if spec.fused else {}), **spec.options, **options}
+    found = optimizer_class(name)
+    own_optimizers.require_arguments(name, found, ["lr", *options])
+    optimizer = own_optimizers.construct(
+        name, found, owned, learning_rate=learning_rate, options=options
+    )
+    own_optimizers.require_lr_in_groups(name, optimizer)
     return optimizer

@@ -50,6 +50,11 @@ def markdown_table(
     )
 
 
+def cell(text: str) -> str:
+    """Return any text as the content of a table's cell."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def percent(fraction: float, *, digits: int = 2) -> str:
     """Format a fraction in [0, 1] as a percentage."""
     return f"{100 * fraction:.{digits}f} %"

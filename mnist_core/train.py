@@ -25,6 +25,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, require_batch_fits
 from mnist_core.errors import UserError
 from mnist_core.evaluate import evaluate
+from mnist_core.own_optimizers import failures_of
 from mnist_core.schedules import multiplier
 from mnist_core.step import set_learning_rate, training_step
 
@@ -106,7 +107,8 @@ def train(
 
     With `checkpoint`, the file is written after every epoch. `observe` is called after every
     window of steps and after every epoch; what it raises ends the run. Raises `UserError` where
-    the checkpoint is damaged, or of another configuration or data.
+    the checkpoint is damaged, or of another configuration or data, and `OptimizerError` where the
+    optimizer refuses its options, fails in a step, or has a state that cannot be saved.
     """
     if config.dataset != dataset.name:
         raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
@@ -114,7 +116,10 @@ def train(
     device = dataset.train.labels.device
     model = models.build(seed=config.seed, device=device)
     optimizer = optimizers.build(
-        config.optimizer, model.parameters(), learning_rate=config.learning_rate
+        config.optimizer,
+        model.parameters(),
+        learning_rate=config.learning_rate,
+        options=config.optimizer_options,
     )
     records: list[EpochRecord] = []
     diverged_at_step = None
@@ -164,7 +169,11 @@ def _read_matching(path: Path, config: TrainConfig, dataset: Dataset) -> checkpo
     saved = checkpoints.read(path)
     if saved.config != config:
         theirs, ours = saved.config.to_dict(), config.to_dict()
-        different = [f"{k} {theirs[k]!r}, now {ours[k]!r}" for k in ours if theirs[k] != ours[k]]
+        different = [
+            f"{key} {theirs.get(key)!r}, now {ours.get(key)!r}"
+            for key in {**ours, **theirs}
+            if theirs.get(key) != ours.get(key)
+        ]
         raise UserError(
             f"the checkpoint {path} is of another configuration: {'; '.join(different)}. "
             "Use its options, or another folder."
@@ -203,7 +212,8 @@ def _train_epoch(
     for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch), start=1):
         progress = (done_before + step - 1) / (config.epochs * steps)
         set_learning_rate(optimizer, config.learning_rate * multiplier(config.schedule, progress))
-        window.append(training_step(model, optimizer, images, labels))
+        with failures_of(config.optimizer):
+            window.append(training_step(model, optimizer, images, labels))
         if step % window_steps and step < steps:
             continue
         losses = torch.stack(window)

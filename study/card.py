@@ -5,21 +5,49 @@ from __future__ import annotations
 import shlex
 from dataclasses import fields
 
+from mnist_core.own_optimizers import is_own
 from mnist_core.report import markdown_table, percent
+from study import wording
 from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
 from study.records import numbered
 from study.search import sampler_options
+from study.space import registry_space
 from study.summary import Summary
+
+SPACE_NAME = "space.toml"
 
 
 def command(plan: StudyPlan) -> str:
     """Return the command that makes the study again, with every option spelled out."""
     words = ["python", "-m", "study.optimizers"]
     for field in fields(plan):
+        if field.name == "spaces":
+            continue
         value = getattr(plan, field.name)
         text = ",".join(value) if isinstance(value, tuple) else str(value)
         words += [f"--{field.name.replace('_', '-')}", text]
+    if needs_file(plan):
+        words += ["--space", SPACE_NAME]
     return shlex.join(words)
+
+
+def needs_file(plan: StudyPlan) -> bool:
+    """Tell whether anything is searched that the registry would not say by itself."""
+    return any(is_own(name) or plan.spaces[name] != registry_space(name) for name in plan.spaces)
+
+
+def again(summary: Summary) -> str:
+    """Return the command that makes the study again, and what must be there for it."""
+    text = f"```bash\n{command(summary.plan)}\n```"
+    if needs_file(summary.plan):
+        text += f"\n\n`{SPACE_NAME}` lies beside this page: start the command there"
+        sources = [
+            f"the module of `{name}` (SHA-256 of its source `{str(entry['source_sha256'])[:16]}…`)"
+            for name, entry in summary.header["optimizers"].items()
+            if is_own(name)
+        ]
+        text += f", with {' and '.join(sources)} on PYTHONPATH." if sources else "."
+    return text
 
 
 def epochs(plan: StudyPlan) -> str:
@@ -33,11 +61,6 @@ def protocol(summary: Summary) -> str:
     rotation, translation = AUGMENTATIONS[plan.augmentation]
     augmentation = f"rotation ±{rotation:g}°, translation ±{translation:g}" if rotation else "none"
     seeds = ", ".join(map(str, plan.confirmation_seeds()))
-    ranges = "; ".join(
-        f"{searched.label} {searched.learning_rate_range[0]:g} to "
-        f"{searched.learning_rate_range[1]:g}"
-        for searched in summary.searched
-    )
     rows = [
         ("data", f"{data['label']}, SHA-256 of the splits `{data['sha256'][:16]}…`"),
         (
@@ -52,11 +75,16 @@ def protocol(summary: Summary) -> str:
         (
             "budget",
             f"{plan.trials_each} trials for each of {len(plan.optimizers)} optimizers, then "
-            f"{plan.confirm_seeds} seeds for each best and each library default",
+            f"{plan.confirm_seeds} seeds for each best and each library default"
+            + (
+                f"; up to {plan.looks[-1]} for the best of those undecided on validation accuracy"
+                if len(plan.looks) > 1
+                else ""
+            ),
         ),
         (
             "searched",
-            f"peak learning rate, log-uniform: {ranges}; one Optuna study per optimizer",
+            f"{_searched(summary)}; one Optuna study per optimizer",
         ),
         ("sampler", f"`{plan.sampler}`: {SAMPLERS[plan.sampler]}. {sampler_options(plan)}"),
         ("pruner", f"`{plan.pruner}`: {PRUNERS[plan.pruner]}"),
@@ -68,23 +96,46 @@ def protocol(summary: Summary) -> str:
         ),
         (
             "not tuned",
-            "momentum, betas, epsilon, weight decay (library defaults, or the registry's entry), "
-            "batch size, schedule, length, network. Another search space may rank otherwise "
-            "(Choi et al. 2019)",
+            f"{_not_tuned(summary)}. Another search space may rank otherwise (Choi et al. 2019)",
         ),
     ]
     return markdown_table(rows, header=("", ""))
 
 
+def _searched(summary: Summary) -> str:
+    """List what is searched for each optimizer."""
+    if not summary.is_learning_rate_alone:
+        spaces = summary.plan.spaces.values()
+        return " — ".join(f"{space.label}: {space.describe()}" for space in spaces)
+    ranges = "; ".join(
+        "{} {:g} to {:g}".format(searched.label, *searched.learning_rate_range)
+        for searched in summary.searched
+        if searched.learning_rate_range is not None
+    )
+    return f"peak learning rate, log-uniform: {ranges}"
+
+
+def _not_tuned(summary: Summary) -> str:
+    if not summary.is_learning_rate_alone:
+        return "whatever is not listed as searched (its library's default), length, network"
+    return (
+        "momentum, betas, epsilon, weight decay (library defaults, or the registry's entry), "
+        "batch size, schedule, length, network"
+    )
+
+
 def all_runs(summary: Summary) -> str:
     """List every run with its number and the digest of its weights."""
+    alone = summary.is_learning_rate_alone
     rows = [
         (
             kind,
             number,
             record["optimizer"],
             record["variant"] or "",
-            f"{record['config']['learning_rate']:.4g}",
+            f"{record['config']['learning_rate']:.4g}"
+            if alone
+            else wording.parameters(summary, record),
             record["config"]["seed"],
             "–"
             if record["validation_accuracy"] is None
@@ -104,14 +155,14 @@ def all_runs(summary: Summary) -> str:
         "number",
         "optimizer",
         "configuration",
-        "learning rate",
+        "learning rate" if alone else "parameters",
         "seed",
         "validation",
         "test",
         "status",
         "weights (SHA-256)",
     )
-    table = markdown_table(rows, header=header, numeric=("number", *header[4:8]))
+    table = markdown_table(rows, header=header, numeric=("number", *header[4 if alone else 5 : 8]))
     return (
         f"<details>\n<summary>{len(rows)} runs, each with its digest; "
         "<code>python -m study.replay</code> with this folder and <code>--trial</code> or "

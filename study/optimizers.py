@@ -1,6 +1,7 @@
 """Which optimizer, at which learning rate? A search at equal budgets, then a confirmation.
 
     python -m study.optimizers --trials 30
+    python -m study.optimizers --optimizers adam,lion:Lion --space space.toml
 
 Writes report.md, plots and raw records into a new folder under results/.
 """
@@ -18,12 +19,16 @@ from typing import Any
 
 from mnist_core.commands.arguments import DATASET_CHOICES, add_data_arguments
 from mnist_core.errors import UserError, run_command, unknown_name
-from mnist_core.optimizers import OPTIMIZERS
+from mnist_core.optimizers import OPTIMIZERS, require_known
+from mnist_core.own_optimizers import is_own
 from mnist_core.schedules import SCHEDULES
 from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
+from study.space import resolve
 
+AUTO_SEEDS = (5, 20)
 _HELP = {
-    "optimizers": f"names, separated by commas, of {', '.join(OPTIMIZERS)}",
+    "optimizers": f"names, separated by commas, of {', '.join(OPTIMIZERS)}, or your own as "
+    "package.module:Class",
     "trials": "training runs of the whole search, shared out equally",
     "epochs": "passes over the train split, of every run",
     "batch_size": "images per step",
@@ -33,7 +38,11 @@ _HELP = {
     "sampler": "; ".join(f"{name}: {text}" for name, text in SAMPLERS.items()),
     "pruner": "; ".join(f"{name}: {text}" for name, text in PRUNERS.items())
     + ". Others than none need --schedule constant and several epochs",
-    "confirm_seeds": "fresh seeds for each configuration that is confirmed",
+    "confirm_seeds": "fresh seeds for each configuration that is confirmed; auto: "
+    f"{AUTO_SEEDS[0]}, and up to {AUTO_SEEDS[1]} for the tuned ones that are undecided",
+    "confirm_most": "the seeds up to which undecided ones are taken, in steps of --confirm-seeds; "
+    "0: no further than --confirm-seeds",
+    "target_accuracy": "validation accuracy to which the report gives the time",
     "seed": "decides the trials, their training and the confirmation's seeds",
     "device": "cpu or cuda",
     "threads": "CPU threads of each worker",
@@ -47,6 +56,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _seeds(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or auto, got {text!r}") from None
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; options of the plan are absent where they were not given."""
     parser = argparse.ArgumentParser(
@@ -55,19 +73,27 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog="Each of SGD, Nesterov momentum, … is searched over its own printed range of "
         "learning rates. Ctrl-C ends a study with what is done; --resume continues it.",
     )
+    converters: dict[str, Any] = {"optimizers": _names, "confirm_seeds": _seeds}
     for field in fields(StudyPlan):
-        if field.name == "dataset":
+        if field.name in ("dataset", "spaces"):
             continue
         assert field.default is not MISSING
         is_names = isinstance(field.default, tuple)
         shown = ",".join(field.default) if is_names else field.default
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=_names if is_names else type(field.default),
+            type=converters.get(field.name, type(field.default)),
             default=argparse.SUPPRESS,
             metavar="NAMES" if is_names else type(field.default).__name__.upper(),
             help=f"{_HELP[field.name]} (default: {shown})",
         )
+    parser.add_argument(
+        "--space",
+        type=Path,
+        metavar="FILE",
+        help="what is searched for each optimizer, in TOML (default: the learning rate, over the "
+        "registry's range or a decade either side of the default in your class's signature)",
+    )
     add_data_arguments(parser, dataset_default=argparse.SUPPRESS)
     parser.add_argument(
         "--workers",
@@ -107,9 +133,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def given_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the plan's options that the command line named."""
+    """Return the plan's options that the command line named, and the search spaces that follow
+    from them; those of a resumed study are in its plan."""
     names = [field.name for field in fields(StudyPlan)]
-    return {name: value for name, value in vars(options).items() if name in names}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    if given.get("confirm_seeds") == "auto":
+        first, most = AUTO_SEEDS
+        given = {"confirm_most": most, **given, "confirm_seeds": first}
+    optimizers = given.get("optimizers", StudyPlan.optimizers)
+    if not options.resume and (options.space or any(map(is_own, optimizers))):
+        for name in optimizers:
+            require_known(name)
+        given["spaces"] = resolve(optimizers, options.space)
+    return given
 
 
 def check(options: argparse.Namespace) -> None:
@@ -129,6 +165,8 @@ def check(options: argparse.Namespace) -> None:
     if options.resume:
         if options.output is None:
             raise UserError("--resume needs --output, the folder of the study to continue")
+        if options.space is not None:
+            raise UserError("--resume has its search spaces from plan.json; leave --space out")
         if not (options.output / "plan.json").exists():
             raise UserError(
                 f"nothing to resume: {options.output} holds no plan.json; start without --resume"

@@ -101,9 +101,7 @@ def _ranking(summary: Summary) -> Figure | None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("test accuracy (%)")
-    axes.set_title(
-        f"Tuned, {summary.plan.confirm_seeds} fresh seeds: mean (◆), its 95 % interval, seeds (●)"
-    )
+    axes.set_title("Tuned, on fresh seeds: mean (◆), its 95 % interval, seeds (●)")
     return figure
 
 
@@ -129,7 +127,8 @@ def _tuning(summary: Summary) -> Figure | None:
     axes.set_yticks(range(len(ordered)), [labels[name] for name in ordered])
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("test error (%), logarithmic")
-    axes.set_title("Library default (●) and tuned learning rate (◆)")
+    tuned = "tuned learning rate" if summary.is_learning_rate_alone else "tuned parameters"
+    axes.set_title(f"Library default (●) and {tuned} (◆)")
     return figure
 
 
@@ -165,13 +164,16 @@ def _learning_rate(summary: Summary) -> Figure | None:
             if trial["status"] != "completed"
         ]
         colour = colours[searched.optimizer]
-        axes.plot(*zip(*completed, strict=True), "o-", color=colour) if completed else None
+        # Where other parameters vary too, a line through the trials would be no function.
+        mark = "o-" if searched.space.is_learning_rate_alone else "o"
+        axes.plot(*zip(*completed, strict=True), mark, color=colour) if completed else None
         for rate in others:
             axes.axvline(rate, color="#c03030", linestyle=":", linewidth=1.5)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        low, high = searched.learning_rate_range
-        axes.set_xlim(low * 0.85, high * 1.18)
+        if searched.learning_rate_range is not None:
+            low, high = searched.learning_rate_range
+            axes.set_xlim(low * 0.85, high * 1.18)
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         _plain_percent(axes.yaxis)
         axes.set_title(searched.label)

@@ -1,6 +1,6 @@
 """The folder of a study: its plan, one JSON file per finished run, the environments they ran in.
 
-    RUN/plan.json            what was asked, the registry's entries, the data
+    RUN/plan.json            what was asked, the registry's entries or sources, the data
     RUN/records/KEY.json     one finished run each, written whole or not at all
     RUN/environments/*.json  versions, processor, threads; records name theirs
     RUN/study.db             Optuna's storage, for its dashboard; rebuilt from the records
@@ -22,8 +22,10 @@ from typing import Any, Literal
 
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
+from mnist_core.own_optimizers import is_own, source_sha256
 from mnist_core.report import write_json
 from study.plan import VARIANTS, StudyPlan, Variant
+from study.space import recorded_space
 
 SCHEMA = 1
 Record = dict[str, Any]
@@ -31,12 +33,44 @@ Record = dict[str, Any]
 
 def trial_key(optimizer: str, index: int) -> str:
     """Name the record of a trial."""
-    return f"trial-{optimizer}-{index:03d}"
+    return f"trial-{_file_name(optimizer)}-{index:03d}"
 
 
 def confirmation_key(optimizer: str, variant: Variant, index: int) -> str:
     """Name the record of a confirmation run."""
-    return f"confirm-{optimizer}-{variant}-{index:02d}"
+    return f"confirm-{_file_name(optimizer)}-{variant}-{index:02d}"
+
+
+def _file_name(optimizer: str) -> str:
+    """Spare files the colon of package.module:Class, which not every file system takes."""
+    return optimizer.replace(":", ".")
+
+
+def described(optimizer: str) -> dict[str, Any]:
+    """Return what plan.json says of an optimizer: the registry's entry, or a user's source."""
+    if is_own(optimizer):
+        return {"name": optimizer, "source_sha256": source_sha256(optimizer)}
+    return asdict(optimizer_spec(optimizer))
+
+
+def changed_sources(header: dict[str, Any]) -> list[str]:
+    """Name the optimizers of a user whose source is not what it was when a study began."""
+    return [
+        f"the source of {name} differs: SHA-256 was {entry['source_sha256']}, is {now}"
+        for name, entry in header["optimizers"].items()
+        if is_own(name) and (now := source_sha256(name)) != entry["source_sha256"]
+    ]
+
+
+def _plan(header: dict[str, Any]) -> StudyPlan:
+    """Return a header's plan. Before there were search spaces, the registry's entries said what
+    is searched."""
+    values = header["plan"]
+    if "spaces" not in values:
+        entries = header["optimizers"].values()
+        spaces = {entry["name"]: recorded_space(entry).to_table() for entry in entries}
+        values = {**values, "spaces": spaces}
+    return StudyPlan.from_dict(values)
 
 
 def numbered(
@@ -55,7 +89,7 @@ def numbered(
         confirmation_key(optimizer, variant, index)
         for variant in VARIANTS
         for optimizer in plan.optimizers
-        for index in range(plan.confirm_seeds)
+        for index in range(plan.looks[-1])
     )
     return [
         *(("trial", n, records[key]) for n, key in enumerate(trials, 1) if key in records),
@@ -74,7 +108,7 @@ def study_header(plan: StudyPlan, *, data: dict[str, Any], started: str) -> dict
         "started": started,
         "plan": plan.to_dict(),
         "data": data,
-        "optimizers": {name: asdict(optimizer_spec(name)) for name in plan.optimizers},
+        "optimizers": {name: described(name) for name in plan.optimizers},
     }
 
 
@@ -138,7 +172,7 @@ class RunFolder:
                 raise UserError(
                     f"{self.plan_file} must have schema {SCHEMA}, got {header['schema']!r}"
                 )
-            header["plan"] = StudyPlan.from_dict(header["plan"])
+            header["plan"] = _plan(header)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"cannot read {self.plan_file}: {error!r}") from error
         return header

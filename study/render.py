@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from mnist_core.report import duration, markdown_table
+from mnist_core.report import cell, duration, markdown_table, percent
 from study import card, search_tables, wording
+from study.evidence import verdict_confidence
 from study.history import History
+from study.plan import StudyPlan
+from study.space import parameters_text
 from study.summary import Summary
 
 GUESSING_LOSS = 2.25
@@ -14,15 +18,15 @@ GUESSING_LOSS = 2.25
 
 def render(summary: Summary, drawn: Sequence[str]) -> str:
     """Return the report as GitHub-flavoured Markdown."""
-    plan, data = summary.plan, summary.header["data"]
+    data = summary.header["data"]
     sections = [
-        f"# Optimizers on {data['label']}: which one, and at which learning rate?",
+        f"# Optimizers on {data['label']}: which one, and {_at_which(summary)}?",
         _opening(summary),
         f"**Finding.** {wording.finding(summary)}",
         "## Ranking of the tuned optimizers",
+        f"**The rule**, fixed before any data. {wording.rule(summary)}",
         _ranking(summary),
         _picture("ranking.png", "mean test accuracy of each tuned optimizer", drawn),
-        f"**The rule.** {wording.rule(summary)}",
         "## Untuned beside tuned",
         _tuning(summary),
         _picture("tuning.png", "test error at the library default and tuned", drawn),
@@ -49,7 +53,7 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
         "## Provenance",
         card.provenance(summary),
         "## Make it again",
-        f"```bash\n{card.command(plan)}\n```",
+        card.again(summary),
         "The raw records are in `records/`, one JSON file per run; "
         "`python -m study.report` with this folder builds this page from them again.",
     ]
@@ -80,16 +84,23 @@ def _picture(name: str, description: str, drawn: Sequence[str]) -> str:
     return f"![{description}]({name})" if name in drawn else ""
 
 
+def _at_which(summary: Summary) -> str:
+    alone = summary.is_learning_rate_alone
+    return "at which learning rate" if alone else "with which parameters"
+
+
 def _opening(summary: Summary) -> str:
     plan, data = summary.plan, summary.header["data"]
     optimizers = ", ".join(searched.label for searched in summary.searched)
+    tuned = "learning rate" if summary.is_learning_rate_alone else "parameters"
     text = (
         f"**Asked.** Of {optimizers}: which reaches the highest test accuracy on {data['label']} "
-        f"with the seed's 23,354-parameter network in {card.epochs(plan)}, each with its learning "
-        f"rate tuned at an equal budget?\n\n"
+        f"with the seed's 23,354-parameter network in {card.epochs(plan)}, each with its {tuned} "
+        f"tuned at an equal budget?\n\n"
         f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
         f"{data['validation']:,} validation images; then the best of each and each at its library "
-        f"default on {plan.confirm_seeds} fresh seeds, every one evaluated once on the "
+        f"default on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one evaluated "
+        f"once on the "
         f"{data['test']:,} test images. {summary.finished} of {summary.expected} runs are done."
     )
     if summary.is_partial:
@@ -102,42 +113,65 @@ def _opening(summary: Summary) -> str:
     return text
 
 
+def _more_seeds(plan: StudyPlan) -> str:
+    most = plan.looks[-1]
+    return f" (up to {most} where the tuned are undecided)" if most > plan.confirm_seeds else ""
+
+
 def _ranking(summary: Summary) -> str:
     if not summary.ranking:
         return "No tuned configuration has been confirmed on all of its seeds yet."
     rows = []
     for place, ranked in enumerate(summary.ranking, start=1):
         if place == 1:
-            behind, verdict = "–", "highest mean"
+            behind = images = misread = "–"
+            verdict = "highest mean"
         else:
             behind = wording.points(ranked.behind_best)
+            images = wording.points(ranked.over_images_too)
+            misread = f"{ranked.only_it_misreads:.0f} / {ranked.only_best_misreads:.0f}"
             verdict = "worse" if ranked.behind_best.is_separated else "not separated"
         rows.append(
             (
                 place,
                 ranked.confirmed.label,
-                f"{ranked.confirmed.learning_rate:.3g}",
+                wording.tuned(summary, ranked.confirmed),
                 ranked.confirmed.estimate.n,
                 wording.accuracy(ranked.confirmed),
                 behind,
                 verdict,
+                images,
+                misread,
             )
         )
+    level = f"{100 * verdict_confidence(len(summary.plan.looks)):.4g}"
     header = (
         "",
         "optimizer",
-        "learning rate",
+        "learning rate" if summary.is_learning_rate_alone else "parameters",
         "n",
         "mean test accuracy (95 %)",
-        "points from the highest (simultaneous 95 %)",
+        f"points from the highest (simultaneous {level} %, other seeds)",
         "verdict",
+        "the same, other images too",
+        "misread by it alone / by the highest alone",
     )
-    return markdown_table(rows, header=header, numeric=header[2:6])
+    first = 2 if summary.is_learning_rate_alone else 3
+    numeric = (*header[first:6], *header[7:])
+    table = markdown_table(rows, header=header, numeric=numeric)
+    return (
+        f"{table}\n\nPaired over seeds and test images: both train on the same seeds and read the "
+        "same images. The verdict speaks of other seeds on these images; *other images too* adds "
+        "how much such images differ (two-way clustered variance, Cameron, Gelbach and Miller "
+        "2011). The last column counts images of the test split, mean over the seeds. "
+        + wording.detectable_difference(summary)
+    ).rstrip()
 
 
 def _tuning(summary: Summary) -> str:
     if not summary.tuning_gains:
         return "No optimizer has been confirmed both tuned and at its library default yet."
+    alone = summary.is_learning_rate_alone
     rows = []
     for searched in summary.searched:
         gain = summary.tuning_gains.get(searched.optimizer)
@@ -148,9 +182,9 @@ def _tuning(summary: Summary) -> str:
         rows.append(
             (
                 searched.label,
-                f"{default.learning_rate:g}",
+                f"{default.learning_rate:g}" if alone else parameters_text(default.parameters),
                 wording.accuracy(default),
-                f"{tuned.learning_rate:.3g}",
+                wording.tuned(summary, tuned),
                 wording.accuracy(tuned),
                 wording.points(gain),
                 "yes" if gain.is_separated else "not separated",
@@ -158,9 +192,9 @@ def _tuning(summary: Summary) -> str:
         )
     header = (
         "optimizer",
-        "default rate",
+        "default rate" if alone else "default",
         "test accuracy at the default (95 %)",
-        "tuned rate",
+        "tuned rate" if alone else "tuned",
         "test accuracy tuned (95 %)",
         "gain in points (95 %, all rows together)",
         "differs",
@@ -182,25 +216,46 @@ def _time(summary: Summary) -> str:
             entry.variant,
             f"{entry.seconds:.1f} s",
             f"{entry.images_per_second:,.0f}",
+            f"{sum(t is not None for t in entry.seconds_to_target)} of {len(entry.runs)}",
+            _median_time(entry.seconds_to_target),
         )
         for entry in summary.confirmed
     ]
-    header = ("optimizer", "configuration", "median training time", "images/s")
+    header = (
+        "optimizer",
+        "configuration",
+        "median training time",
+        "images/s",
+        "runs that reached the target",
+        "time to it, median",
+    )
+    target = summary.plan.target_accuracy
     total = sum(record["seconds"] for record in summary.records.values())
     return (
         markdown_table(rows, header=header, numeric=header[2:])
         + f"\n\nPer run on one worker with {summary.plan.threads} CPU thread(s), evaluation "
-        "outside the clock; other workers ran beside it, so this is no benchmark. All runs "
+        "outside the clock; other workers ran beside it, so this is no benchmark. The target is "
+        f"a validation accuracy of {percent(target)} at the end of an epoch; a median counts runs "
+        "that missed it as longer than all others. All runs "
         f"together: {duration(total)} of one worker's time."
     )
 
 
+def _median_time(seconds: Sequence[float | None]) -> str:
+    """Return the median, where at least half of the runs have one."""
+    reached = sorted(float("inf") if value is None else value for value in seconds)
+    middle = reached[len(reached) // 2]
+    return "not reached" if math.isinf(middle) else f"{middle:.1f} s"
+
+
 def _diverged(summary: Summary) -> str:
+    alone = summary.is_learning_rate_alone
+    rate = "learning rate" if alone else "parameter"
     rows = [
         (
             record["key"],
-            f"{record['config']['learning_rate']:.3g}",
-            record["status"],
+            wording.parameters(summary, record),
+            cell(f"failed: {record['error']}") if "error" in record else record["status"],
             record.get("diverged_at_step") or f"epoch {len(record['epochs'])}",
         )
         for record in summary.records.values()
@@ -208,9 +263,10 @@ def _diverged(summary: Summary) -> str:
     ]
     text = "None: every run completed with a finite loss."
     if rows:
-        text = markdown_table(rows, header=("run", "learning rate", "status", "at step"))
+        shown = rate if alone else "parameters"
+        text = markdown_table(rows, header=("run", shown, "status", "at step"))
     guessing = [
-        f"{record['key']} ({record['config']['learning_rate']:.3g})"
+        f"{record['key']} ({wording.parameters(summary, record)})"
         for record in summary.records.values()
         if record["status"] == "completed"
         and record["epochs"][-1]["validation_loss"] >= GUESSING_LOSS
@@ -218,6 +274,6 @@ def _diverged(summary: Summary) -> str:
     if guessing:
         text += (
             "\n\nCompleted, but no better than guessing (validation loss of 2.25 or more, where "
-            f"guessing costs ln 10 = 2.30), with their learning rates: {', '.join(guessing)}."
+            f"guessing costs ln 10 = 2.30), with their {rate}s: {', '.join(guessing)}."
         )
     return text

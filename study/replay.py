@@ -56,11 +56,14 @@ def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[Recor
     kind = "trial" if options.trial is not None else "confirmation"
     number = options.trial if options.trial is not None else options.confirmation
     if options.all:
-        return [record for _, _, record in rows if record["status"] != "pruned"]
+        return [record for _, _, record in rows if record["weights_sha256"] is not None]
     for row_kind, row_number, record in rows:
         if (row_kind, row_number) == (kind, number):
-            if record["status"] == "pruned":
-                raise UserError(f"{kind} {number} was pruned: it has no final weights to compare")
+            if record["weights_sha256"] is None:
+                raise UserError(
+                    f"{kind} {number} {'was ' if record['status'] == 'pruned' else ''}"
+                    f"{record['status']}: it has no final weights to compare"
+                )
             return [record]
     finished = sum(row_kind == kind for row_kind, _, _ in rows)
     raise UserError(
@@ -119,7 +122,7 @@ def _replay(
 
     from mnist_core import data, runtime
     from mnist_core.config import TrainConfig
-    from study.records import RunFolder
+    from study.records import RunFolder, changed_sources
     from study.workers import Task, WorkerPool
 
     plan = header["plan"]
@@ -132,6 +135,9 @@ def _replay(
             f"{header['data']['sha256']}, is {dataset.sha256}"
         )
     environments = folder.read_environments()
+    changed = changed_sources(header)
+    for change in changed:
+        print(f"note: {change}", flush=True)
     identical = 0
     with tempfile.TemporaryDirectory() as temporary:
         scratch = RunFolder(Path(temporary))
@@ -163,7 +169,11 @@ def _replay(
                 here = scratch.read_environments()[again["environment"]]
                 there = environments.get(record["environment"], {})
                 print(
-                    compare(record, again, environment_differences=differences(there, here)),
+                    compare(
+                        record,
+                        again,
+                        environment_differences=differences(there, here) + changed,
+                    ),
                     flush=True,
                 )
                 identical += record["weights_sha256"] == again["weights_sha256"]

@@ -16,10 +16,12 @@ from study.records import RunFolder
 
 
 def write_report(folder: RunFolder) -> str:
-    """Write report.md and the plots of a run folder; return the finding in one line."""
+    """Write report.md and the plots of a run folder, and its search spaces where they are not the
+    registry's; return the finding in one line."""
     from mnist_core.report import write_atomically
-    from study import plots, render, wording
+    from study import card, plots, render, wording
     from study.history import read_history
+    from study.space import to_toml
     from study.summary import summarise
 
     summary = summarise(
@@ -29,6 +31,8 @@ def write_report(folder: RunFolder) -> str:
         history=read_history(folder.history_file),
     )
     drawn = plots.draw_all(summary, folder.path)
+    if card.needs_file(summary.plan):
+        write_atomically(folder.path / card.SPACE_NAME, to_toml(summary.plan.spaces))
     write_atomically(folder.path / "report.md", render.render(summary, drawn))
     return wording.headline(summary)
 

@@ -9,23 +9,27 @@ samplers on the optimizer's earlier trials, and on nothing else: not on workers,
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_core.errors import UserError
-from mnist_core.optimizers import optimizer_spec
 from mnist_core.randomness import derive_seed
 from study.plan import INDEPENDENT_SAMPLERS, StudyPlan
 from study.records import Record, RunFolder, trial_key
 
-PARAMETER = "learning_rate"
 # What Optuna is told of a diverged run: it read nothing.
 DIVERGED_VALUE = 0.0
 
@@ -56,10 +60,13 @@ def sampler_for(plan: StudyPlan, optimizer: str, *, index: int) -> optuna.sample
 
 def sampler_options(plan: StudyPlan) -> str:
     """Describe the sampler for the report."""
+    d = ", ".join(
+        str(count) for count in sorted({len(s.dimensions) for s in plan.spaces.values()})
+    )
     if plan.sampler == "lhs":
-        return "scipy.stats.qmc.LatinHypercube(d=1, scramble=False, strength=1)"
+        return f"scipy.stats.qmc.LatinHypercube(d={d}, scramble=False, strength=1)"
     if plan.sampler == "qmc":
-        return "scipy.stats.qmc.Sobol(d=1, scramble=True), one sequence per optimizer"
+        return f"scipy.stats.qmc.Sobol(d={d}, scramble=True), one sequence per optimizer"
     if plan.sampler == "random":
         return "log-uniform draws, one generator per (optimizer, trial)"
     sampler = sampler_for(plan, plan.optimizers[0], index=0)
@@ -85,22 +92,51 @@ def designed_parameters(plan: StudyPlan, optimizer: str) -> list[dict[str, Any]]
     from scipy.stats import qmc
 
     seed = derive_seed(plan.seed, "design", plan.sampler, optimizer) % 2**31
-    count = plan.trials_each
+    searched, count = plan.spaces[optimizer].dimensions, plan.trials_each
+    d = len(searched)
     if plan.sampler == "lhs":
-        unit = qmc.LatinHypercube(d=1, scramble=False, strength=1, rng=seed).random(count)[:, 0]
+        units = qmc.LatinHypercube(d=d, scramble=False, strength=1, rng=seed).random(count)
     elif plan.sampler == "qmc":
-        points = qmc.Sobol(d=1, scramble=True, rng=seed).random_base2((count - 1).bit_length())
-        unit = points[:count, 0]
+        points = qmc.Sobol(d=d, scramble=True, rng=seed).random_base2((count - 1).bit_length())
+        units = points[:count]
     else:
-        unit = np.random.default_rng(seed).random(count)
-    low, high = optimizer_spec(optimizer).learning_rate_range
-    return [{PARAMETER: float(low * (high / low) ** u)} for u in unit]
+        units = np.random.default_rng(seed).random((count, d))
+    return [
+        {entry.name: entry.at(unit) for entry, unit in zip(searched, point, strict=True)}
+        for point in units
+    ]
 
 
-def distributions(optimizer: str) -> dict[str, BaseDistribution]:
-    """Return the search range of each parameter."""
-    low, high = optimizer_spec(optimizer).learning_rate_range
-    return {PARAMETER: FloatDistribution(low, high, log=True)}
+def distributions(plan: StudyPlan, optimizer: str) -> dict[str, BaseDistribution]:
+    """Return the distribution of each searched parameter, choices as the texts of their JSON:
+    Optuna takes no lists."""
+    found: dict[str, BaseDistribution] = {}
+    for entry in plan.spaces[optimizer].dimensions:
+        if entry.choices:
+            found[entry.name] = CategoricalDistribution([json.dumps(c) for c in entry.choices])
+        elif entry.integer:
+            found[entry.name] = IntDistribution(int(entry.low), int(entry.high), log=entry.log)
+        else:
+            found[entry.name] = FloatDistribution(entry.low, entry.high, log=entry.log)
+    return found
+
+
+def to_optuna(plan: StudyPlan, optimizer: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's parameters as Optuna holds them."""
+    return {
+        entry.name: json.dumps(parameters[entry.name]) if entry.choices else parameters[entry.name]
+        for entry in plan.spaces[optimizer].dimensions
+    }
+
+
+def from_optuna(plan: StudyPlan, optimizer: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's parameters from what Optuna holds."""
+    return {
+        entry.name: next(c for c in entry.choices if json.dumps(c) == held[entry.name])
+        if entry.choices
+        else held[entry.name]
+        for entry in plan.spaces[optimizer].dimensions
+    }
 
 
 def propose(
@@ -113,14 +149,16 @@ def propose(
     study = optuna.create_study(
         direction="maximize", sampler=sampler_for(plan, optimizer, index=index)
     )
-    study.add_trials(earlier_trials(optimizer, index, records))
-    return study.ask(distributions(optimizer)).params
+    study.add_trials(earlier_trials(plan, optimizer, index, records))
+    return from_optuna(plan, optimizer, study.ask(distributions(plan, optimizer)).params)
 
 
-def earlier_trials(optimizer: str, index: int, records: Mapping[str, Record]) -> list[FrozenTrial]:
+def earlier_trials(
+    plan: StudyPlan, optimizer: str, index: int, records: Mapping[str, Record]
+) -> list[FrozenTrial]:
     """Return Optuna's view of an optimizer's trials before one."""
     keys = (trial_key(optimizer, earlier) for earlier in range(index))
-    return [finished_trial(optimizer, records[key]) for key in keys]
+    return [finished_trial(plan, optimizer, records[key]) for key in keys]
 
 
 @contextlib.contextmanager
@@ -171,9 +209,9 @@ class Search:
             record = records.get(trial_key(optimizer, index))
             prefix = prefix and record is not None
             if record is not None and (prefix or not plan.is_sequential):
-                study.add_trial(finished_trial(optimizer, record))
+                study.add_trial(finished_trial(plan, optimizer, record))
             elif designed:
-                study.enqueue_trial(design[index])
+                study.enqueue_trial(to_optuna(plan, optimizer, design[index]))
         return study
 
     def ask(self, optimizer: str) -> tuple[int, dict[str, Any]]:
@@ -182,9 +220,9 @@ class Search:
         trials = study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
         study.sampler = sampler_for(self._plan, optimizer, index=min(waiting, default=len(trials)))
-        trial = study.ask(distributions(optimizer))
+        trial = study.ask(distributions(self._plan, optimizer))
         self._running[trial_key(optimizer, trial.number)] = trial
-        return trial.number, trial.params
+        return trial.number, from_optuna(self._plan, optimizer, trial.params)
 
     def tell(self, record: Record) -> None:
         """Tell Optuna how a trial ended."""
@@ -211,14 +249,15 @@ def _attributes(record: Record) -> dict[str, Any]:
     return {"status": record["status"], "weights_sha256": record["weights_sha256"]}
 
 
-def finished_trial(optimizer: str, record: Record) -> FrozenTrial:
+def finished_trial(plan: StudyPlan, optimizer: str, record: Record) -> FrozenTrial:
     """Build Optuna's view of a record."""
+    parameters = plan.spaces[optimizer].parameters(record["config"])
     pruned = record["status"] == "pruned"
     return create_trial(
         state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
         value=None if pruned else told_value(record),
-        params={PARAMETER: record["config"]["learning_rate"]},
-        distributions=distributions(optimizer),
+        params=to_optuna(plan, optimizer, parameters),
+        distributions=distributions(plan, optimizer),
         user_attrs=_attributes(record),
         intermediate_values={
             epoch["epoch"]: epoch["validation_accuracy"] for epoch in record["epochs"]

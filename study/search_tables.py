@@ -7,6 +7,7 @@ import numpy as np
 from mnist_core.report import markdown_table, percent
 from study.budget import best_range, expected_best, width_in_decades
 from study.plan import StudyPlan
+from study.space import value_text
 from study.summary import Searched, Summary
 
 MAX_BUDGETS_SHOWN = 5
@@ -17,7 +18,6 @@ def sensitivity(summary: Summary) -> str:
     """Return what the search found for each optimizer, and why its range."""
     rows = []
     for searched in summary.searched:
-        low, high = searched.learning_rate_range
         accuracies = sorted(
             trial["validation_accuracy"]
             for trial in searched.trials
@@ -27,9 +27,9 @@ def sensitivity(summary: Summary) -> str:
         rows.append(
             (
                 searched.label,
-                f"{low:g} to {high:g}",
+                _range(searched),
                 len(searched.trials),
-                searched.diverged + searched.pruned,
+                searched.not_completed,
                 f"{best['config']['learning_rate']:.3g}" if best else "–",
                 percent(accuracies[-1]) if accuracies else "–",
                 percent(accuracies[len(accuracies) // 2]) if accuracies else "–",
@@ -48,16 +48,34 @@ def sensitivity(summary: Summary) -> str:
         "worst",
         "best lies",
     )
-    notes = "; ".join(f"{searched.label}: {searched.reason}" for searched in summary.searched)
+    notes = "; ".join(
+        f"{searched.label}: {searched.space.reason or 'as --space says'}"
+        for searched in summary.searched
+    )
+    several = (
+        ""
+        if summary.is_learning_rate_alone
+        else "\n\nOther parameters vary from trial to trial as well: a trial's accuracy is not a "
+        "function of its learning rate alone."
+    )
     return (
         markdown_table(rows, header=header, numeric=header[1:8])
         + "\n\nOne run each, on validation images: the best of several is flattered by its "
-        "choice, which is why the ranking stands on fresh seeds and test images."
+        f"choice, which is why the ranking stands on fresh seeds and test images.{several}"
         f"\n\nWhy these ranges. {notes}."
     )
 
 
+def _range(searched: Searched) -> str:
+    if searched.learning_rate_range is not None:
+        return "{:g} to {:g}".format(*searched.learning_rate_range)
+    rate = searched.space.dimension("learning_rate")
+    return rate.describe() if rate else value_text(searched.space.fixed["learning_rate"])
+
+
 def _edge(searched: Searched) -> str:
+    if searched.learning_rate_range is None:
+        return "–"
     low, high = searched.learning_rate_range
     if searched.edge == "lower":
         return f"lower edge: try from {low / 10:g}"
@@ -109,8 +127,10 @@ def smaller_budgets(summary: Summary) -> str:
             low, high = best_range(accuracies, budget=budget)
             interval = f" ({100 * low:.2f} to {100 * high:.2f})" if low < high else ""
             cells.append(f"{100 * value:.2f}{interval}")
-        width = width_in_decades(rates, accuracies, distance=WIDTH_DISTANCE)
-        rows.append((searched.label, *cells, f"{width:.1f}"))
+        width = "–"
+        if searched.space.is_learning_rate_alone:
+            width = f"{width_in_decades(rates, accuracies, distance=WIDTH_DISTANCE):.1f}"
+        rows.append((searched.label, *cells, width))
     rows.append(("*highest*", *leaders, ""))
     header = (
         "optimizer",

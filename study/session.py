@@ -16,17 +16,20 @@ from tqdm import tqdm
 
 from mnist_core import data, runtime
 from mnist_core.data import Dataset
-from mnist_core.errors import EXIT_INTERRUPTED, UserError
+from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError
 from mnist_core.index import add_line
-from mnist_core.optimizers import optimizer_spec
+from mnist_core.own_optimizers import is_own
 from mnist_core.report import duration
 from study.board import Board, LocalBoard
+from study.confirmation import remaining
 from study.history import read_history, write_history
 from study.plan import StudyPlan
-from study.records import Record, RunFolder
+from study.preflight import try_optimizers
+from study.records import Record, RunFolder, changed_sources
 from study.report import write_report
 from study.runner import Runner
 from study.search import Search, pruner_for, storage_errors
+from study.space import parameters_text
 from study.workers import Pruning, Task, WorkerPool
 
 RESULTS = Path("results")
@@ -105,7 +108,7 @@ def _create(
 ) -> tuple[RunFolder, StudyPlan, Dataset]:
     dataset = load(options, asked, given.get("device", StudyPlan.device))
     plan = StudyPlan(dataset=dataset.name, **given)
-    data.require_batch_fits(dataset, plan.batch_size)
+    try_optimizers(plan, dataset)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     path = options.output
     if path is None:
@@ -158,6 +161,13 @@ def _reopen(
     dataset = load(options, plan.dataset, plan.device)
     if dataset.sha256 != header["data"]["sha256"]:
         raise UserError(f"the study in {folder.path} began with other data than are here now")
+    changed = changed_sources(header)
+    if changed:
+        raise UserError(
+            f"{'; '.join(changed)}. Restore it to continue the study in {folder.path}, or start "
+            "anew in another --output."
+        )
+    try_optimizers(plan, dataset)
     folder.make_folders()
     return folder, plan, dataset
 
@@ -166,24 +176,29 @@ def announce(
     plan: StudyPlan, folder: RunFolder, dataset: Dataset, *, workers: int, done: int
 ) -> None:
     """Print what a study will do before it does it."""
+    more = ""
+    if len(plan.looks) > 1:
+        more = f" (the tuned ones up to {plan.looks[-1]}, while their validation is undecided)"
     print(f"study of {', '.join(plan.optimizers)} on {dataset.label}")
+    what = "the learning rate" if plan.is_learning_rate_alone else "what is listed"
     print(
-        f"  search: {plan.trials_each} trials each for the learning rate ({plan.sampler}), "
+        f"  search: {plan.trials_each} trials each for {what} ({plan.sampler}), "
         f"by accuracy on {len(dataset.validation):,} validation images"
     )
-    for name in plan.optimizers:
-        low, high = optimizer_spec(name).learning_rate_range
-        print(f"    {name}: {low:g} to {high:g}, log-uniform")
+    for name, space in plan.spaces.items():
+        reason = f" ({space.reason})" if is_own(name) and space.reason else ""
+        print(f"    {name}: {space.describe(is_short=plan.is_learning_rate_alone)}{reason}")
     print(
         f"  confirmation: the best of each and each library default, {plan.confirm_seeds} fresh "
-        f"seeds, each tested once on {len(dataset.test):,} images"
+        f"seeds{more}, each tested once on {len(dataset.test):,} images"
     )
     print(
         f"  every run: {plan.epochs} epoch(s) of {len(dataset.train):,} images, batch "
         f"{plan.batch_size}, {plan.schedule} schedule, augmentation {plan.augmentation}"
     )
     print(
-        f"  {plan.rows} runs, {done} done, on {workers} worker(s) with {plan.threads} thread(s) "
+        f"  {plan.rows} runs{', or more' if more else ''}, {done} done, on {workers} worker(s) "
+        f"with {plan.threads} thread(s) "
         f"each; output: {folder.path}"
     )
     unused = plan.trials - plan.trials_each * len(plan.optimizers)
@@ -207,14 +222,16 @@ def run_rows(
     bar = tqdm(total=plan.rows, initial=done_before, unit="run", disable=None)
 
     def on_finish(record: Record) -> None:
-        line = _line(record, number=len(board.records), total=plan.rows)
+        left_over = remaining(plan, board.records)
+        done = len(board.records)
+        line = _line(plan, record, number=done, total=done + left_over)
         if bar.disable:
-            done = len(board.records) - done_before
-            left = (time.perf_counter() - started) / done * (plan.rows - len(board.records))
+            left = (time.perf_counter() - started) / (done - done_before) * left_over
             print(f"{line}; about {duration(left)} left", flush=True)
         else:
             bar.write(line)
-            bar.update(len(board.records) - bar.n)
+            bar.total = done + left_over
+            bar.update(done - bar.n)
 
     if board.is_done:
         print("every run is done; the report is built again")
@@ -223,7 +240,7 @@ def run_rows(
     def announce_duration(pool: WorkerPool) -> None:
         rate = pool.measure_images_per_second(plan.default_config(plan.optimizers[-1]))
         images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
-        seconds = (plan.rows - done_before) * images / rate / workers
+        seconds = remaining(plan, board.records) * images / rate / workers
         print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
 
     is_measured = False
@@ -233,7 +250,8 @@ def run_rows(
         nonlocal started, is_measured
         with make_pool() as pool:
             # A pool that breaks here breaks for the runner too, which replaces it.
-            with contextlib.suppress(BrokenProcessPool):
+            # An optimizer that fails in a step has its runs to fail in.
+            with contextlib.suppress(BrokenProcessPool, OptimizerError):
                 pool.start()
                 if not is_measured:
                     announce_duration(pool)
@@ -255,17 +273,27 @@ def _note_loss(folder: RunFolder, task: Task) -> None:
     write_history(folder.history_file, history.with_loss(task.key))
 
 
-def _line(record: Record, *, number: int, total: int) -> str:
-    rate = f"learning rate {record['config']['learning_rate']:.3g}"
+def _line(plan: StudyPlan, record: Record, *, number: int, total: int) -> str:
+    if plan.is_learning_rate_alone:
+        chosen = f"learning rate {record['config']['learning_rate']:.3g}"
+    else:
+        space = plan.spaces[record["optimizer"]]
+        chosen = parameters_text(space.parameters(record["config"]))
     if record["status"] == "completed":
         outcome = f"validation {record['validation_accuracy']:.2%}"
     else:
-        outcome = record["status"]
+        outcome = record["status"] + (f" ({record['error']})" if "error" in record else "")
     what = record["kind"] if record["variant"] is None else f"{record['variant']} confirmation"
     return (
-        f"[{number}/{total}] {record['optimizer']} {what} {record['index']}: {rate}, {outcome}, "
+        f"[{number}/{total}] {record['optimizer']} {what} {record['index']}: {chosen}, "
+        f"{outcome}, "
         f"{record['seconds']:.1f} s"
     )
+
+
+def _seeds(plan: StudyPlan) -> str:
+    looks = plan.looks
+    return str(looks[0]) if len(looks) == 1 else f"{looks[0]} to {looks[-1]}"
 
 
 def add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
@@ -284,7 +312,7 @@ def add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline:
         key=key.as_posix(),
         cells=(
             started,
-            f"{plan.trials} trials, {plan.epochs} epoch(s), {plan.confirm_seeds} seeds",
+            f"{plan.trials} trials, {plan.epochs} epoch(s), {_seeds(plan)} seeds",
             headline,
         ),
     )

@@ -33,7 +33,7 @@ from study.history import History
 from study.plan import StudyPlan
 from study.postgres import Database, LockLost
 from study.records import Record, RunFolder, trial_key
-from study.search import distributions, earlier_trials, propose, told_value
+from study.search import distributions, earlier_trials, propose, to_optuna, told_value
 from study.workers import Task
 
 CONFIRMATION = "confirmation"
@@ -240,7 +240,9 @@ class SharedBoard:
             index=index,
             config=plan.trial_config(optimizer, self._proposals[key]),
             prunable=prunable,
-            earlier=tuple(earlier_trials(optimizer, index, self.records)) if prunable else (),
+            earlier=tuple(earlier_trials(plan, optimizer, index, self.records))
+            if prunable
+            else (),
         )
 
     def _claim(self) -> tuple[Task, int] | None:
@@ -256,11 +258,11 @@ class SharedBoard:
         if task.key in self._open:
             trial_id: int = self._open[task.key]._trial_id
         else:
-            parameters = self._proposals.get(task.key, {})
+            plan, parameters = self._plan, self._proposals.get(task.key)
             template = create_trial(
                 state=TrialState.WAITING,
-                params=parameters,
-                distributions=distributions(task.optimizer) if parameters else {},
+                params=to_optuna(plan, task.optimizer, parameters) if parameters else {},
+                distributions=distributions(plan, task.optimizer) if parameters else {},
                 user_attrs={"key": task.key},
             )
             lane = task.optimizer if task.kind == "trial" else CONFIRMATION

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mnist_core import data
 from mnist_core.data import Dataset
 from mnist_core.errors import EXIT_INTERRUPTED, UserError
 from mnist_core.report import write_json
@@ -18,6 +17,7 @@ from study import session
 from study.history import write_history
 from study.plan import StudyPlan
 from study.postgres import Database, parse_url
+from study.preflight import try_optimizers
 from study.records import RunFolder, study_header
 from study.report import write_report
 from study.search import Search, pruner_for, storage_errors
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
         options, given.pop("dataset", "auto"), given.get("device", StudyPlan.device)
     )
     plan = StudyPlan(dataset=dataset.name, **given)
-    data.require_batch_fits(dataset, plan.batch_size)
+    try_optimizers(plan, dataset)
     name = options.study_name or default_name(plan, dataset)
     folder = (
         RunFolder(session.RESULTS / dataset.name / name)

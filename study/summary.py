@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from study.confirmation import best_trial
+from mnist_core.config import Option
+from study.confirmation import best_trial, confirmed_runs, is_broken, remaining
 from study.evidence import (
     Comparison,
     Estimate,
     Floats,
-    compare_all,
+    compare_at_looks,
     mean_estimate,
+    over_images_too,
     paired_estimate,
 )
 from study.history import NOTHING_HAPPENED, History
 from study.plan import StudyPlan, Variant
-from study.records import Record, confirmation_key, trial_key
+from study.records import Record, trial_key
+from study.space import SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,8 @@ class Confirmed:
     label: str
     variant: Variant
     learning_rate: float
+    parameters: dict[str, Option]
+    """What was searched, the learning rate among it, as this configuration has it."""
     accuracies: Floats
     """Test accuracy of each seed, in the seeds' order."""
     estimate: Estimate
@@ -37,6 +42,9 @@ class Confirmed:
     """Median training time of a run, without evaluation."""
     images_per_second: float
     """Median over the runs."""
+    seconds_to_target: list[float | None]
+    """Training time of each run until an epoch ended at the plan's target accuracy, if one did."""
+    runs: list[Record] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +53,20 @@ class Searched:
 
     optimizer: str
     label: str
-    learning_rate_range: tuple[float, float]
-    reason: str
+    space: SearchSpace
     trials: list[Record]
     best: Record | None
     edge: str | None
     """`lower` or `upper` where the best is the smallest or largest rate tried."""
+
+    @property
+    def learning_rate_range(self) -> tuple[float, float] | None:
+        """Return the range searched; None where the rate is fixed or of choices."""
+        return self.space.learning_rate_range
+
+    def parameters(self, record: Record) -> dict[str, Option]:
+        """Return a run's parameters, those that are searched."""
+        return self.space.parameters(record["config"])
 
     def outcomes(self) -> tuple[Floats, Floats]:
         """Return learning rates and validation accuracies of the trials that were not pruned; a
@@ -61,14 +77,9 @@ class Searched:
         return np.array(rates), np.array(accuracies)
 
     @property
-    def diverged(self) -> int:
-        """Count the diverged trials."""
-        return sum(trial["status"] == "diverged" for trial in self.trials)
-
-    @property
-    def pruned(self) -> int:
-        """Count the pruned trials."""
-        return sum(trial["status"] == "pruned" for trial in self.trials)
+    def not_completed(self) -> int:
+        """Count the trials that diverged, failed or were pruned."""
+        return sum(trial["status"] != "completed" for trial in self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +88,12 @@ class Ranked:
 
     confirmed: Confirmed
     behind_best: Comparison
-    """Its accuracy minus the best's, simultaneous over all pairs."""
+    """Its accuracy minus the best's on the seeds that both have, simultaneous over all pairs."""
+    over_images_too: Comparison
+    """The same, to speak of other images like these as well."""
+    only_it_misreads: float
+    """Test images that the best reads and it does not, mean over the seeds."""
+    only_best_misreads: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +104,7 @@ class Summary:
     header: dict[str, Any]
     environments: dict[str, dict[str, Any]]
     finished: int
+    remaining: int
     searched: list[Searched]
     confirmed: list[Confirmed]
     """Tuned and default, complete ones only."""
@@ -96,23 +113,29 @@ class Summary:
     tuning_gains: dict[str, Comparison]
     """Tuned minus default, by optimizer, where both are complete."""
     broken_confirmations: list[Record]
-    """Confirmation runs that diverged."""
+    """Confirmation runs that diverged or failed."""
     records: dict[str, Record]
     history: History
 
     @property
+    def is_learning_rate_alone(self) -> bool:
+        """Tell whether learning rates are searched, and nothing else."""
+        return self.plan.is_learning_rate_alone
+
+    @property
+    def failed(self) -> list[Record]:
+        """Return the runs that an exception of their optimizer ended."""
+        return [record for record in self.records.values() if record["status"] == "failed"]
+
+    @property
     def is_partial(self) -> bool:
         """Tell whether runs are missing."""
-        return self.finished < self.expected
+        return self.remaining > 0
 
     @property
     def expected(self) -> int:
-        """Count the runs of the whole study; an optimizer without a best has none to confirm."""
-        without_best = sum(
-            searched.best is None and len(searched.trials) == self.plan.trials_each
-            for searched in self.searched
-        )
-        return self.plan.rows - without_best * self.plan.confirm_seeds
+        """Count the runs of the whole study, as far as is known."""
+        return self.finished + self.remaining
 
     def find(self, optimizer: str, variant: Variant) -> Confirmed | None:
         """Return a confirmed configuration."""
@@ -131,13 +154,12 @@ def summarise(
 ) -> Summary:
     """Compute what the records of a study show."""
     plan: StudyPlan = header["plan"]
-    specs: dict[str, Any] = header["optimizers"]
-    searched = [_searched(plan, specs[name], records, name) for name in plan.optimizers]
+    searched = [_searched(plan, records, name) for name in plan.optimizers]
     confirmed = [
         entry
         for variant in ("tuned", "default")
         for name in plan.optimizers
-        if (entry := _confirmed(plan, specs[name], records, name, variant)) is not None
+        if (entry := _confirmed(plan, records, name, variant)) is not None
     ]
     by_key = {(entry.optimizer, entry.variant): entry for entry in confirmed}
     both = [
@@ -150,12 +172,15 @@ def summarise(
         header=header,
         environments=environments,
         finished=len(records),
+        remaining=remaining(plan, records),
         searched=searched,
         confirmed=confirmed,
-        ranking=_rank([entry for entry in confirmed if entry.variant == "tuned"]),
+        ranking=_rank(
+            [entry for entry in confirmed if entry.variant == "tuned"], looks=len(plan.looks)
+        ),
         tuning_gains={
             name: paired_estimate(
-                by_key[name, "tuned"].accuracies,
+                by_key[name, "tuned"].accuracies[: plan.confirm_seeds],
                 by_key[name, "default"].accuracies,
                 comparisons=len(both),
             )
@@ -171,21 +196,17 @@ def summarise(
     )
 
 
-def _searched(
-    plan: StudyPlan, spec: dict[str, Any], records: dict[str, Record], optimizer: str
-) -> Searched:
+def _searched(plan: StudyPlan, records: dict[str, Record], optimizer: str) -> Searched:
     keys = (trial_key(optimizer, index) for index in range(plan.trials_each))
-    low, high = spec["learning_rate_range"]
     best = best_trial(plan, records, optimizer)
     trials = [records[key] for key in keys if key in records]
     return Searched(
         optimizer=optimizer,
-        label=spec["label"],
-        learning_rate_range=(low, high),
-        reason=spec["reason"],
+        label=plan.spaces[optimizer].label,
+        space=plan.spaces[optimizer],
         trials=trials,
         best=best,
-        edge=_edge(best, trials),
+        edge=_edge(best, trials) if plan.spaces[optimizer].learning_rate_range else None,
     )
 
 
@@ -202,22 +223,24 @@ def _edge(best: Record | None, trials: list[Record]) -> str | None:
 
 def _confirmed(
     plan: StudyPlan,
-    spec: dict[str, Any],
     records: dict[str, Record],
     optimizer: str,
     variant: Variant,
 ) -> Confirmed | None:
-    """Return a configuration all of whose seeds completed."""
-    keys = [confirmation_key(optimizer, variant, index) for index in range(plan.confirm_seeds)]
-    runs = [records[key] for key in keys if key in records]
-    if len(runs) < plan.confirm_seeds or any(run["status"] != "completed" for run in runs):
+    """Return a configuration at the last look all of whose seeds completed."""
+    if is_broken(records, optimizer, variant):
+        return None
+    looks = [confirmed_runs(records, optimizer, variant, look) for look in plan.looks]
+    runs = next((runs for runs in reversed(looks) if runs is not None), None)
+    if runs is None:
         return None
     accuracies = np.array([run["test"]["correct"] / run["test"]["count"] for run in runs])
     return Confirmed(
         optimizer=optimizer,
-        label=spec["label"],
+        label=plan.spaces[optimizer].label,
         variant=variant,
         learning_rate=runs[0]["config"]["learning_rate"],
+        parameters=plan.spaces[optimizer].parameters(runs[0]["config"]),
         accuracies=accuracies,
         estimate=mean_estimate(accuracies),
         validation_mean=float(np.mean([run["validation_accuracy"] for run in runs])),
@@ -225,16 +248,50 @@ def _confirmed(
             np.median([sum(epoch["train_seconds"] for epoch in run["epochs"]) for run in runs])
         ),
         images_per_second=float(np.median([run["images_per_second"] for run in runs])),
+        seconds_to_target=[_seconds_to_target(run, plan.target_accuracy) for run in runs],
+        runs=runs,
     )
 
 
-def _rank(tuned: list[Confirmed]) -> list[Ranked]:
-    if len(tuned) < 2:
-        same = Comparison(difference=0.0, low=0.0, high=0.0)
-        return [Ranked(confirmed=entry, behind_best=same) for entry in tuned]
+def _rank(tuned: list[Confirmed], *, looks: int) -> list[Ranked]:
     ordered = sorted(tuned, key=lambda entry: -entry.estimate.mean)
-    comparisons = compare_all(np.stack([entry.accuracies for entry in ordered]))
-    return [
-        Ranked(confirmed=entry, behind_best=comparisons[place][0])
-        for place, entry in enumerate(ordered)
-    ]
+    table = compare_at_looks([entry.accuracies for entry in ordered], looks=looks)
+    ranking = []
+    for place, entry in enumerate(ordered):
+        common = min(len(entry.runs), len(ordered[0].runs))
+        differences = _read_differences(entry.runs[:common], ordered[0].runs[:common])
+        comparison = table[place][0]
+        ranking.append(
+            Ranked(
+                confirmed=entry,
+                behind_best=comparison,
+                over_images_too=over_images_too(comparison, differences) if place else comparison,
+                only_it_misreads=float((differences == -1).sum(axis=1).mean()),
+                only_best_misreads=float((differences == 1).sum(axis=1).mean()),
+            )
+        )
+    return ranking
+
+
+def _read_differences(first: list[Record], second: list[Record]) -> Floats:
+    """Return [seeds, images]: 1 where only the first reads a test image, -1 where only the
+    second does."""
+    return np.stack(
+        [_misread(two) - _misread(one) for one, two in zip(first, second, strict=True)]
+    )
+
+
+def _misread(run: Record) -> Floats:
+    marks = np.zeros(run["test"]["count"])
+    marks[[int(image) for image in run["test"]["misread"]]] = 1.0
+    return marks
+
+
+def _seconds_to_target(run: Record, target: float) -> float | None:
+    """Return the training time up to the end of the first epoch that reached the target."""
+    seconds = 0.0
+    for epoch in run["epochs"]:
+        seconds += float(epoch["train_seconds"])
+        if epoch["validation_accuracy"] >= target:
+            return seconds
+    return None

@@ -176,6 +176,7 @@ def _execute(task: Task, counter: int | None) -> Record:
     """Train a task, write its record, and return it; say on the way that it makes progress."""
     import optuna
 
+    from mnist_core.errors import OptimizerError
     from mnist_core.evaluate import evaluate
     from mnist_core.report import write_json
     from mnist_core.train import EpochRecord, Progress, train
@@ -226,6 +227,15 @@ def _execute(task: Task, counter: int | None) -> Record:
             "status": "pruned",
             "epochs": [asdict(epoch) for epoch in finished],
             "validation_accuracy": finished[-1].validation_accuracy,
+            "weights_sha256": None,
+            "images_per_second": None,
+        }
+    except OptimizerError as error:
+        record |= {
+            "status": "failed",
+            "error": str(error),
+            "epochs": [asdict(epoch) for epoch in finished],
+            "validation_accuracy": None,
             "weights_sha256": None,
             "images_per_second": None,
         }
@@ -291,18 +301,23 @@ def _measure(config: TrainConfig) -> float:
     from mnist_core import model as models
     from mnist_core import optimizers
     from mnist_core.batches import epoch_batches
+    from mnist_core.own_optimizers import failures_of
     from mnist_core.step import training_step
 
     dataset = _worker["dataset"]
     model = models.build(seed=0, device=dataset.train.labels.device)
     optimizer = optimizers.build(
-        config.optimizer, model.parameters(), learning_rate=config.learning_rate
+        config.optimizer,
+        model.parameters(),
+        learning_rate=config.learning_rate,
+        options=config.optimizer_options,
     )
     batches = itertools.cycle(epoch_batches(dataset, config, epoch=1))
-    for images, labels in itertools.islice(batches, _WARMUP_STEPS):
-        training_step(model, optimizer, images, labels)
-    started = time.perf_counter()
-    for images, labels in itertools.islice(batches, _TIMED_STEPS):
-        training_step(model, optimizer, images, labels)
+    with failures_of(config.optimizer):
+        for images, labels in itertools.islice(batches, _WARMUP_STEPS):
+            training_step(model, optimizer, images, labels)
+        started = time.perf_counter()
+        for images, labels in itertools.islice(batches, _TIMED_STEPS):
+            training_step(model, optimizer, images, labels)
     next(model.parameters()).sum().item()  # waits for the device
     return _TIMED_STEPS * config.batch_size / (time.perf_counter() - started)

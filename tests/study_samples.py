@@ -94,13 +94,17 @@ def run_task(task: Task, *, accuracy: float | None = None, status: str = "comple
                 "evaluation_seconds": 0.5,
             }
             for epoch in range(1, (1 if status == "pruned" else task.config.epochs) + 1)
-            if status != "diverged"
+            if status not in ("diverged", "failed")
         ],
-        "validation_accuracy": None if status == "diverged" else accuracy,
-        "weights_sha256": f"{task.key}-{task.config.digest()}",
+        "validation_accuracy": None if status in ("diverged", "failed") else accuracy,
+        "weights_sha256": None
+        if status in ("pruned", "failed")
+        else f"{task.key}-{task.config.digest()}",
         "images_per_second": 1234.5 if completed else 0.0,
         "seconds": 2.0,
     }
+    if status == "failed":
+        record["error"] = f"{task.optimizer} failed in a step: RuntimeError: boom | bang"
     if task.kind == "confirmation" and completed:
         count = 500
         record["test"] = {
@@ -170,6 +174,11 @@ def keep_storage_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "optuna", stand_in)
 
 
+def parameters_at(plan: StudyPlan, optimizer: str, place: float) -> dict[str, Any]:
+    """Return the parameters at a place in [0, 1) of every range."""
+    return {entry.name: entry.at(place) for entry in plan.spaces[optimizer].dimensions}
+
+
 def write_study(
     path: Path,
     plan: StudyPlan,
@@ -178,6 +187,7 @@ def write_study(
     accuracies: dict[tuple[str, str], Iterable[float]] | None = None,
     best_place: float = 0.5,
     all_diverged: Iterable[str] = (),
+    all_failed: Iterable[str] = (),
     left_out: Callable[[str], bool] = lambda key: False,
 ) -> RunFolder:
     """Write the folder of a study.
@@ -192,27 +202,26 @@ def write_study(
     folder.create(plan, data=data, started="2026-01-02T03:04:05Z")
     write_json(path / "environments" / "environment0.json", ENVIRONMENT)
     for optimizer in plan.optimizers:
-        spec = optimizer_spec(optimizer)
-        low, high = spec.learning_rate_range
-        diverged = optimizer in all_diverged
+        status = "diverged" if optimizer in all_diverged else "completed"
+        status = "failed" if optimizer in all_failed else status
         for index in range(plan.trials_each):
             place = (index + 0.5) / plan.trials_each
-            rate = low * (high / low) ** place
-            task = trial_task(plan, optimizer, index, {"learning_rate": rate})
+            task = trial_task(plan, optimizer, index, parameters_at(plan, optimizer, place))
             record = run_task(
                 task,
                 accuracy=0.97 - 0.1 * abs(place - best_place),
-                status="diverged" if diverged else "completed",
+                status=status,
             )
             if not left_out(task.key):
                 write_json(folder.record_file(task.key), record)
         for variant in VARIANTS:
-            if variant == "tuned" and diverged:
+            if variant == "tuned" and status != "completed":
                 continue
-            tuned = low * (high / low) ** best_place
-            rate = tuned if variant == "tuned" else spec.default_learning_rate
             values = (accuracies or {}).get((optimizer, variant))
-            config = plan.trial_config(optimizer, {"learning_rate": rate})
+            config = plan.default_config(optimizer)
+            if variant == "tuned":
+                best = parameters_at(plan, optimizer, best_place)
+                config = plan.trial_config(optimizer, best)
             for index, seed in enumerate(plan.confirmation_seeds()):
                 key = confirmation_key(optimizer, variant, index)
                 task = Task(

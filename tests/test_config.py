@@ -14,10 +14,23 @@ from mnist_core.errors import UserError
 from mnist_core.optimizers import OPTIMIZERS
 from mnist_core.schedules import SCHEDULES
 
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+)
+OPTIONS = st.dictionaries(
+    st.text(min_size=1, max_size=5).filter(lambda name: name not in ("lr", "params")),
+    SCALARS | st.lists(SCALARS, max_size=3).map(tuple),
+    max_size=3,
+)
 CONFIGS = st.builds(
     TrainConfig,
     dataset=st.sampled_from(DATASET_NAMES),
-    optimizer=st.sampled_from(sorted(OPTIMIZERS)),
+    optimizer=st.sampled_from([*sorted(OPTIMIZERS), "lion:Lion", "my.package:Own"]),
+    optimizer_options=OPTIONS,
     learning_rate=st.floats(1e-12, 1e6),
     schedule=st.sampled_from(sorted(SCHEDULES)),
     epochs=st.integers(1, 10_000),
@@ -58,6 +71,18 @@ def test_positional_arguments_are_refused():
         ("dataset", "cifar", "unknown dataset 'cifar'; known: digits, mnist"),
         ("dataset", "auto", "unknown dataset 'auto'"),
         ("optimizer", "sdg", "unknown optimizer 'sdg'; known: adadelta, adafactor, adagrad, adam"),
+        ("optimizer", "lion:", "an optimizer of your own must be named as package.module:Class"),
+        ("optimizer_options", 3, "optimizer_options must be a mapping, got 3"),
+        ("optimizer_options", {"lr": 0.1}, "optimizer_options must not hold 'lr': "),
+        ("optimizer_options", {"params": []}, "optimizer_options must not hold 'params': "),
+        (
+            "optimizer_options",
+            {"eps": float("nan")},
+            "the optimizer's option eps must be a finite number, a text, true, false, none, or a "
+            "flat list of these, got nan",
+        ),
+        ("optimizer_options", {"betas": [[0.9]]}, "the optimizer's option betas must be a finite"),
+        ("optimizer_options", {"betas": {"a": 1}}, "the optimizer's option betas must be a fin"),
         ("schedule", "linear", "unknown schedule 'linear'; known: constant, cosine, one-cycle"),
         ("learning_rate", 0.0, "learning_rate must be positive and finite, got 0.0"),
         ("learning_rate", -1e-3, "learning_rate must be positive and finite, got -0.001"),
@@ -86,12 +111,28 @@ def test_a_wrong_value_is_refused_with_the_rule_and_the_value(field, value, rule
 
 @given(CONFIGS)
 def test_a_configuration_survives_json(config):
-    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    again = TrainConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert again.digest() == config.digest()
+    assert repr(again.optimizer_options) == repr(config.optimizer_options)
+    assert hash(again) == hash(config)
 
 
 @given(CONFIGS, CONFIGS)
 def test_digests_are_equal_exactly_where_configurations_are(first, second):
-    assert (first.digest() == second.digest()) == (first == second)
+    # repr tells 1, 1.0 and True apart, as a constructor may, and as JSON does.
+    are_equal = first == second and repr(first) == repr(second)
+    assert (first.digest() == second.digest()) == are_equal
+
+
+def test_options_are_a_copy_in_one_order_with_tuples_for_lists():
+    given = {"weight_decay": 0.1, "betas": [0.9, 0.99]}
+    config = TrainConfig(optimizer_options=given)
+    given["betas"].append(0.5)
+    assert list(config.optimizer_options) == ["betas", "weight_decay"]
+    assert config.optimizer_options["betas"] == (0.9, 0.99)
+    assert config.to_dict()["optimizer_options"]["betas"] == [0.9, 0.99]
+    assert "optimizer_options" not in TrainConfig().to_dict()
 
 
 def test_an_unknown_key_is_refused_and_the_known_ones_named():

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from study import wording
-from study.evidence import compare_all, mean_estimate, paired_estimate
+from study.evidence import (
+    Floats,
+    compare_all,
+    compare_at_looks,
+    detectable,
+    mean_estimate,
+    over_images_too,
+    paired_estimate,
+    undecided,
+)
+from study.plan import StudyPlan
+from study.records import RunFolder
 
 # Montgomery, Design and Analysis of Experiments, 4.1: yields of vascular grafts at four extrusion
 # pressures (rows) from six batches of resin (blocks); MS_E = 7.33 with 15 degrees of freedom.
@@ -25,13 +38,6 @@ GRAFTS = np.array(
 GRAFTS_ERROR = 7.33
 Q_4_15, Q_3_4, Q_6_10 = 4.08, 5.04, 4.91  # tables of the studentized range at 0.05
 OPTIMIZERS, SEEDS = 6, 3
-
-
-@pytest.fixture(autouse=True)
-def quick_studentized_range(monkeypatch):
-    """Remember the quantile, which takes scipy a quarter of a second each time."""
-    ppf = functools.cache(stats.studentized_range.ppf)
-    monkeypatch.setattr(stats.studentized_range, "ppf", ppf)
 
 
 def test_mean_estimate_is_students_interval():
@@ -190,3 +196,155 @@ def test_a_planted_difference_is_found_and_no_other():
         )
     assert found >= 190
     assert strangers <= 20
+
+
+AUTO = StudyPlan(confirm_seeds=5, confirm_most=20).looks
+STUDIES = 2000
+
+
+@functools.cache
+def real_spreads() -> tuple[Floats, ...]:
+    """Return, for each tuned optimizer of the committed MNIST studies, how far the validation
+    and test accuracy of each seed lay from their means [seeds, 2]."""
+    root = Path(__file__).resolve().parent.parent / "results" / "mnist"
+    spreads = []
+    for plan_file in sorted(root.glob("optimizers-*/plan.json")):
+        runs: dict[str, list[tuple[float, float]]] = {}
+        for record in RunFolder(plan_file.parent).read_records().values():
+            if record["variant"] == "tuned":
+                test = record["test"]["correct"] / record["test"]["count"]
+                runs.setdefault(record["optimizer"], []).append(
+                    (record["validation_accuracy"], test)
+                )
+        for values in map(np.array, runs.values()):
+            n = len(values)
+            spreads.append((values - values.mean(axis=0)) * (n / (n - 1)) ** 0.5)
+    assert len(spreads) >= 6
+    return tuple(spreads)
+
+
+def simulate(random, spreads, *, looks, planted=0.0):
+    """Confirm optimizers whose runs are drawn from `spreads`, the first one better by `planted`;
+    return the comparisons of test accuracy and the seeds that each was given."""
+    runs = np.stack([spread[random.integers(len(spread), size=looks[-1])] for spread in spreads])
+    runs[0] += planted
+    racing, counts = list(range(len(runs))), [looks[0]] * len(runs)
+    for look, following in itertools.pairwise(looks):
+        left = undecided(runs[racing, :look, 0], family=len(runs), looks=len(looks))
+        racing = [racing[i] for i in left]
+        for i in racing:
+            counts[i] = following
+        if not racing:
+            break
+    accuracies = [runs[i, : counts[i], 1] for i in range(len(runs))]
+    return compare_at_looks(accuracies, looks=len(looks)), counts
+
+
+@pytest.mark.parametrize("looks", [(3,), (5,), (10,), AUTO], ids=str)
+def test_two_copies_of_one_optimizer_are_separated_in_at_most_5_per_cent(looks):
+    random = np.random.default_rng(0)
+    everything = np.concatenate(real_spreads())
+    separated = sum(
+        simulate(random, [everything] * 2, looks=looks)[0][0][1].is_separated
+        for _ in range(STUDIES)
+    )
+    assert separated / STUDIES <= 0.05
+
+
+def test_six_equal_optimizers_with_real_spreads_are_separated_in_at_most_5_per_cent():
+    random, studies = np.random.default_rng(1), 500
+    separated = 0
+    for _ in range(studies):
+        table, _ = simulate(random, real_spreads()[:6], looks=AUTO)
+        separated += any(table[i][j].is_separated for i in range(6) for j in range(i))
+    assert separated / studies <= 0.05
+
+
+def test_a_difference_of_three_standard_errors_is_found_in_at_least_90_per_cent():
+    random = np.random.default_rng(2)
+    found = seeds = 0
+    for _ in range(STUDIES):
+        spread = real_spreads()[random.integers(len(real_spreads()))]
+        error = spread[:, 1].std() * (2 / AUTO[0]) ** 0.5
+        table, counts = simulate(random, [spread] * 2, looks=AUTO, planted=3 * error)
+        found += table[0][1].low > 0
+        seeds += sum(counts)
+    assert found / STUDIES >= 0.90
+    stated = int(re.findall(r"found in (\d+) %", wording._LOOKS)[0])
+    assert 100 * found / STUDIES == pytest.approx(stated, abs=3)
+    assert seeds / STUDIES < 1.5 * AUTO[1] * 2  # undecided ones go on, not all to the end
+
+
+def test_a_large_difference_needs_no_more_than_the_first_look():
+    random = np.random.default_rng(3)
+    everything = np.concatenate(real_spreads())
+    table, counts = simulate(random, [everything] * 2, looks=AUTO, planted=0.05)
+    assert counts == [AUTO[0]] * 2
+    assert table[0][1].low > 0.04
+
+
+def test_a_pair_is_compared_on_the_seeds_that_both_have():
+    random = np.random.default_rng(4)
+    full = random.normal(0.98, 0.001, (3, 10))
+    table = compare_at_looks([full[0], full[1], full[2, :5]], looks=2)
+    both = compare_all(full[:2], confidence=0.96, family=3)[0][1]
+    early = compare_all(full[:, :5], confidence=0.96)[0][2]
+    assert (table[0][1].low, table[0][1].high) == (both.low, both.high)
+    assert (table[0][2].low, table[0][2].high) == (early.low, early.high)
+    assert table[2][0].difference == -table[0][2].difference
+
+
+def test_one_look_is_tukeys_test_alone():
+    assert compare_at_looks(list(GRAFTS), looks=1) == compare_all(GRAFTS)
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [([0.99, 0.99, 0.90], [0, 1]), ([0.90, 0.99, 0.90], []), ([0.99], [])],
+)
+def test_undecided_are_those_not_separated_from_the_highest(means, expected):
+    noise = np.random.default_rng(5).normal(0, 1e-4, (len(means), 5))
+    accuracies = np.array(means)[:, None] + noise
+    assert undecided(accuracies, family=3, looks=4) == expected
+
+
+def test_other_images_widen_an_interval_by_how_much_images_differ():
+    # Every seed alike: nothing but images can differ, a share p of which only the first reads.
+    seeds, images, p = 4, 1000, 0.02
+    differences = np.zeros((seeds, images))
+    differences[:, : round(p * images)] = 1.0
+    accuracies = np.array([[0.98, 0.981, 0.98, 0.981], [0.96] * seeds])
+    alone = compare_all(accuracies)[0][1]
+    both = over_images_too(alone, differences)
+    of_images = p * (1 - p) / images * (images / (images - 1))
+    of_images -= p * (1 - p) / (seeds * images)
+    assert both.standard_error**2 == pytest.approx(alone.standard_error**2 + of_images, rel=1e-2)
+    assert both.difference == alone.difference
+
+
+def test_independent_errors_of_seeds_and_images_are_not_counted_twice():
+    # Reads that have nothing of the image in them: other images add nothing, on average.
+    random = np.random.default_rng(6)
+    added = []
+    for _ in range(50):
+        reads = random.random((2, 5, 2000)) < 0.98
+        differences = reads[0].astype(float) - reads[1]
+        alone = compare_all(reads.mean(axis=2))[0][1]
+        both = over_images_too(alone, differences)
+        added.append(both.standard_error**2 - alone.standard_error**2)
+    expected = 2 * 0.98 * 0.02 / (5 * 2000)  # the variance of their mean difference
+    assert np.mean(added) < 0.1 * expected
+
+
+def test_a_detectable_difference_is_found_as_often_as_it_says():
+    random, n, spread = np.random.default_rng(7), 10, 0.001
+    # Differences of variance 2 spread², exactly.
+    swing = spread * ((n - 1) / n) ** 0.5 / 2**0.5
+    known = np.array([[swing, -swing] * (n // 2), [-swing, swing] * (n // 2)])
+    planted = detectable(compare_all(known)[0][1], degrees=n - 1)
+    found = 0
+    for _ in range(1000):
+        runs = random.normal(0, spread, (2, n))
+        runs[0] += planted
+        found += compare_all(runs)[0][1].low > 0
+    assert found / 1000 == pytest.approx(0.9, abs=0.04)

@@ -8,6 +8,7 @@ import pytest
 
 from mnist_core.errors import UserError
 from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
+from study.space import registry_space
 
 from .study_samples import make_plan
 
@@ -125,6 +126,22 @@ def test_only_adaptive_samplers_wait_for_earlier_trials(sampler):
 def test_a_plan_survives_json():
     plan = make_plan(sampler="tpe", seed=2**40, epochs=3, pruner="median", schedule="constant")
     assert StudyPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_a_plan_says_what_is_searched_by_itself():
+    values = json.loads(json.dumps(make_plan().to_dict()))
+    assert values["spaces"]["adam"]["learning_rate"] == {"low": 5e-4, "high": 5e-2, "log": True}
+    values["spaces"]["adam"]["learning_rate"]["low"] = 1e-5
+    changed = StudyPlan.from_dict(values)
+    assert changed.spaces["adam"].learning_rate_range == (1e-5, 5e-2)
+    assert changed != make_plan()
+    assert hash(changed) == hash(make_plan())
+
+
+def test_a_space_of_an_optimizer_that_is_not_searched_is_refused():
+    spaces = {"adamw": registry_space("adamw")}
+    with pytest.raises(UserError, match="unknown optimizer of a search space 'adamw'"):
+        make_plan(spaces=spaces)
 
 
 def test_an_unknown_key_of_a_saved_plan_is_refused():

@@ -48,6 +48,21 @@ def test_the_header_comes_back_with_plan_data_and_registry_entries(folder):
     assert header["optimizers"]["adam"] == expected
 
 
+def test_a_plan_from_before_search_spaces_has_what_its_registry_said(folder):
+    header = json.loads(folder.plan_file.read_text())
+    del header["plan"]["spaces"]
+    write_json(folder.plan_file, header)
+    assert folder.read_header()["plan"] == make_plan()
+    header["optimizers"]["adam"]["learning_rate_range"] = [1e-3, 1.0]
+    write_json(folder.plan_file, header)
+    assert folder.read_header()["plan"].spaces["adam"].learning_rate_range == (1e-3, 1.0)
+
+
+def test_a_record_of_a_users_optimizer_has_a_name_that_every_file_system_takes():
+    assert trial_key("my.package:Lion", 3) == "trial-my.package.Lion-003"
+    assert confirmation_key("my:Lion", "tuned", 1) == "confirm-my.Lion-tuned-01"
+
+
 def test_records_come_back_by_key(folder):
     records = folder.read_records()
     assert len(records) == make_plan().rows

@@ -14,7 +14,9 @@ import pytest
 
 from study import optimizers, render
 from study.plan import StudyPlan
+from study.records import trial_key
 from study.report import write_report
+from study.space import resolve, space_from_table
 from study.summary import summarise
 
 from .study_samples import MNIST, make_plan, write_study
@@ -33,6 +35,24 @@ SECTIONS = (
     "Make it again",
 )
 PERFECT = {(name, variant): [1.0] * 3 for name in THREE for variant in ("tuned", "default")}
+SEVERAL = {
+    "label": "Adam",
+    "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+    "betas": {"choices": [[0.9, 0.99], [0.95, 0.98]]},
+    "batch_size": {"low": 8, "high": 64, "integer": True},
+    "foreach": False,
+    "default": {"learning_rate": 1e-3, "betas": [0.9, 0.999], "batch_size": 64},
+}
+FIXED_RATE = {
+    "label": "NAdam",
+    "learning_rate": 0.002,
+    "eps": {"low": 1e-9, "high": 1e-6, "log": True},
+    "default": {"eps": 1e-8},
+}
+SPACES = {
+    "adam": space_from_table("adam", SEVERAL),
+    "nadam": space_from_table("nadam", FIXED_RATE),
+}
 VARIANTS = {
     "complete": {},
     "of MNIST": {"data": MNIST, "plan": {"dataset": "mnist"}},
@@ -41,6 +61,9 @@ VARIANTS = {
     "one confirmed": {"left_out": lambda key: key.startswith(("confirm-n", "confirm-a"))},
     "one diverged": {"all_diverged": ["adam"]},
     "all diverged": {"all_diverged": THREE},
+    "one failed": {"all_failed": ["adam"]},
+    "several parameters": {"plan": {"spaces": SPACES}},
+    "several parameters, one failed": {"plan": {"spaces": SPACES}, "all_failed": ["adam"]},
     "perfect": {"accuracies": PERFECT},
     "one optimizer": {"plan": {"optimizers": ("adam",)}},
     "several epochs": {"plan": {"epochs": 3, "sampler": "tpe", "augmentation": "seed"}},
@@ -163,6 +186,61 @@ def test_the_command_of_a_report_parses_to_the_same_plan(changes, tmp_path):
     options = optimizers.parse(words[3:])
     optimizers.check(options)
     assert StudyPlan(**optimizers.given_options(options)) == plan
+
+
+def test_the_command_of_a_report_names_the_file_that_lies_beside_it(reports, monkeypatch):
+    folder = reports("several parameters")
+    command = text_of(folder).split("## Make it again")[1].split("```bash\n")[1].split("\n```")[0]
+    assert command.endswith("--space space.toml")
+    monkeypatch.chdir(folder.path)
+    options = optimizers.parse(shlex.split(command)[3:])
+    assert StudyPlan(**optimizers.given_options(options)) == folder.read_header()["plan"]
+    assert resolve(THREE, folder.path / "space.toml")["adam"] == SPACES["adam"]
+
+
+def test_a_report_of_the_registrys_searches_has_no_such_file(reports):
+    folder = reports("complete")
+    assert "--space" not in text_of(folder)
+    assert not (folder.path / "space.toml").exists()
+
+
+def test_several_parameters_are_shown_wherever_the_learning_rate_was(reports):
+    text = text_of(reports("several parameters"))
+    assert text.startswith("# Optimizers on digits (scikit-learn): which one, and with which par")
+    shown = "learning_rate 0.001, betas (0.95, 0.98), batch_size 36"
+    ranking, untuned, *_ = tables(text)
+    assert any(shown in row and "Adam" in row for row in ranking)
+    assert any(
+        "learning_rate 0.001, betas (0.9, 0.999), batch_size 64" in row and shown in row
+        for row in untuned
+    )
+    assert text.split("## All runs")[1].split("\n## ")[0].count(shown) == 3
+    protocol = text.split("## Protocol")[1]
+    for words in (
+        "SGD: learning_rate 0.01 to 1, log-uniform",
+        "Adam: learning_rate 0.0001 to 0.01, log-uniform; betas one of (0.9, 0.99), (0.95, 0.98); "
+        "batch_size 8 to 64, integers, uniform; foreach = False",
+        "NAdam: eps 1e-09 to 1e-06, log-uniform; learning_rate = 0.002",
+    ):
+        assert words in protocol
+    assert (
+        "Budgets are equal, search spaces are not: SGD over 1 parameter, Adam over 3 parameters, "
+        "NAdam over 1 parameter; the same number of trials"
+    ) in text
+    assert "search spaces are not" not in text_of(reports("complete"))
+
+
+def test_failed_runs_are_listed_with_their_error_and_counted(reports):
+    text = text_of(reports("one failed"))
+    section = text.split("## Diverged and stopped runs")[1].split("\n## ")[0]
+    (table,) = tables(section)
+    assert len(table) == 2 + 4
+    for index, row in enumerate(table[2:]):
+        assert trial_key("adam", index) in row
+        assert "failed: adam failed in a step: RuntimeError: boom \\| bang" in row
+    assert "Not ranked: Adam (none of its 4 trials completed)." in text
+    assert "Runs that failed with an error of their optimizer: 4 of Adam." in text
+    assert "> **Partial.**" not in text
 
 
 def test_the_ranking_shows_n_means_and_intervals(tmp_path):

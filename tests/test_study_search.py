@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import warnings
+from collections import Counter
 
 import optuna
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from mnist_core.optimizers import optimizer_spec
 from study.plan import INDEPENDENT_SAMPLERS, SAMPLERS
 from study.records import RunFolder
-from study.search import PARAMETER, Search
+from study.search import Search, designed_parameters
+from study.space import space_from_table
 
 from . import study_samples
 from .study_samples import (
@@ -179,7 +181,9 @@ def test_a_finished_search_opens_in_optuna_with_every_trial_complete(sampler, fo
     for name in plan.optimizers:
         study = optuna.load_study(study_name=name, storage=folder.storage_url)
         assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
-        assert [trial.params[PARAMETER] for trial in study.trials] == rates(plan, records)[name]
+        assert [trial.params["learning_rate"] for trial in study.trials] == rates(plan, records)[
+            name
+        ]
         assert study.best_value == max(
             record["validation_accuracy"]
             for record in records.values()
@@ -244,3 +248,114 @@ def test_the_storage_belongs_to_the_plan(folder):
     Search(plan, folder, {})
     study = optuna.load_study(study_name="sgd", storage=folder.storage_url)
     assert study.user_attrs["plan"] == plan.to_dict()
+
+
+TODAY = {
+    "lhs": [
+        *(0.0008891397050194614, 0.008891397050194615),
+        *(0.0028117066259517455, 0.028117066259517456),
+    ],
+    "qmc": [
+        *(0.0005016182585154878, 0.018682493634698802),
+        *(0.010659200205273065, 0.0029943965247048445),
+    ],
+    "random": [
+        *(0.004993483863751385, 0.00514594266714025),
+        *(0.016468670172232268, 0.0012113157461164687),
+    ],
+}
+
+
+@pytest.mark.parametrize("sampler", INDEPENDENT_SAMPLERS)
+def test_the_learning_rate_alone_is_searched_where_published_studies_searched_it(sampler):
+    design = designed_parameters(make_plan(sampler=sampler), "adam")
+    assert design == [{"learning_rate": rate} for rate in TODAY[sampler]]
+
+
+EVERY_KIND = {
+    "label": "Adam",
+    "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+    "eps": {"low": 1e-9, "high": 1e-6},
+    "betas": {"choices": [[0.9, 0.99], [0.95, 0.98], [0.8, 0.9]]},
+    "batch_size": {"low": 8, "high": 64, "integer": True},
+    "schedule": {"choices": ["constant", "cosine"]},
+    "amsgrad": {"choices": [True, False]},
+    "default": {"learning_rate": 1e-3, "eps": 1e-8, "betas": [0.9, 0.999], "amsgrad": False},
+}
+
+
+def several(sampler, **changes):
+    """Plan a search over parameters of every kind for Adam, and the learning rate of SGD."""
+    spaces = {"adam": space_from_table("adam", EVERY_KIND)}
+    return make_plan(sampler=sampler, trials=12, spaces=spaces, **changes)
+
+
+def asked(plan, folder, known=()):
+    """Drive Adam's search to its end from known records; return all parameters and records."""
+    records = {record["key"]: record for record in known}
+    search, found = Search(plan, folder, records), []
+    for _ in range(plan.trials_each - len(records)):
+        index, parameters = search.ask("adam")
+        task = trial_task(plan, "adam", index, parameters)
+        record = run_task(task, accuracy=0.5 + 40 * parameters["learning_rate"])
+        search.tell(record)
+        records[record["key"]] = record
+        found.append(parameters)
+    return found, records
+
+
+@pytest.mark.usefixtures("storage_in_memory")
+def test_parameters_of_every_kind_are_proposed_again_and_after_a_resume(sampler, tmp_path):
+    plan = several(sampler)
+    found, records = asked(plan, RunFolder(tmp_path))
+    for parameters in found:
+        assert list(parameters) == [
+            name for name in EVERY_KIND if name not in ("label", "default")
+        ]
+        assert 1e-4 <= parameters["learning_rate"] <= 1e-2
+        assert 1e-9 <= parameters["eps"] <= 1e-6
+        assert parameters["betas"] in [(0.9, 0.99), (0.95, 0.98), (0.8, 0.9)]
+        assert type(parameters["batch_size"]) is int
+        assert 8 <= parameters["batch_size"] <= 64
+        assert parameters["schedule"] in ("constant", "cosine")
+        assert type(parameters["amsgrad"]) is bool
+    assert len({json.dumps(parameters) for parameters in found}) == plan.trials_each
+    kept = [json.loads(json.dumps(records[f"trial-adam-{i:03d}"])) for i in range(3)]
+    again, _ = asked(plan, RunFolder(tmp_path), kept)
+    assert again == found[3:]
+
+
+@pytest.mark.usefixtures("storage_in_memory")
+def test_a_latin_hypercube_spreads_every_parameter_evenly(tmp_path):
+    found, _ = asked(several("lhs"), RunFolder(tmp_path))
+    assert Counter(parameters["betas"] for parameters in found) == {
+        (0.9, 0.99): 2,
+        (0.95, 0.98): 2,
+        (0.8, 0.9): 2,
+    }
+    assert sum(parameters["amsgrad"] for parameters in found) == 3
+    sizes = sorted(parameters["batch_size"] for parameters in found)
+    assert [(size - 8) * 6 // 57 for size in sizes] == list(range(6))
+
+
+def test_a_search_over_several_parameters_opens_in_optuna(folder):
+    plan = several("lhs")
+    found, _ = asked(plan, folder)
+    study = optuna.load_study(study_name="adam", storage=folder.storage_url)
+    assert [trial.params["betas"] for trial in study.trials] == [
+        json.dumps(parameters["betas"]) for parameters in found
+    ]
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
+
+
+def test_a_failed_trial_is_told_as_having_read_nothing(folder):
+    plan = make_plan()
+    search = Search(plan, folder, {})
+    index, parameters = search.ask("sgd")
+    record = run_task(trial_task(plan, "sgd", index, parameters), status="failed")
+    search.tell(record)
+    Search(plan, folder, {record["key"]: record})
+    trial = optuna.load_study(study_name="sgd", storage=folder.storage_url).trials[0]
+    assert (trial.state.name, trial.value, trial.user_attrs["status"]) == (
+        *("COMPLETE", 0.0, "failed"),
+    )

@@ -138,7 +138,7 @@ def test_an_optimizer_whose_trials_all_diverged_is_not_awaited_and_is_named(summ
     assert found.finished == found.expected == found.plan.rows - SEEDS
     assert not found.is_partial
     searched = found.searched[0]
-    assert (searched.best, searched.edge, searched.diverged) == (None, None, 10)
+    assert (searched.best, searched.edge, searched.not_completed) == (None, None, 10)
     assert [entry.confirmed.optimizer for entry in found.ranking] == ["adam", "nadam"]
     assert "Not ranked: SGD" in wording.finding(found)
     assert "Adam is better than all others that are confirmed" in wording.finding(found)
@@ -152,12 +152,13 @@ def test_a_study_in_which_everything_diverged_names_no_winner(summary):
     assert "Not ranked: SGD (none of its 10 trials completed), Adam" in wording.finding(found)
 
 
-def test_a_confirmation_that_diverged_keeps_its_optimizer_out_and_is_named(tmp_path):
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_broken_confirmation_keeps_its_optimizer_out_and_is_named(tmp_path, status):
     plan = make_plan(optimizers=("sgd", "adam", "nadam"), confirm_seeds=SEEDS)
     folder = write_study(tmp_path / "study", plan)
     file = folder.record_file("confirm-adam-tuned-01")
     record = json.loads(file.read_text())
-    record |= {"status": "diverged", "validation_accuracy": None, "epochs": []}
+    record |= {"status": status, "validation_accuracy": None, "epochs": []}
     del record["test"]
     write_json(file, record)
     found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
@@ -165,7 +166,7 @@ def test_a_confirmation_that_diverged_keeps_its_optimizer_out_and_is_named(tmp_p
     assert "adam" not in [entry.confirmed.optimizer for entry in found.ranking]
     assert "adam" not in found.tuning_gains
     assert not found.is_partial
-    assert "Not ranked: Adam" in wording.finding(found)
+    assert f"Not ranked: Adam ({status} when confirmed)." in wording.finding(found)
 
 
 @pytest.mark.parametrize(

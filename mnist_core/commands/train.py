@@ -9,6 +9,7 @@ import argparse
 import json
 import tempfile
 import time
+import tomllib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from mnist_core.commands.arguments import (
 )
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
-from mnist_core.optimizers import OPTIMIZERS, optimizer_spec
+from mnist_core.optimizers import OPTIMIZERS, default_learning_rate
 from mnist_core.schedules import SCHEDULES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ CHECKPOINT_NAME = "checkpoint.safetensors"
 RESULT_NAME = "result.json"
 
 _HELP = {
-    "optimizer": f"one of {', '.join(OPTIMIZERS)}",
+    "optimizer": f"one of {', '.join(OPTIMIZERS)}, or your own as package.module:Class",
     "schedule": f"one of {', '.join(SCHEDULES)}",
     "epochs": "passes over the train split",
     "batch_size": "images per step",
@@ -63,6 +64,14 @@ def add_parser(subparsers: Any) -> None:
         metavar="FLOAT",
         help="peak learning rate (default: the library's own for the optimizer)",
     )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an argument of the optimizer's constructor, such as weight_decay=0.1 or "
+        "'betas=[0.9, 0.95]'; may be repeated",
+    )
     add_device_arguments(parser)
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
@@ -73,12 +82,31 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _optimizer_options(assignments: list[str]) -> dict[str, Any]:
+    """Read NAME=VALUE, each a value of TOML; what is none is a text."""
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name.isidentifier() or name in values:
+            raise UserError(f"--option must be NAME=VALUE, each name once, got {assignment!r}")
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name] = text
+    return values
+
+
 def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
     values = {name: getattr(options, name) for name in _HELP}
     learning_rate = options.learning_rate
     if learning_rate is None:
-        learning_rate = optimizer_spec(options.optimizer).default_learning_rate
-    return TrainConfig(dataset=dataset_name, learning_rate=learning_rate, **values)
+        learning_rate = default_learning_rate(options.optimizer)
+    return TrainConfig(
+        dataset=dataset_name,
+        learning_rate=learning_rate,
+        optimizer_options=_optimizer_options(options.option),
+        **values,
+    )
 
 
 def _prepare_folder(options: argparse.Namespace, dataset_name: str) -> Path:

@@ -1,0 +1,169 @@
+"""A user's own optimizer, `package.module:Class`: found, checked, constructed, and watched.
+
+The class is one of torch.optim.Optimizer whose constructor takes the parameters and `lr`, and
+that keeps `lr` in its parameter groups, where the schedule sets it. What it remembers between
+steps lies in `self.state` and `self.param_groups`: that is what a checkpoint holds. Importing
+this module imports neither torch nor anything of the user's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_core.errors import OptimizerError, UserError
+
+if TYPE_CHECKING:
+    import torch
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_WHERE = (
+    "it is looked for in the folder where the command is started and on PYTHONPATH: start the "
+    "command beside it, or add its folder to PYTHONPATH"
+)
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a name is meant as `package.module:Class` and not as one of the registry."""
+    return ":" in name
+
+
+def require_form(name: str) -> None:
+    """Raise `UserError` where a name has not the form `package.module:Class`; import nothing."""
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"an optimizer of your own must be named as package.module:Class, got {name!r}"
+        )
+
+
+def load_class(name: str) -> type[torch.optim.Optimizer]:
+    """Import the class, or raise `UserError` saying why it cannot serve."""
+    import torch
+
+    require_form(name)
+    module_name, class_name = name.split(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        missing = getattr(error, "name", None) if type(error) is ModuleNotFoundError else None
+        if missing and f"{module_name}.".startswith(f"{missing}."):
+            raise UserError(f"{name}: there is no module {missing!r}; {_WHERE}") from error
+        raise UserError(f"{name}: importing {module_name} failed: {one_line(error)}") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        optimizers = [
+            key
+            for key, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
+        ]
+        known = f"; its optimizers: {', '.join(sorted(optimizers))}" if optimizers else ""
+        raise UserError(f"{name}: {module_name} has no {class_name!r}{known}")
+    if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
+        raise UserError(f"{name} must be a subclass of torch.optim.Optimizer, got {found!r}")
+    return found
+
+
+def require_arguments(
+    name: str, optimizer_class: type[torch.optim.Optimizer], names: Iterable[str]
+) -> None:
+    """Raise `UserError` where the constructor has no argument of one of these names."""
+    parameters = inspect.signature(optimizer_class).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    known = [key for key in list(parameters)[1:] if key != "lr"]
+    for argument in names:
+        if argument == "lr" and "lr" not in parameters:
+            raise UserError(
+                f"{name} must take its learning rate as the argument lr; it takes "
+                f"{', '.join(parameters)}"
+            )
+        if argument not in parameters:
+            raise UserError(
+                f"{name} takes no argument {argument!r}; it takes {', '.join(known) or 'none'}"
+            )
+
+
+def signature_defaults(optimizer_class: type[torch.optim.Optimizer]) -> dict[str, Any]:
+    """Return the defaults in the constructor's signature, by argument."""
+    return {
+        key: parameter.default
+        for key, parameter in inspect.signature(optimizer_class).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+
+
+def default_learning_rate(name: str) -> float | None:
+    """Return the `lr` of the class's signature; None where it has no number there."""
+    optimizer_class = load_class(name)
+    require_arguments(name, optimizer_class, ["lr"])
+    default = signature_defaults(optimizer_class).get("lr")
+    return float(default) if isinstance(default, int | float) and default > 0 else None
+
+
+def source_sha256(name: str) -> str | None:
+    """Return the SHA-256 of the module's file; None where it has none.
+
+    What the module itself imports is not part of it.
+    """
+    require_form(name)
+    try:
+        spec = importlib.util.find_spec(name.split(":")[0])
+    except ImportError:
+        return None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        return None
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
+def construct(
+    name: str,
+    optimizer_class: type[torch.optim.Optimizer],
+    parameters: list[torch.nn.Parameter],
+    *,
+    learning_rate: float,
+    options: Mapping[str, Any],
+) -> torch.optim.Optimizer:
+    """Construct an optimizer; what its constructor refuses is an `OptimizerError`."""
+    try:
+        return optimizer_class(parameters, lr=learning_rate, **options)  # type: ignore[call-arg]
+    except Exception as error:
+        given = ", ".join(
+            f"{key}={value!r}" for key, value in {"lr": learning_rate, **options}.items()
+        )
+        raise OptimizerError(f"{name} refused {given}: {one_line(error)}") from error
+
+
+def require_lr_in_groups(name: str, optimizer: torch.optim.Optimizer) -> None:
+    """Raise `OptimizerError` where a schedule could not set the learning rate."""
+    if any("lr" not in group for group in optimizer.param_groups):
+        raise OptimizerError(
+            f"{name} must keep lr in its param_groups, where the schedule sets it: pass "
+            "dict(lr=lr, ...) as the defaults of torch.optim.Optimizer"
+        )
+
+
+@contextlib.contextmanager
+def failures_of(name: str) -> Iterator[None]:
+    """Turn what is raised while a user's optimizer takes a step into an `OptimizerError`.
+
+    What one of the registry raises is a defect of ours, and keeps its traceback.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_own(name):
+            raise
+        raise OptimizerError(f"{name} failed in a step: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """Return an exception's type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -150,8 +150,7 @@ def propose(
         direction="maximize", sampler=sampler_for(plan, optimizer, index=index)
     )
     study.add_trials(earlier_trials(plan, optimizer, index, records))
-    held = study.ask(distributions(plan, optimizer)).params
-    return from_optuna(plan, optimizer, held)
+    return from_optuna(plan, optimizer, study.ask(distributions(plan, optimizer)).params)
 
 
 def earlier_trials(

@@ -223,15 +223,15 @@ def run_rows(
 
     def on_finish(record: Record) -> None:
         left_over = remaining(plan, board.records)
-        number = len(board.records)
-        line = _line(plan, record, number=number, total=number + left_over)
+        done = len(board.records)
+        line = _line(plan, record, number=done, total=done + left_over)
         if bar.disable:
-            left = (time.perf_counter() - started) / (number - done_before) * left_over
+            left = (time.perf_counter() - started) / (done - done_before) * left_over
             print(f"{line}; about {duration(left)} left", flush=True)
         else:
             bar.write(line)
-            bar.total = number + left_over
-            bar.update(number - bar.n)
+            bar.total = done + left_over
+            bar.update(done - bar.n)
 
     if board.is_done:
         print("every run is done; the report is built again")

@@ -258,11 +258,11 @@ class SharedBoard:
         if task.key in self._open:
             trial_id: int = self._open[task.key]._trial_id
         else:
-            parameters = self._proposals.get(task.key, {})
+            plan, parameters = self._plan, self._proposals.get(task.key)
             template = create_trial(
                 state=TrialState.WAITING,
-                params=to_optuna(self._plan, task.optimizer, parameters) if parameters else {},
-                distributions=distributions(self._plan, task.optimizer) if parameters else {},
+                params=to_optuna(plan, task.optimizer, parameters) if parameters else {},
+                distributions=distributions(plan, task.optimizer) if parameters else {},
                 user_attrs={"key": task.key},
             )
             lane = task.optimizer if task.kind == "trial" else CONFIRMATION

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import socket
 import subprocess
 import tempfile
@@ -73,13 +72,13 @@ class Server:
 
     def fill_disk(self) -> None:
         """Let the server's processes write no more, as if their disk were full."""
-        parent = int((self.data / "postmaster.pid").read_text().split()[0])
+        parent = (self.data / "postmaster.pid").read_text().split()[0]
         children = subprocess.run(
-            ["pgrep", "-P", str(parent)], capture_output=True, text=True, check=True
+            ["pgrep", "-P", parent], capture_output=True, text=True, check=True
         )
-        for pid in [parent, *map(int, children.stdout.split())]:
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (100, 100))
+        for pid in [parent, *children.stdout.split()]:
+            # As the server's user: root in a container may not limit others.
+            subprocess.run(["prlimit", "--pid", pid, "--fsize=100:"], user=self._user, check=False)
 
     def kill(self) -> None:
         """End the server as a crash would."""

@@ -263,6 +263,7 @@ def test_a_full_disk_of_the_database_is_waited_for(shared, assert_undisturbed):
     shared.server.kill()
     shared.server.start()
     assert shared.end() == [0, 0, 0]
+    assert "note: waiting for the PostgreSQL database" in shared.said()
     assert_undisturbed()
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import noise, record, revisions, rounding, verdicts
+from bench.ratios import CONFIDENCE
 from bench.record import Record
 from bench.verdicts import Evidence, Verdict
 from mnist_core.errors import UserError, run_command
@@ -132,16 +133,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     old, new = Path(options.old), Path(options.new)
+    confidence = CONFIDENCE
     if _is_record(old) and _is_record(new):
         if options.pattern or options.pairs or options.device or options.save:
             raise UserError("-k, --pairs, --device and --save are for two revisions")
         later = record.read(new)
         evidence, notes = records(record.read(old), later, noise.same_code(later.device))
+        confidence = verdicts.RUNS_CONFIDENCE
     elif _is_record(old) or _is_record(new):
         raise UserError("OLD and NEW must be two records or two revisions, got one of each")
     else:
         evidence, notes = _revisions(options)
-    called = verdicts.judge(evidence)
+    called = verdicts.judge(evidence, confidence=confidence)
     print(render(evidence, called, notes))
     return EXIT_SLOWER if "slower" in called.values() else 0
 

@@ -100,6 +100,11 @@ def _percent(values: Sequence[float]) -> str:
     return f"{100 * math.expm1(spread):.1f} % ({100 * math.expm1(reach):.0f} %)"
 
 
+def _when(run: Record) -> str:
+    commit = run.environment["code"]["commit"] or "no git checkout"
+    return f"{run.created_utc} UTC (commit `{commit[:7]}`)"
+
+
 def render(device: str, runs: Sequence[Record], processes: dict[str, Blocks]) -> str:
     """Render the report."""
     between = markdown_table(
@@ -123,6 +128,7 @@ def render(device: str, runs: Sequence[Record], processes: dict[str, Blocks]) ->
         "Asked: how much two measurements of identical code differ, beyond what the blocks of one "
         "process show. Each cell: standard deviation of the figure, and in brackets how far the "
         "slowest lay above the fastest.\n\n"
+        f"Runs: {', '.join(map(_when, runs))}.\n\n"
         f"## Between runs\n\n{between}\n\n"
         "A case whose figures move by several per cent cannot show a change of 10 % from two "
         "records: `bench.compare` answers inconclusive there. Side by side it can.\n\n"

@@ -9,7 +9,7 @@ blocks within one process shows it. So the unit that counts is a pair of process
 - of two records each gives one figure, and how much such figures vary comes from runs of the same
   code that were made for that purpose (`bench.noise`); without them there is no verdict.
 
-Holm's method keeps the chance of one or more false calls in a whole comparison at 5 %.
+Holm's method keeps the chance of one or more false calls in a whole comparison below 5 %.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from bench.ratios import CONFIDENCE, Ratio
 Verdict = Literal["faster", "slower", "inconclusive"]
 MARGIN = math.log(1.01)
 """A difference that is not worth a call, however sure."""
+RUNS_CONFIDENCE = 0.98
+"""Of two records. Runs differ with heavier tails than the t distribution's: at this level, real
+pairs of runs of the same code are called different in fewer than 5 % (held by a test)."""
 FEWEST = 4
 """Pairs of processes, or runs of the same code: with fewer, a spread is hardly known."""
 

@@ -42,7 +42,11 @@ seconds, nanoseconds = time.time, time.time_ns
 time.time = lambda: seconds() + shift
 time.time_ns = lambda: nanoseconds() + shift * 10**9
 """
-CLOCKS = {"right": (0, "UTC"), "ahead": (86_400, "AHEAD-24"), "behind": (-86_400, "BEHIND+24")}
+CLOCKS = {
+    "right": (0, "UTC", "UTC"),
+    "ahead": (86_400, "AHEAD-23", "Pacific/Kiritimati"),
+    "behind": (-86_400, "BEHIND+23", "Pacific/Pago_Pago"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +69,7 @@ class SharedStudy:
         self._stack = stack
 
     def start(self, *arguments, clock="right"):
-        shift, zone = CLOCKS[clock]
+        shift, zone, database_zone = CLOCKS[clock]
         place = self.folder / "clock"
         place.mkdir(exist_ok=True)
         (place / "sitecustomize.py").write_text(SHIFTED_CLOCK)
@@ -74,7 +78,7 @@ class SharedStudy:
             "PYTHONPATH": os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")]),
             "CLOCK_SHIFT_SECONDS": str(shift),
             "TZ": zone,
-            "PGTZ": zone,
+            "PGTZ": database_zone,
         }
         process = study_processes.started(self.folder, *SHARED, *arguments, variables=variables)
         self.processes.append(self._stack.enter_context(process))

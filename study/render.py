@@ -74,7 +74,8 @@ def _happened(history: History) -> list[str]:
             key if count == 1 else f"{key} ({count} times)" for key, count in history.lost.items()
         )
         text.append(
-            f"Runs that were lost with a process that died or hung, and begun again: {runs}. No "
+            "Runs that were lost with a process that died, hung or was ended, and begun again: "
+            f"{runs}. No "
             "number of this report depends on it: a run's bits follow from its configuration."
         )
     return ["## What happened on the way", " ".join(text)]

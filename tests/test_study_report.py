@@ -8,13 +8,14 @@ import re
 import shlex
 import shutil
 import socket
+from pathlib import Path
 
 import matplotlib.image
 import pytest
 
 from study import optimizers, render
 from study.plan import StudyPlan
-from study.records import trial_key
+from study.records import RunFolder, trial_key
 from study.report import write_report
 from study.space import space_from_table
 from study.space_file import resolve
@@ -309,3 +310,20 @@ def test_the_provenance_states_commit_versions_and_machine(reports):
     for words in ("`cccccccccccc`", "torch 2.15.0", "A Processor", "2 cores", "1 thread(s)"):
         assert words in text
     assert "2026-01-02T03:04:05Z" in text
+
+
+COMMITTED = sorted(
+    path.parent
+    for path in (Path(__file__).resolve().parent.parent / "results").glob("*/*/plan.json")
+)
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_a_committed_report_is_built_again_byte_for_byte(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "study")
+    (tmp_path / "study" / "report.md").unlink()
+    write_report(RunFolder(tmp_path / "study"))
+    assert (tmp_path / "study" / "report.md").read_bytes() == (folder / "report.md").read_bytes()
+    assert {path.name for path in folder.glob("*.png")} == {
+        path.name for path in (tmp_path / "study").glob("*.png")
+    }

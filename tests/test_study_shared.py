@@ -29,7 +29,7 @@ from .postgres_server import SECRETS
 from .study_samples import DIGITS, ENVIRONMENT, make_plan, run_task, search_records
 
 NEVER = 3600
-KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "6"))
+KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "2"))
 FORK = multiprocessing.get_context("fork")
 
 

@@ -25,7 +25,7 @@ from .postgres_server import SECRETS
 
 pytestmark = pytest.mark.slow
 
-KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "2"))
+KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "1"))
 STALE_AFTER_SECONDS = 8
 RUNS = 12
 OPTIONS = (

@@ -1,7 +1,8 @@
-"""`python -m mnist_core`: train one network, evaluate a checkpoint, describe the network.
+"""`python -m mnist_core`: train a network, evaluate or export a checkpoint, describe the network.
 
 python -m mnist_core train --epochs 1
 python -m mnist_core evaluate runs/…/checkpoint.safetensors
+python -m mnist_core export runs/…/checkpoint.safetensors --output model.onnx
 python -m mnist_core describe
 """
 
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m mnist_core", description=__doc__.splitlines()[0] if __doc__ else None
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (commands.train, commands.evaluate, commands.describe):
+    for module in (commands.train, commands.evaluate, commands.export, commands.describe):
         module.add_parser(subparsers)
     options = parser.parse_args(arguments)
     return run_command(lambda: int(options.run(options)))

@@ -69,7 +69,7 @@ class Checkpoint:
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
-    def model(self, *, device: torch.device) -> nn.Module:
+    def model(self, *, device: torch.device) -> model_module.Net:
         """Build the network with these weights."""
         model = model_module.build(seed=self.config.seed, device=device)
         self.restore_model(model)

@@ -21,6 +21,9 @@ from mnist_core.errors import UserError, unknown_name
 
 DATA_DIR_VARIABLE = "MNIST_DATA_DIR"
 
+NORMALISATION = {"digits": (0.1563, 0.2772), "mnist": (0.1307, 0.3081)}
+"""Mean and standard deviation of each data set's pixels in [0, 1]."""
+
 MNIST_VALIDATION_IMAGES = 5_000
 # sklearn.datasets.load_digits keeps the order of UCI's optical digits, in which writers follow
 # one another: the last images come from writers that training has not seen.
@@ -103,10 +106,9 @@ def _split_digest(*splits: Split) -> str:
     )
 
 
-def _assemble(
-    *, name: str, label: str, splits: tuple[Split, Split, Split], mean: float, std: float
-) -> Dataset:
+def _assemble(*, name: str, label: str, splits: tuple[Split, Split, Split]) -> Dataset:
     train, validation, test = splits
+    mean, std = NORMALISATION[name]
     return Dataset(
         name=name,
         label=label,
@@ -130,9 +132,7 @@ def _load_mnist(root: Path) -> Dataset:
     cut = len(full) - MNIST_VALIDATION_IMAGES
     train = Split(full.images[:cut], full.labels[:cut])
     validation = Split(full.images[cut:], full.labels[cut:])
-    return _assemble(
-        name="mnist", label="MNIST", splits=(train, validation, test), mean=0.1307, std=0.3081
-    )
+    return _assemble(name="mnist", label="MNIST", splits=(train, validation, test))
 
 
 def _bilinear_weights(size: int) -> IntArray:
@@ -170,13 +170,7 @@ def _load_digits() -> Dataset:
         return Split(images[start:end], labels[start:end])
 
     splits = (part(0, ends[0]), part(ends[0], ends[1]), part(ends[1], ends[2]))
-    return _assemble(
-        name="digits",
-        label="digits (scikit-learn)",
-        splits=splits,
-        mean=0.1563,
-        std=0.2772,
-    )
+    return _assemble(name="digits", label="digits (scikit-learn)", splits=splits)
 
 
 def require_batch_fits(dataset: Dataset, batch_size: int) -> None:

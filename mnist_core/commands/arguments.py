@@ -37,6 +37,11 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, dataset_default: str 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --device and --threads."""
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    add_threads_argument(parser)
+
+
+def add_threads_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --threads."""
     parser.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads (default: all available cores)"
     )

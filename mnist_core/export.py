@@ -1,0 +1,147 @@
+"""The network as one ONNX file, written only once ONNX Runtime was seen to agree with torch.
+
+`export` builds the model, compares it and writes it; `verify` is the comparison. No accuracy comes
+out of it: images are only what the two are asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnist_core import onnx_graph, onnx_process
+from mnist_core.batches import normalise
+from mnist_core.errors import UserError
+from mnist_core.model import INPUT_SHAPE, Net
+from mnist_core.onnx_graph import Form
+from mnist_core.randomness import generator
+from mnist_core.report import write_atomically
+
+BATCH_SIZES = (1, 3, 64)
+TOLERANCE = 1e-5
+"""How far a log-probability may lie from torch's, as a share of the image's largest (of 1 where
+all are smaller): what sums of float32 in another order differ by."""
+RANDOM_IMAGES = 1_000
+_REFERENCE_BATCH = 500
+
+
+class SelfCheckError(Exception):
+    """Say where the exported model differs from the network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """What torch and ONNX Runtime were asked, and how closely they agreed."""
+
+    images: int
+    batch_sizes: tuple[int, ...]
+    largest_difference: float
+    """Of a log-probability, over all images and batch sizes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportReport:
+    """What was written."""
+
+    form: Form
+    bytes: int
+    agreement: Agreement
+
+
+def export(
+    network: Net,
+    path: Path,
+    form: Form,
+    *,
+    images: Tensor,
+    metadata: Mapping[str, str] | None = None,
+) -> ExportReport:
+    """Build the model, verify it on `images` [n, 1, 28, 28] uint8, and write it atomically.
+
+    Raises `UserError` for what a user can mend and `SelfCheckError` where model and network
+    differ. Then nothing was written, and a file that was there is the old one.
+    """
+    onnx_graph.require_libraries()
+    content = onnx_graph.build(network, form, metadata=metadata)
+    agreement = verify(content, network, form, images=images)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; name another --output") from error
+    return ExportReport(form=form, bytes=len(content), agreement=agreement)
+
+
+def verify(content: bytes, network: Net, form: Form, *, images: Tensor) -> Agreement:
+    """Compare a model with the network on `images` [n, 1, 28, 28] uint8, at several batch sizes.
+
+    Raises `SelfCheckError` for another opset, for what onnx's checker refuses, and for any image
+    that gets another class, or a log-probability outside the tolerance.
+    """
+    _check_format(content, form)
+    mean, std = form.mean_and_std
+    normalised = normalise(images.cpu(), mean=mean, std=std)
+    expected = _log_probabilities(network, normalised)
+    try:
+        found = onnx_process.answers(
+            content,
+            (images.cpu() if form.with_normalization else normalised).numpy(),
+            batch_sizes=BATCH_SIZES,
+            threads=torch.get_num_threads(),
+        )
+    except onnx_process.OnnxRuntimeError as error:
+        raise SelfCheckError(
+            f"ONNX Runtime cannot run it at opset {form.opset}; a smaller one may do ({error})"
+        ) from error
+    differences = np.abs(found - expected)
+    allowed = TOLERANCE * np.maximum(1.0, np.abs(expected).max(axis=1, keepdims=True))
+    for size, answers, difference in zip(BATCH_SIZES, found, differences, strict=True):
+        other_class = answers.argmax(axis=1) != expected.argmax(axis=1)
+        outside = ~(difference <= allowed).all(axis=1)  # NaN is outside
+        if other_class.any() or outside.any():
+            raise SelfCheckError(
+                f"at batch {size}, of {len(images):,} images {other_class.sum():,} get another "
+                f"class and {outside.sum():,} other log-probabilities than torch gives (largest "
+                f"difference {difference.max():.2g})"
+            )
+    return Agreement(
+        images=len(images),
+        batch_sizes=BATCH_SIZES,
+        largest_difference=float(differences.max()),
+    )
+
+
+def random_images() -> Tensor:
+    """Return images of noise [n, 1, 28, 28] uint8, always the same, for where there are none."""
+    shape = (RANDOM_IMAGES, *INPUT_SHAPE)
+    return torch.randint(
+        0, 256, shape, dtype=torch.uint8, generator=generator(0, "export", "images")
+    )
+
+
+def _check_format(content: bytes, form: Form) -> None:
+    import onnx
+
+    model = onnx.load_from_string(content)
+    opsets = [(entry.domain, entry.version) for entry in model.opset_import]
+    if opsets != [("", form.opset)]:
+        raise SelfCheckError(f"its opset must be {form.opset}, got {opsets}")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise SelfCheckError(f"onnx's checker refuses it: {error}") from error
+
+
+@torch.inference_mode()
+def _log_probabilities(network: Net, images: Tensor) -> onnx_process.FloatArray:
+    was_training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    parts = [network(part.to(device)).cpu() for part in torch.split(images, _REFERENCE_BATCH)]
+    network.train(was_training)
+    found: onnx_process.FloatArray = torch.cat(parts).numpy()
+    return found

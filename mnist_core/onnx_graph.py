@@ -1,7 +1,7 @@
 """The network as an ONNX graph, built node by node with `onnx.helper`.
 
 Not with `torch.onnx.export`: of torch's two exporters the old one writes the opset asked for, but
-is deprecated and ends at 23; the new one gives 18 for anything below it, without an exception, and
+is deprecated and ends at 23; the new one gives 18 where 11 is asked for, without an exception, and
 needs one more library. The network is a dozen operators whose meaning has not changed since opset
 11, so that any opset from there on is had exactly, from public functions of onnx alone, and the
 same weights give the same bytes under the same version of onnx. What is built by hand can be built

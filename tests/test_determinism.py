@@ -133,18 +133,14 @@ def test_kill_9_and_resume_gives_the_bits_of_an_uninterrupted_run(name, digest_o
 
 
 @pytest.mark.slow
-def test_on_mnist_kill_9_a_fresh_process_and_another_seed_keep_the_promise(
-    mnist, mnist_folder, monkeypatch, run_python, tmp_path
+def test_on_mnist_kill_9_and_resume_in_fresh_processes_keep_the_promise(
+    mnist, mnist_folder, monkeypatch, tmp_path
 ):
     monkeypatch.setenv(data.DATA_DIR_VARIABLE, str(mnist_folder))
     config = TrainConfig(epochs=2, schedule="one-cycle", batch_size=256, learning_rate=5e-3)
     whole = train(config, mnist)
     assert whole.validation_accuracy > 0.97
     assert kill_and_resume(config, tmp_path / "run", timeout_seconds=300) == whole.weights_sha256
-    values = [{**config.to_dict(), "seed": seed} for seed in (0, 1)]
-    completed = run_python("-c", _TRAIN_AND_PRINT, json.dumps(values))
-    same_seed, other_seed = completed.stdout.split()
-    assert same_seed == whole.weights_sha256 != other_seed
 
 
 @pytest.mark.cuda

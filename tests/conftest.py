@@ -32,6 +32,13 @@ CPU = torch.device("cpu")
 LOCAL_HOSTS = (None, "", "localhost", "127.0.0.1", "::1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """Undo what a script does to its background jobs: they, and their children, ignore SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def isolated_process(tmp_path_factory, monkeypatch) -> Iterator[None]:
     """Give every test a cache folder of its own, no network, one thread and its own signals."""

@@ -67,8 +67,6 @@ class Study:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # Where the tests run in the background of a script, they inherit a deaf ear.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def group(self) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from study.confirmation import due, missing_trials
 from study.plan import StudyPlan
@@ -46,6 +46,19 @@ class Board(Protocol):
 
     def beat(self, keys: Collection[str]) -> None:
         """Take note that these claimed runs have made progress."""
+
+
+def trial_task(plan: StudyPlan, optimizer: str, index: int, parameters: Mapping[str, Any]) -> Task:
+    """Return the run of a trial that was proposed."""
+    return Task(
+        key=trial_key(optimizer, index),
+        kind="trial",
+        optimizer=optimizer,
+        variant=None,
+        index=index,
+        config=plan.trial_config(optimizer, parameters),
+        prunable=plan.pruner != "none",
+    )
 
 
 class LocalBoard:
@@ -115,16 +128,7 @@ class LocalBoard:
             if key in self.records:  # behind a gap: proposed again, not trained again
                 self._search.tell(self.records[key])
                 continue
-            task = Task(
-                key=key,
-                kind="trial",
-                optimizer=optimizer,
-                variant=None,
-                index=index,
-                config=plan.trial_config(optimizer, parameters),
-                prunable=plan.pruner != "none",
-            )
-            self._push(_SEARCH, task)
+            self._push(_SEARCH, trial_task(plan, optimizer, index, parameters))
             missing.remove(index)
             if plan.is_sequential:
                 return

@@ -75,8 +75,8 @@ def _happened(history: History) -> list[str]:
         )
         text.append(
             "Runs that were lost with a process that died, hung or was ended, and begun again: "
-            f"{runs}. No "
-            "number of this report depends on it: a run's bits follow from its configuration."
+            f"{runs}. No number of this report depends on it: a run's bits follow from its "
+            "configuration."
         )
     return ["## What happened on the way", " ".join(text)]
 
@@ -101,8 +101,8 @@ def _opening(summary: Summary) -> str:
         f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
         f"{data['validation']:,} validation images; then the best of each and each at its library "
         f"default on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one evaluated "
-        f"once on the "
-        f"{data['test']:,} test images. {summary.finished} of {summary.expected} runs are done."
+        f"once on the {data['test']:,} test images. {summary.finished} of {summary.expected} runs "
+        "are done."
     )
     if summary.is_partial:
         text += "\n\n> **Partial.** This study was interrupted; what follows stands on less."

@@ -48,16 +48,8 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
         search = Search(plan, folder, records)
 
         def make_pool() -> WorkerPool:
-            return WorkerPool(
-                folder=folder.path,
-                dataset=plan.dataset,
-                data_dir=options.data_dir,
-                device=plan.device,
-                threads=plan.threads,
-                workers=workers,
-                pruning=None
-                if plan.pruner == "none"
-                else Pruning(storage_url=folder.storage_url, pruner=pruner_for(plan)),
+            return worker_pool(
+                options, plan, folder, workers=workers, storage_url=folder.storage_url
             )
 
         announce(plan, folder, dataset, workers=workers, done=len(records))
@@ -85,6 +77,27 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
         )
         return EXIT_INTERRUPTED
     return 0
+
+
+def worker_pool(
+    options: argparse.Namespace,
+    plan: StudyPlan,
+    folder: RunFolder,
+    *,
+    workers: int,
+    storage_url: str | None,
+) -> WorkerPool:
+    """Return the processes that train a plan's runs and write their records into a folder."""
+    is_pruned = plan.pruner != "none"
+    return WorkerPool(
+        folder=folder.path,
+        dataset=plan.dataset,
+        data_dir=options.data_dir,
+        device=plan.device,
+        threads=plan.threads,
+        workers=workers,
+        pruning=Pruning(storage_url=storage_url, pruner=pruner_for(plan)) if is_pruned else None,
+    )
 
 
 def default_workers(plan: StudyPlan) -> int:

@@ -19,7 +19,7 @@ import uuid
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import optuna
@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_core.errors import UserError
+from study.board import trial_task
 from study.confirmation import due, missing_trials
 from study.history import History
 from study.plan import StudyPlan
@@ -231,19 +232,10 @@ class SharedBoard:
         plan = self._plan
         if key not in self._proposals:
             self._proposals[key] = propose(plan, optimizer, index, self.records)
-        prunable = plan.pruner != "none"
-        return Task(
-            key=key,
-            kind="trial",
-            optimizer=optimizer,
-            variant=None,
-            index=index,
-            config=plan.trial_config(optimizer, self._proposals[key]),
-            prunable=prunable,
-            earlier=tuple(earlier_trials(plan, optimizer, index, self.records))
-            if prunable
-            else (),
-        )
+        task = trial_task(plan, optimizer, index, self._proposals[key])
+        if not task.prunable:
+            return task
+        return replace(task, earlier=tuple(earlier_trials(plan, optimizer, index, self.records)))
 
     def _claim(self) -> tuple[Task, int] | None:
         """Return a run that begins here, and its trial."""

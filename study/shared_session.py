@@ -20,9 +20,9 @@ from study.postgres import Database, parse_url
 from study.preflight import try_optimizers
 from study.records import RunFolder, study_header
 from study.report import write_report
-from study.search import Search, pruner_for, storage_errors
+from study.search import Search, storage_errors
 from study.shared import SharedBoard
-from study.workers import Pruning, WorkerPool
+from study.workers import WorkerPool
 
 # The process that handed in the last run reports, unless it ends before it has.
 _LET_THE_LAST_ONE_REPORT_SECONDS = 2.0
@@ -105,17 +105,7 @@ def _work(
     workers = options.workers or session.default_workers(plan)
 
     def make_pool() -> WorkerPool:
-        return WorkerPool(
-            folder=scratch.path,
-            dataset=plan.dataset,
-            data_dir=options.data_dir,
-            device=plan.device,
-            threads=plan.threads,
-            workers=workers,
-            pruning=None
-            if plan.pruner == "none"
-            else Pruning(storage_url=None, pruner=pruner_for(plan)),
-        )
+        return session.worker_pool(options, plan, scratch, workers=workers, storage_url=None)
 
     session.announce(plan, folder, dataset, workers=workers, done=len(board.records))
     print(f"  shared: {place}; the same command joins it", flush=True)

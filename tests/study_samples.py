@@ -17,6 +17,7 @@ import pytest
 
 from mnist_core.optimizers import optimizer_spec
 from study import search
+from study.board import trial_task
 from study.plan import VARIANTS, StudyPlan
 from study.records import Record, RunFolder, confirmation_key, trial_key
 from study.search import Search
@@ -114,18 +115,6 @@ def run_task(task: Task, *, accuracy: float | None = None, status: str = "comple
             "misread": {"3": 5},
         }
     return record
-
-
-def trial_task(plan: StudyPlan, optimizer: str, index: int, parameters: dict[str, Any]) -> Task:
-    return Task(
-        key=trial_key(optimizer, index),
-        kind="trial",
-        optimizer=optimizer,
-        variant=None,
-        index=index,
-        config=plan.trial_config(optimizer, parameters),
-        prunable=plan.pruner != "none",
-    )
 
 
 def search_records(

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from study.board import trial_task
 from study.confirmation import due, remaining, seeds_due
 from study.records import numbered
 
-from .study_samples import make_plan, run_task, trial_task
+from .study_samples import make_plan, run_task
 
 OPTIMIZERS = ("sgd", "adam", "nadam")
 

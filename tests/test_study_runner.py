@@ -16,13 +16,13 @@ import pytest
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
 from study import runner
-from study.board import LocalBoard
+from study.board import LocalBoard, trial_task
 from study.confirmation import best_trial
 from study.records import RunFolder, confirmation_key, trial_key
 from study.runner import MAX_ATTEMPTS, Runner, Watch
 from study.search import Search
 
-from .study_samples import keep_storage_in_memory, make_plan, run_task, trial_task
+from .study_samples import keep_storage_in_memory, make_plan, run_task
 
 
 class Pool:

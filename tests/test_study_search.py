@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 from mnist_core.optimizers import optimizer_spec
+from study.board import trial_task
 from study.plan import INDEPENDENT_SAMPLERS, SAMPLERS
 from study.records import RunFolder
 from study.search import Search, designed_parameters
@@ -26,7 +27,6 @@ from .study_samples import (
     rates,
     run_task,
     search_records,
-    trial_task,
 )
 
 SLOW_GP = pytest.param("gp", marks=pytest.mark.slow)

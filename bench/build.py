@@ -21,6 +21,7 @@ from mnist_core import model as models
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset
 from mnist_core.errors import UserError
+from mnist_core.networks import MNIST_CLASSES
 from mnist_core.randomness import generator
 from mnist_core.runtime import available_cores
 from mnist_core.step import training_step
@@ -71,7 +72,7 @@ def _call(workload: Workload, function: Callable[..., object], **more: Any) -> C
 
 def _synthetic_batch(workload: Workload) -> tuple[Tensor, Tensor]:
     device = torch.device(workload.device)
-    labels = torch.arange(workload.batch_size, device=device) % models.CLASSES
+    labels = torch.arange(workload.batch_size, device=device) % MNIST_CLASSES
     return networks.lay_out(networks.example(workload.batch_size, device), workload), labels
 
 
@@ -129,15 +130,13 @@ def _training_loop(workload: Workload, dataset_name: str) -> Prepared:
         dataset=full.name,
         epochs=1,
         batch_size=workload.batch_size,
+        precision=workload.precision,
         learning_rate=_NO_STEP,
         rotation_degrees=10.0 if workload.augment else 0.0,
         translation=0.1 if workload.augment else 0.0,
     )
     if workload.mode == "prepared":
         function = _steps(workload, list(batches.epoch_batches(dataset, config, epoch=1)))
-    elif workload.precision == "bfloat16":
-        # train() has no option for it: its batches and its step, with the network wrapped.
-        function = _steps(workload, _Epochs(dataset, config))
     else:
         function = lambda: train.train(config, dataset)  # noqa: E731
     count = steps * workload.batch_size

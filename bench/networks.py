@@ -13,24 +13,11 @@ from torch import Tensor, nn
 from bench.seed_recipe import Net as SeedNet
 from bench.workloads import Workload
 from mnist_core import model as models
-from mnist_core.model import INPUT_SHAPE
+from mnist_core.model import Bfloat16
+from mnist_core.networks import MNIST_SHAPE
 
 Forward = Callable[[Tensor], object]
 SEED = 0
-
-
-class Bfloat16(nn.Module):
-    """Run a network's forward pass in bfloat16 where torch deems it safe; weights stay float32."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return log-probabilities [n, 10] float32."""
-        with torch.autocast(images.device.type, dtype=torch.bfloat16):
-            output: Tensor = self.network(images)
-        return output.float()
 
 
 def build(workload: Workload, device: torch.device) -> nn.Module:
@@ -91,4 +78,4 @@ def compile_ahead_of_time(network: nn.Module, images: Tensor) -> Forward:
 def example(batch_size: int, device: torch.device) -> Tensor:
     """Return images of noise [batch_size, 1, 28, 28] float32."""
     generator = torch.Generator().manual_seed(SEED)
-    return torch.randn(batch_size, *INPUT_SHAPE, generator=generator).to(device)
+    return torch.randn(batch_size, *MNIST_SHAPE, generator=generator).to(device)

@@ -6,12 +6,12 @@ as one tensor, on the device of the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from mnist_core import augment
+from mnist_core import affine, augment
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, Split
 from mnist_core.randomness import generator
@@ -22,7 +22,7 @@ their results still lie in the cache."""
 
 
 def normalise(images: Tensor, *, mean: float, std: float) -> Tensor:
-    """Bring images uint8 to float32 by (x / 255 - mean) / std: torchvision's ToTensor, Normalize.
+    """Bring pixels to float32 by (x / 255 - mean) / std: torchvision's ToTensor, Normalize.
 
     The result is in channels-last memory, for which convolutions are fastest here.
     """
@@ -47,26 +47,44 @@ def epoch_batches(
     used = steps_per_epoch(dataset, config.batch_size) * config.batch_size
     order = torch.randperm(len(split), generator=generator(config.seed, "order", epoch))
     order = order[:used].to(device)
-    transforms = None
-    if config.rotation_degrees or config.translation:
-        transforms = augment.draw(
-            used,
-            side=split.images.shape[-1],
-            rotation_degrees=config.rotation_degrees,
-            translation=config.translation,
-            generator=generator(config.seed, "augmentation", epoch),
-        ).to(device)
+    augmented = _augmentation(split, config, count=used, epoch=epoch)
     stride = config.batch_size * max(1, PREPARED_IMAGES // config.batch_size)
     for start in range(0, used, stride):
         several = slice(start, start + stride)
-        images = split.images[order[several]]
-        if transforms is not None:
-            images = augment.apply(images, transforms.take(several))
+        images = augmented(split.images[order[several]], several)
         normalised = normalise(images, mean=dataset.mean, std=dataset.std)
         labels = split.labels[order[several]]
         for first in range(0, len(labels), config.batch_size):
             batch = slice(first, first + config.batch_size)
             yield normalised[batch], labels[batch]
+
+
+def _augmentation(
+    split: Split, config: TrainConfig, *, count: int, epoch: int
+) -> Callable[[Tensor, slice], Tensor]:
+    """Draw an epoch's transforms; return what applies some of them to as many images."""
+    device = split.labels.device
+    draws = generator(config.seed, "augmentation", epoch)
+    if config.interpolation == "bilinear":
+        maps = affine.draw(
+            count,
+            rotation_degrees=config.rotation_degrees,
+            translation=config.translation,
+            scaling=config.scaling,
+            shear_degrees=config.shear_degrees,
+            generator=draws,
+        ).to(device)
+        return lambda images, several: affine.apply(images, maps[several])
+    if not (config.rotation_degrees or config.translation):
+        return lambda images, several: images
+    transforms = augment.draw(
+        count,
+        side=split.images.shape[-1],
+        rotation_degrees=config.rotation_degrees,
+        translation=config.translation,
+        generator=draws,
+    ).to(device)
+    return lambda images, several: augment.apply(images, transforms.take(several))
 
 
 def evaluation_batches(

@@ -27,7 +27,7 @@ from mnist_core.packing import pack, unpack
 from mnist_core.report import write_atomically
 
 FORMAT = "compact-mnist checkpoint 1"
-_MODEL, _STATE, _OWN = "model.", "optimizer.", "own"
+_MODEL, _TRAINED, _STATE, _OWN = "model.", "trained.", "optimizer.", "own"
 _DIGEST = "sha256"
 
 
@@ -44,11 +44,13 @@ class Checkpoint:
     """What a user's own optimizer remembered, packed."""
 
     def restore_model(self, model: nn.Module) -> None:
-        """Load the weights into `model`."""
-        weights = _with_prefix(self.tensors, _MODEL)
-        with torch.no_grad():
-            for name, target in model.state_dict().items():
-                target.copy_(weights[name])
+        """Load the weights into `model`: the averaged ones where weights are averaged."""
+        _load_weights(model, _with_prefix(self.tensors, _MODEL))
+
+    def restore_trained(self, model: nn.Module) -> None:
+        """Load the weights that training goes on with."""
+        prefix = _TRAINED if self.config.averaging else _MODEL
+        _load_weights(model, _with_prefix(self.tensors, prefix))
 
     def restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Load the optimizer's state; the hyperparameters of one of the registry come from the
@@ -69,11 +71,19 @@ class Checkpoint:
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
-    def model(self, *, device: torch.device) -> model_module.Net:
+    def model(self, *, device: torch.device) -> model_module.Network:
         """Build the network with these weights."""
-        model = model_module.build(seed=self.config.seed, device=device)
+        model = model_module.build(
+            self.config.architecture(), seed=self.config.seed, device=device
+        )
         self.restore_model(model)
         return model
+
+
+def _load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, target in model.state_dict().items():
+            target.copy_(weights[name])
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -148,12 +158,19 @@ def write(
     record: dict[str, Any],
     dataset_sha256: str,
     model: nn.Module,
+    trained: nn.Module | None = None,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Write a checkpoint atomically; a state that cannot be saved is an `OptimizerError`."""
+    """Write a checkpoint atomically; a state that cannot be saved is an `OptimizerError`.
+
+    `model` is what the run is for, `trained` what its next step changes, where that is another
+    network because weights are averaged.
+    """
     tensors: dict[str, Tensor] = {}
     own = json.dumps(_pack_own(optimizer, tensors)) if is_own(config.optimizer) else None
     tensors |= {_MODEL + name: value for name, value in model.state_dict().items()}
+    if trained is not None and trained is not model:
+        tensors |= {_TRAINED + name: value for name, value in trained.state_dict().items()}
     for index, state in ({} if own else optimizer.state_dict()["state"]).items():
         for name, value in state.items():
             if value is not None:  # momentum_buffer of plain SGD

@@ -14,12 +14,28 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from mnist_core.errors import UserError, unknown_name
+from mnist_core.networks import Architecture, architecture
 from mnist_core.optimizers import require_known
 from mnist_core.schedules import SCHEDULES
 
 DATASET_NAMES = ("digits", "mnist")
+PRECISIONS = ("float32", "bfloat16")
+INTERPOLATIONS = ("nearest", "bilinear")
 Scalar = bool | int | float | str | None
 Option = Scalar | tuple[Scalar, ...]
+
+
+# A field that is left out of the mapping where it has its default: it came later, and the digests
+# of configurations that do not use it stay what they were.
+_LATER = {"later": True}
+
+
+_OPTIONS = ("optimizer_options", "network_options")
+_CHOICES = {
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "interpolation": INTERPOLATIONS,
+}
 
 
 def _require(condition: bool, rule: str, value: object) -> None:  # noqa: FBT001
@@ -28,7 +44,7 @@ def _require(condition: bool, rule: str, value: object) -> None:  # noqa: FBT001
 
 
 def option_value(name: str, value: object) -> Option:
-    """Return a constructor's argument as a configuration holds it: a list becomes a tuple."""
+    """Return an argument as a configuration holds it: a list becomes a tuple."""
     if isinstance(value, list | tuple):
         items = [option_value(name, item) for item in value]
         if not any(isinstance(item, tuple) for item in items):
@@ -39,7 +55,7 @@ def option_value(name: str, value: object) -> Option:
     elif value is None or isinstance(value, bool | int | str):
         return value
     raise UserError(
-        f"the optimizer's option {name} must be a finite number, a text, true, false, none, or a "
+        f"the option {name} must be a finite number, a text, true, false, none, or a "
         f"flat list of these, got {value!r}"
     )
 
@@ -67,6 +83,23 @@ class TrainConfig:
     """Largest shift as a fraction of the image's side; 0 turns translation off."""
     seed: int = 0
     """Decides initialisation, order and augmentation, each through a generator of its own."""
+    network: str = field(default="seed", metadata=_LATER)
+    """Of the registry of networks."""
+    network_options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    """Fields of the network's architecture that differ from the registry's."""
+    precision: str = field(default="float32", metadata=_LATER)
+    """Of the forward and backward pass; weights and evaluation are always float32."""
+    label_smoothing: float = field(default=0.0, metadata=_LATER)
+    """Share of the target that is spread over all classes (Szegedy et al. 2016, section 7)."""
+    averaging: float = field(default=0.0, metadata=_LATER)
+    """Decay per step of an exponential moving average of the weights, which is what is evaluated
+    and saved; 0: the last weights."""
+    interpolation: str = field(default="nearest", metadata=_LATER)
+    """Of the augmentation: `nearest` is the seed's, `bilinear` allows scaling and shearing."""
+    scaling: float = field(default=0.0, metadata=_LATER)
+    """Scales are uniform in [1 - scaling, 1 + scaling]."""
+    shear_degrees: float = field(default=0.0, metadata=_LATER)
+    """Shears along x are uniform in ±shear_degrees."""
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -77,24 +110,25 @@ class TrainConfig:
                 object.__setattr__(self, entry.name, float(value))
             elif type(value) is not kind:
                 raise UserError(f"{entry.name} must be of type {kind.__name__}, got {value!r}")
-        options = self.optimizer_options
-        _require(isinstance(options, Mapping), "optimizer_options must be a mapping", options)
+        for name in _OPTIONS:
+            options = getattr(self, name)
+            _require(isinstance(options, Mapping), f"{name} must be a mapping", options)
+            object.__setattr__(
+                self, name, {str(key): option_value(key, options[key]) for key in sorted(options)}
+            )
         for name in ("params", "lr"):
-            if name in options:
+            if name in self.optimizer_options:
                 raise UserError(
                     f"optimizer_options must not hold {name!r}: the parameters are the network's, "
                     "and lr is learning_rate"
                 )
-        object.__setattr__(
-            self,
-            "optimizer_options",
-            {str(name): option_value(name, options[name]) for name in sorted(options)},
-        )
+        self.architecture()  # refuses an unknown network, and options that it does not have
         if self.dataset not in DATASET_NAMES:
             raise unknown_name("dataset", self.dataset, DATASET_NAMES)
         require_known(self.optimizer)
-        if self.schedule not in SCHEDULES:
-            raise unknown_name("schedule", self.schedule, SCHEDULES)
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
         _require(
             math.isfinite(self.learning_rate) and self.learning_rate > 0,
             "learning_rate must be positive and finite",
@@ -109,20 +143,37 @@ class TrainConfig:
         )
         _require(0 <= self.translation < 1, "translation must be in [0, 1)", self.translation)
         _require(0 <= self.seed < 2**63, "seed must be in [0, 2**63)", self.seed)
+        for name, value in (
+            ("label_smoothing", self.label_smoothing),
+            ("averaging", self.averaging),
+            ("scaling", self.scaling),
+        ):
+            _require(0 <= value < 1, f"{name} must be in [0, 1)", value)
+        _require(
+            0 <= self.shear_degrees <= 45, "shear_degrees must be in [0, 45]", self.shear_degrees
+        )
+        if self.interpolation == "nearest" and (self.scaling or self.shear_degrees):
+            raise UserError(
+                "scaling and shear_degrees need interpolation 'bilinear', got 'nearest'"
+            )
+
+    def architecture(self) -> Architecture:
+        """Return the network's architecture."""
+        return architecture(self.network, self.network_options)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready mapping that `from_dict` takes back.
-
-        Options are named where there are any, so that the digest of a configuration without
-        them stays what it was before there were any.
-        """
+        """Return a JSON-ready mapping that `from_dict` takes back."""
         values = asdict(self)
-        options = values.pop("optimizer_options")
-        if options:
-            values["optimizer_options"] = {
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in options.items()
-            }
+        for entry in fields(self):
+            if entry.metadata.get("later") and values[entry.name] == entry.default:
+                del values[entry.name]
+        for name in _OPTIONS:
+            options = values.pop(name)
+            if options:
+                values[name] = {
+                    key: list(value) if isinstance(value, tuple) else value
+                    for key, value in options.items()
+                }
         return values
 
     @classmethod

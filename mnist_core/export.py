@@ -17,7 +17,8 @@ from torch import Tensor
 from mnist_core import onnx_graph, onnx_process
 from mnist_core.batches import normalise
 from mnist_core.errors import UserError
-from mnist_core.model import INPUT_SHAPE, Net
+from mnist_core.model import Network
+from mnist_core.networks import MNIST_SHAPE
 from mnist_core.onnx_graph import Form
 from mnist_core.randomness import generator
 from mnist_core.report import write_atomically
@@ -54,7 +55,7 @@ class ExportReport:
 
 
 def export(
-    network: Net,
+    network: Network,
     path: Path,
     form: Form,
     *,
@@ -76,7 +77,7 @@ def export(
     return ExportReport(form=form, bytes=len(content), agreement=agreement)
 
 
-def verify(content: bytes, network: Net, form: Form, *, images: Tensor) -> Agreement:
+def verify(content: bytes, network: Network, form: Form, *, images: Tensor) -> Agreement:
     """Compare a model with the network on `images` [n, 1, 28, 28] uint8, at several batch sizes.
 
     Raises `SelfCheckError` for another opset, for what onnx's checker refuses, and for any image
@@ -117,7 +118,7 @@ def verify(content: bytes, network: Net, form: Form, *, images: Tensor) -> Agree
 
 def random_images() -> Tensor:
     """Return images of noise [n, 1, 28, 28] uint8, always the same, for where there are none."""
-    shape = (RANDOM_IMAGES, *INPUT_SHAPE)
+    shape = (RANDOM_IMAGES, *MNIST_SHAPE)
     return torch.randint(
         0, 256, shape, dtype=torch.uint8, generator=generator(0, "export", "images")
     )
@@ -137,7 +138,7 @@ def _check_format(content: bytes, form: Form) -> None:
 
 
 @torch.inference_mode()
-def _log_probabilities(network: Net, images: Tensor) -> onnx_process.FloatArray:
+def _log_probabilities(network: Network, images: Tensor) -> onnx_process.FloatArray:
     was_training = network.training
     network.eval()
     device = next(network.parameters()).device

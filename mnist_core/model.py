@@ -1,55 +1,93 @@
-"""The seed's network, and what each of its layers costs.
+"""Networks built from their architecture, and what each of their layers costs.
 
-`Net` is the seed's, parameter for parameter: 23,354 of them. It pools before it rectifies, which
-is the same function and the same gradient bit for bit (ReLU is monotone, so the largest of a
-window stays the largest) at a quarter of ReLU's work. `describe` counts parameters, activations
-and FLOPs.
+The seed's has its 23,354 parameters, under its names. Pooling comes before ReLU, which is the same
+function and the same gradient bit for bit (ReLU is monotone, so the largest of a window stays the
+largest) at a quarter of ReLU's work. `describe` counts parameters, activations and FLOPs.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mnist_core.networks import MNIST_CLASSES, MNIST_SHAPE, NETWORKS, Architecture, Shape
 from mnist_core.randomness import derive_seed
 
-INPUT_SHAPE = (1, 28, 28)
-CLASSES = 10
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": nn.LeakyReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
+_POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
-class Net(nn.Module):
-    """Map images [n, 1, 28, 28] float32 to log-probabilities [n, 10] (seed.md, section 4)."""
+class Network(nn.Sequential):
+    """Map images [n, c, h, w] float32 to log-probabilities [n, classes]."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: Architecture, *, input_shape: Shape, classes: int) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        convolutions = architecture.convolutions(input_shape)
+        for number, convolution in enumerate(convolutions, start=1):
+            layers[f"conv{number}"] = nn.Conv2d(
+                convolution.in_channels,
+                convolution.out_channels,
+                kernel_size=convolution.kernel,
+                stride=convolution.stride,
+                padding=convolution.padding,
+                bias=architecture.normalisation == "none",
+            )
+            if architecture.normalisation == "batch":
+                layers[f"norm{number}"] = nn.BatchNorm2d(convolution.out_channels)
+            if convolution.is_pooled:
+                layers[f"pool{number}"] = _POOLINGS[architecture.pooling](2)
+            layers[f"{architecture.activation}{number}"] = _ACTIVATIONS[architecture.activation]()
+        if architecture.head == "mean":
+            layers["mean"] = nn.AdaptiveAvgPool2d(1)
+        layers["flatten"] = nn.Flatten()
+        if architecture.dropout:
+            layers["dropout"] = nn.Dropout(architecture.dropout)
+        layers["fc1"] = nn.Linear(architecture.features(input_shape), classes)
+        layers["log_softmax"] = nn.LogSoftmax(dim=1)
+        super().__init__(layers)
+        self.input_shape = input_shape
+        self.classes = classes
+
+
+class Bfloat16(nn.Module):
+    """Run a network's forward pass in bfloat16 where torch deems it safe; weights stay float32."""
+
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, kernel_size=3)  # 28×28 -> 26×26
-        self.conv2 = nn.Conv2d(16, 32, kernel_size=3)  # 26×26 -> 24×24, pooled to 12×12
-        self.conv3 = nn.Conv2d(32, 40, kernel_size=3)  # 12×12 -> 10×10, pooled to 5×5
-        self.conv4 = nn.Conv2d(40, 24, kernel_size=1)  # 5×5 -> 5×5
-        self.fc1 = nn.Linear(24 * 5 * 5, CLASSES)
+        self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return log-probabilities [n, 10] of images [n, 1, 28, 28]."""
-        x = F.relu(self.conv1(images))
-        x = F.relu(F.max_pool2d(self.conv2(x), 2))
-        x = F.relu(F.max_pool2d(self.conv3(x), 2))
-        x = F.relu(self.conv4(x))
-        return F.log_softmax(self.fc1(x.flatten(1)), dim=1)
+        """Return log-probabilities [n, classes] float32."""
+        with torch.autocast(images.device.type, dtype=torch.bfloat16):
+            output: Tensor = self.network(images)
+        return output.float()
 
 
-def build(*, seed: int, device: torch.device) -> Net:
-    """Build the network, initialised by torch's defaults from `seed`, in channels-last memory.
+def build(
+    architecture: Architecture = NETWORKS["seed"].architecture,
+    *,
+    seed: int,
+    device: torch.device,
+    input_shape: Shape = MNIST_SHAPE,
+    classes: int = MNIST_CLASSES,
+) -> Network:
+    """Build a network, initialised by torch's defaults from `seed`, in channels-last memory.
 
     The initialisers read torch's global generator; it is seeded inside a fork and restored after.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "initialisation"))
-        model = Net()
-    return model.to(memory_format=torch.channels_last).to(device)
+        network = Network(architecture, input_shape=input_shape, classes=classes)
+    return network.to(memory_format=torch.channels_last).to(device)
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -77,16 +115,17 @@ class LayerCost:
     activations: int
     """Numbers in the output, before pooling."""
     forward_flops: int
-    """2 × multiply-adds (bias, ReLU and pooling are not counted)."""
+    """2 × multiply-adds of convolutions and fully connected layers; nothing else is counted."""
 
 
-def describe(model: nn.Module) -> list[LayerCost]:
+def describe(model: Network) -> list[LayerCost]:
     """Return the cost of each layer with parameters, for one image, in order of execution."""
     costs: list[LayerCost] = []
 
     def record(name: str, layer: nn.Module, output: Tensor) -> None:
-        weight = layer.get_parameter("weight")
+        multiplies = isinstance(layer, nn.Conv2d | nn.Linear)
         positions = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+        weights = layer.get_parameter("weight").numel() if multiplies else 0
         costs.append(
             LayerCost(
                 name=name,
@@ -94,7 +133,7 @@ def describe(model: nn.Module) -> list[LayerCost]:
                 output_shape=tuple(output.shape[1:]),
                 parameters=parameter_count(layer),
                 activations=output[0].numel(),
-                forward_flops=2 * weight.numel() * positions,
+                forward_flops=2 * weights * positions,
             )
         )
 
@@ -105,11 +144,13 @@ def describe(model: nn.Module) -> list[LayerCost]:
         for name, layer in model.named_children()
         if parameter_count(layer)
     ]
+    was_training = model.training
     try:
         device = next(model.parameters()).device
         with torch.no_grad():
-            model(torch.zeros(1, *INPUT_SHAPE, device=device))
+            model.eval()(torch.zeros(1, *model.input_shape, device=device))
     finally:
+        model.train(was_training)
         for handle in handles:
             handle.remove()
     return costs

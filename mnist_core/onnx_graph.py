@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import nn
 
 from mnist_core.data import NORMALISATION
 from mnist_core.errors import UserError
-from mnist_core.model import CLASSES, INPUT_SHAPE, Net, weights_digest
+from mnist_core.model import Network, weights_digest
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -69,7 +71,7 @@ def require_opset(opset: int) -> None:
         )
 
 
-def build(network: Net, form: Form, *, metadata: Mapping[str, str] | None = None) -> bytes:
+def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = None) -> bytes:
     """Return the content of an ONNX file, with `metadata` beside what the graph itself says."""
     require_opset(form.opset)
     from onnx import TensorProto, helper, numpy_helper, shape_inference
@@ -78,22 +80,28 @@ def build(network: Net, form: Form, *, metadata: Mapping[str, str] | None = None
     arrays = {
         name: value.detach().cpu().contiguous().numpy()
         for name, value in network.state_dict().items()
+        if value.is_floating_point()  # not BatchNorm's count of batches
     }
+    scalars = _constants(network)
     if form.with_normalization:
         nodes = [*_normalization(INPUT, "normalized"), *_network(network, "normalized")]
         input_type, expected = TensorProto.UINT8, "uint8 pixels"
-        for name, value in (("white", 255.0), ("mean", mean), ("std", std)):
-            arrays[name] = np.array(value, dtype=np.float32)
+        scalars |= {"white": 255.0, "mean": mean, "std": std}
     else:
         nodes = list(_network(network, INPUT))
         input_type, expected = TensorProto.FLOAT, f"float32, (pixel / 255 - {mean}) / {std}"
+    arrays |= {name: np.array(value, dtype=np.float32) for name, value in scalars.items()}
     opsets = [helper.make_opsetid("", form.opset)]
     model = helper.make_model(
         helper.make_graph(
             nodes,
             PRODUCER,
-            [helper.make_tensor_value_info(INPUT, input_type, [BATCH_AXIS, *INPUT_SHAPE])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [BATCH_AXIS, CLASSES])],
+            [helper.make_tensor_value_info(INPUT, input_type, [BATCH_AXIS, *network.input_shape])],
+            [
+                helper.make_tensor_value_info(
+                    OUTPUT, TensorProto.FLOAT, [BATCH_AXIS, network.classes]
+                )
+            ],
             [numpy_helper.from_array(array, name) for name, array in arrays.items()],
         ),
         opset_imports=opsets,
@@ -111,7 +119,7 @@ def build(network: Net, form: Form, *, metadata: Mapping[str, str] | None = None
             "normalization": "in the graph" if form.with_normalization else "before the input",
             "normalization_mean": str(mean),
             "normalization_std": str(std),
-            "class_names": json.dumps([str(digit) for digit in range(CLASSES)]),
+            "class_names": json.dumps([str(digit) for digit in range(network.classes)]),
         },
     )
     with_shapes: ModelProto = shape_inference.infer_shapes(model, strict_mode=True)
@@ -129,35 +137,67 @@ def _normalization(pixels: str, normalized: str) -> Iterator[NodeProto]:
     yield helper.make_node("Div", ["centred", "std"], [normalized], name="spread")
 
 
-def _network(network: Net, images: str) -> Iterator[NodeProto]:
-    """Yield `Net.forward`, in its order."""
+def _network(network: Network, images: str) -> Iterator[NodeProto]:
+    """Yield the network in evaluation mode, layer by layer."""
     from onnx import helper
 
+    layers = [(name, layer) for name, layer in network.named_children() if name != "dropout"]
     x = images
-    for name, pooled in (("conv1", False), ("conv2", True), ("conv3", True), ("conv4", False)):
-        convolution = network.get_submodule(name)
-        yield helper.make_node(
-            "Conv",
-            [x, f"{name}.weight", f"{name}.bias"],
-            [f"{name}.output"],
-            name=name,
-            kernel_shape=convolution.get_parameter("weight").shape[2:],
-        )
-        x = f"{name}.output"
-        if pooled:
-            yield helper.make_node(
-                "MaxPool",
-                [x],
-                [f"{name}.pooled"],
-                name=f"{name}.pool",
-                kernel_shape=[2, 2],
-                strides=[2, 2],
-            )
-            x = f"{name}.pooled"
-        yield helper.make_node("Relu", [x], [f"{name}.relu"], name=f"{name}.relu")
-        x = f"{name}.relu"
-    yield helper.make_node("Flatten", [x], ["flat"], name="flatten", axis=1)
-    yield helper.make_node(
-        "Gemm", ["flat", "fc1.weight", "fc1.bias"], ["logits"], name="fc1", transB=1
-    )
-    yield helper.make_node("LogSoftmax", ["logits"], [OUTPUT], name="log_softmax", axis=1)
+    for name, layer in layers:
+        output = OUTPUT if name == layers[-1][0] else f"{name}.output"
+        if isinstance(layer, nn.SiLU):
+            yield helper.make_node("Sigmoid", [x], [f"{name}.gate"], name=f"{name}.sigmoid")
+            yield helper.make_node("Mul", [x, f"{name}.gate"], [output], name=name)
+        elif isinstance(layer, nn.GELU):
+            # x · (1 + erf(x / √2)) / 2: ONNX has had Gelu since opset 20 only
+            steps = (("Div", "root_two"), ("Erf", ""), ("Add", "one"), ("Mul", x), ("Mul", "half"))
+            inside = x
+            for place, (operator, other) in enumerate(steps):
+                result = output if place == len(steps) - 1 else f"{name}.{place}"
+                inputs = [inside, other] if other else [inside]
+                yield helper.make_node(operator, inputs, [result], name=f"{name}.step{place}")
+                inside = result
+        else:
+            operator, weights, attributes = _operator(name, layer)
+            yield helper.make_node(operator, [x, *weights], [output], name=name, **attributes)
+        x = output
+
+
+def _operator(name: str, layer: nn.Module) -> tuple[str, list[str], dict[str, Any]]:
+    """Return a layer's operator, the names of its weights, and its attributes."""
+    weight, bias = f"{name}.weight", f"{name}.bias"
+    match layer:
+        case nn.Conv2d():
+            sides = {
+                "kernel_shape": layer.kernel_size,
+                "strides": layer.stride,
+                "pads": [*layer.padding, *layer.padding],
+            }
+            return "Conv", [weight, bias] if layer.bias is not None else [weight], sides
+        case nn.BatchNorm2d():
+            names = [weight, bias, f"{name}.running_mean", f"{name}.running_var"]
+            return "BatchNormalization", names, {"epsilon": layer.eps}
+        case nn.MaxPool2d():
+            return "MaxPool", [], {"kernel_shape": [2, 2], "strides": [2, 2]}
+        case nn.AvgPool2d():
+            return "AveragePool", [], {"kernel_shape": [2, 2], "strides": [2, 2]}
+        case nn.ReLU():
+            return "Relu", [], {}
+        case nn.LeakyReLU():
+            return "LeakyRelu", [], {"alpha": layer.negative_slope}
+        case nn.AdaptiveAvgPool2d():
+            return "GlobalAveragePool", [], {}
+        case nn.Flatten():
+            return "Flatten", [], {"axis": 1}
+        case nn.Linear():
+            return "Gemm", [weight, bias], {"transB": 1}
+        case nn.LogSoftmax():
+            return "LogSoftmax", [], {"axis": 1}
+    raise TypeError(f"no operator for {layer}")
+
+
+def _constants(network: Network) -> dict[str, float]:
+    """Return the constants that the layers' formulas need."""
+    if any(isinstance(layer, nn.GELU) for layer in network):
+        return {"root_two": math.sqrt(2.0), "one": 1.0, "half": 0.5}
+    return {}

@@ -11,14 +11,23 @@ from torch import Tensor, nn
 
 
 def training_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Take one step on images [n, 1, 28, 28] float32 and labels [n] int64.
+    """Take one step on images [n, c, h, w] float32 and labels [n] int64.
 
-    Return the mean negative log-likelihood before the step, a detached scalar on the device.
+    Return the mean negative log-likelihood before the step, of the smoothed labels where they are
+    smoothed, a detached scalar on the device.
     """
     optimizer.zero_grad(set_to_none=True)
-    loss = F.nll_loss(model(images), labels)
+    log_probabilities = model(images)
+    loss = F.nll_loss(log_probabilities, labels)
+    if label_smoothing:
+        loss = torch.lerp(loss, -log_probabilities.mean(), label_smoothing)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()

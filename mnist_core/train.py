@@ -15,19 +15,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mnist_core import checkpoint as checkpoints
 from mnist_core import model as models
-from mnist_core import optimizers
 from mnist_core.batches import epoch_batches, steps_per_epoch
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, require_batch_fits
 from mnist_core.errors import UserError
 from mnist_core.evaluate import evaluate
-from mnist_core.own_optimizers import failures_of
+from mnist_core.learner import Learner
+from mnist_core.randomness import derive_seed
 from mnist_core.schedules import multiplier
-from mnist_core.step import set_learning_rate, training_step
 
 WINDOWS_PER_EPOCH = 20
 # Guessing costs ln(10) = 2.3 nats. Where no step of a window comes under ten times that, and none
@@ -66,7 +65,8 @@ class TrainResult:
     weights_sha256: str
     images_per_second: float
     """Training images over training time, without evaluation."""
-    model: nn.Module = field(repr=False, compare=False)
+    model: models.Network = field(repr=False, compare=False)
+    """With the averaged weights where the configuration averages them."""
 
     @property
     def validation_accuracy(self) -> float | None:
@@ -113,27 +113,22 @@ def train(
     if config.dataset != dataset.name:
         raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
     require_batch_fits(dataset, config.batch_size)
-    device = dataset.train.labels.device
-    model = models.build(seed=config.seed, device=device)
-    optimizer = optimizers.build(
-        config.optimizer,
-        model.parameters(),
-        learning_rate=config.learning_rate,
-        options=config.optimizer_options,
-    )
+    learner = Learner(config, dataset)
     records: list[EpochRecord] = []
     diverged_at_step = None
     if checkpoint is not None and checkpoint.exists():
         saved = _read_matching(checkpoint, config, dataset)
-        saved.restore_model(model)
-        saved.restore_optimizer(optimizer)
+        learner.restore(saved)
         records = [epoch_record_from_dict(values) for values in saved.record["epochs"]]
         diverged_at_step = saved.record["diverged_at_step"]
 
     for epoch in range(len(records) + 1, config.epochs + 1):
         if diverged_at_step is not None:
             break
-        outcome = _train_epoch(config, dataset, model, optimizer, epoch=epoch, observe=observe)
+        # Dropout draws from torch's global generator.
+        with torch.random.fork_rng(devices=_cuda_devices(dataset)):
+            torch.manual_seed(derive_seed(config.seed, "network", epoch))
+            outcome = _train_epoch(config, dataset, learner, epoch=epoch, observe=observe)
         if isinstance(outcome, int):
             diverged_at_step = outcome
         else:
@@ -147,8 +142,9 @@ def train(
                     "diverged_at_step": diverged_at_step,
                 },
                 dataset_sha256=dataset.sha256,
-                model=model,
-                optimizer=optimizer,
+                model=learner.result,
+                trained=learner.trained,
+                optimizer=learner.optimizer,
             )
     steps = steps_per_epoch(dataset, config.batch_size)
     train_seconds = sum(record.train_seconds for record in records)
@@ -159,9 +155,9 @@ def train(
         epochs=tuple(records),
         steps=len(records) * steps if diverged_at_step is None else diverged_at_step,
         diverged_at_step=diverged_at_step,
-        weights_sha256=models.weights_digest(model),
+        weights_sha256=models.weights_digest(learner.result),
         images_per_second=images / train_seconds if train_seconds else 0.0,
-        model=model,
+        model=learner.result,
     )
 
 
@@ -194,8 +190,7 @@ def epoch_record_from_dict(values: dict[str, Any]) -> EpochRecord:
 def _train_epoch(
     config: TrainConfig,
     dataset: Dataset,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    learner: Learner,
     *,
     epoch: int,
     observe: Observer,
@@ -207,13 +202,12 @@ def _train_epoch(
     window: list[Tensor] = []
     window_losses: list[float] = []
     exploded_steps = 0
-    model.train()
+    learner.trained.train()
     started = time.perf_counter()
     for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch), start=1):
         progress = (done_before + step - 1) / (config.epochs * steps)
-        set_learning_rate(optimizer, config.learning_rate * multiplier(config.schedule, progress))
-        with failures_of(config.optimizer):
-            window.append(training_step(model, optimizer, images, labels))
+        rate = config.learning_rate * multiplier(config.schedule, progress)
+        window.append(learner.step(images, labels, learning_rate=rate))
         if step % window_steps and step < steps:
             continue
         losses = torch.stack(window)
@@ -236,7 +230,7 @@ def _train_epoch(
     if device_is_asynchronous(dataset):
         torch.cuda.synchronize()
     trained = time.perf_counter()
-    validation = evaluate(model, dataset, dataset.validation)
+    validation = evaluate(learner.result, dataset, dataset.validation)
     if not math.isfinite(validation.loss):  # the epoch's last step broke the weights
         return done_before + steps
     record = EpochRecord(
@@ -258,6 +252,11 @@ def _train_epoch(
         )
     )
     return record
+
+
+def _cuda_devices(dataset: Dataset) -> list[torch.device]:
+    device = dataset.train.labels.device
+    return [device] if device.type == "cuda" else []
 
 
 def device_is_asynchronous(dataset: Dataset) -> bool:

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 RECORD = {"epochs": [], "diverged_at_step": None}
 
 
-def trained(name: str = "adam") -> tuple[models.Net, torch.optim.Optimizer]:
+def trained(name: str = "adam") -> tuple[models.Network, torch.optim.Optimizer]:
     net = models.build(seed=0, device=CPU)
     optimizer = optimizers.build(name, net.parameters(), learning_rate=0.01)
     images = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnist_core.config import DATASET_NAMES, TrainConfig
+from mnist_core.config import DATASET_NAMES, PRECISIONS, TrainConfig
 from mnist_core.errors import UserError
+from mnist_core.networks import NETWORKS
 from mnist_core.optimizers import OPTIMIZERS
 from mnist_core.schedules import SCHEDULES
 
@@ -38,6 +39,16 @@ CONFIGS = st.builds(
     rotation_degrees=st.floats(0, 180),
     translation=st.floats(0, 1, exclude_max=True),
     seed=st.integers(0, 2**63 - 1),
+    network=st.sampled_from(sorted(NETWORKS)),
+    network_options=st.sampled_from(
+        [{}, {"dropout": 0.5}, {"layers": [8, "pool", "5x5:12"], "activation": "gelu"}]
+    ),
+    precision=st.sampled_from(PRECISIONS),
+    label_smoothing=st.floats(0, 1, exclude_max=True),
+    averaging=st.floats(0, 1, exclude_max=True),
+    interpolation=st.just("bilinear"),
+    scaling=st.floats(0, 1, exclude_max=True),
+    shear_degrees=st.floats(0, 45),
 )
 
 
@@ -78,11 +89,28 @@ def test_positional_arguments_are_refused():
         (
             "optimizer_options",
             {"eps": float("nan")},
-            "the optimizer's option eps must be a finite number, a text, true, false, none, or a "
+            "the option eps must be a finite number, a text, true, false, none, or a "
             "flat list of these, got nan",
         ),
-        ("optimizer_options", {"betas": [[0.9]]}, "the optimizer's option betas must be a finite"),
-        ("optimizer_options", {"betas": {"a": 1}}, "the optimizer's option betas must be a fin"),
+        ("optimizer_options", {"betas": [[0.9]]}, "the option betas must be a finite"),
+        ("optimizer_options", {"betas": {"a": 1}}, "the option betas must be a fin"),
+        ("network", "vgg", "unknown network 'vgg'; known: batch-norm, deep, dropout"),
+        (
+            "network_options",
+            {"width": 3},
+            "unknown network option 'width'; known: activation, ",
+        ),
+        (
+            "network_options",
+            {"layers": [0]},
+            "a layer must be a number of channels >= 1, 'pool', ",
+        ),
+        ("precision", "float16", "unknown precision 'float16'; known: bfloat16, float32"),
+        ("interpolation", "cubic", "unknown interpolation 'cubic'; known: bilinear, nearest"),
+        ("averaging", 1.0, "averaging must be in [0, 1), got 1.0"),
+        ("label_smoothing", -0.1, "label_smoothing must be in [0, 1), got -0.1"),
+        ("scaling", 0.1, "scaling and shear_degrees need interpolation 'bilinear', got 'nearest'"),
+        ("shear_degrees", 46.0, "shear_degrees must be in [0, 45], got 46.0"),
         ("schedule", "linear", "unknown schedule 'linear'; known: constant, cosine, one-cycle"),
         ("learning_rate", 0.0, "learning_rate must be positive and finite, got 0.0"),
         ("learning_rate", -1e-3, "learning_rate must be positive and finite, got -0.001"),

@@ -53,7 +53,7 @@ def outputs_and_gradients(model: nn.Module, images: torch.Tensor) -> list[torch.
     return [outputs.detach(), images.grad, *(p.grad for p in model.parameters())]
 
 
-def pair(seed: int) -> tuple[SeedNet, models.Net]:
+def pair(seed: int) -> tuple[SeedNet, models.Network]:
     net = models.build(seed=seed, device=CPU).to(memory_format=torch.contiguous_format)
     seed_net = SeedNet()
     seed_net.load_state_dict(net.state_dict())
@@ -120,9 +120,9 @@ def test_forward_flops_are_what_torch_counts_layer_by_layer():
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, 1, 28, 28))
     counted = {
-        name.removeprefix("Net."): sum(by_operator.values())
+        name.removeprefix("Network."): sum(by_operator.values())
         for name, by_operator in counter.get_flop_counts().items()
-        if name.startswith("Net.")
+        if name.startswith("Network.")
     }
     assert {cost.name: cost.forward_flops for cost in costs} == counted
 

@@ -19,7 +19,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return images.to(memory_format=torch.channels_last), torch.arange(16) % 10
 
 
-def net_and_optimizer(name: str = "adam") -> tuple[models.Net, torch.optim.Optimizer]:
+def net_and_optimizer(name: str = "adam") -> tuple[models.Network, torch.optim.Optimizer]:
     net = models.build(seed=0, device=CPU)
     return net, optimizers.build(name, net.parameters(), learning_rate=0.01)
 

@@ -196,7 +196,7 @@ ADAM = "--space FILE: [adam]"
         ("eps = { choices = [1, 1] }", f"{ADAM} eps: choices must differ, got [1, 1]"),
         (
             "betas = { choices = [[[1]]] }",
-            f"{ADAM} betas: the optimizer's option betas must be a finite number, a text, true, "
+            f"{ADAM} betas: the option betas must be a finite number, a text, true, "
             "false, none, or a flat list of these, got [[1]]",
         ),
         (

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from mnist_core import checkpoint as checkpoints
+from mnist_core import learner as learning
 from mnist_core import model as models
 from mnist_core import optimizers
-from mnist_core import train as training
 from mnist_core.batches import epoch_batches
 from mnist_core.data import Split
 from mnist_core.errors import UserError
@@ -98,13 +98,13 @@ def test_progress_is_reported_about_twenty_times_an_epoch_and_at_its_end(
 
 def test_a_windows_loss_is_the_mean_of_its_steps(small_digits, make_config, monkeypatch):
     losses = []
-    step = training.training_step
+    step = learning.training_step
 
-    def record(*arguments):
-        losses.append(step(*arguments))
+    def record(*arguments, **keywords):
+        losses.append(step(*arguments, **keywords))
         return losses[-1]
 
-    monkeypatch.setattr(training, "training_step", record)
+    monkeypatch.setattr(learning, "training_step", record)
     (epoch,) = train(make_config(batch_size=6, epochs=1), small_digits).epochs  # 42 steps
     expected = [
         float(torch.stack(losses[start : start + 3]).mean(dtype=torch.float64))
@@ -155,13 +155,13 @@ def train_with_losses(small_digits, make_config, monkeypatch):
 
     def run(losses: list[float], *, batch_size: int = 32):
         given = iter(losses + [1.0] * 1_000)
-        step = training.training_step
+        step = learning.training_step
 
-        def stand_in(*arguments):
-            step(*arguments)
+        def stand_in(*arguments, **keywords):
+            step(*arguments, **keywords)
             return torch.tensor(next(given))
 
-        monkeypatch.setattr(training, "training_step", stand_in)
+        monkeypatch.setattr(learning, "training_step", stand_in)
         return train(make_config(batch_size=batch_size), small_digits)
 
     return run

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnist_core.config import DATASET_NAMES
+from mnist_core.errors import UserError
 
 if TYPE_CHECKING:
     from mnist_core.data import Dataset
@@ -45,6 +48,33 @@ def add_threads_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads (default: all available cores)"
     )
+
+
+NETWORK_OPTION_HELP = (
+    "a field of the network's architecture, such as dropout=0.1, activation=silu or "
+    '\'layers=[16, 32, "pool", 40, "pool", "1x1:24"]\''
+)
+
+
+def add_assignments(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
+    """Add an option NAME=VALUE that may be repeated."""
+    parser.add_argument(
+        flag, action="append", default=[], metavar="NAME=VALUE", help=f"{text}; may be repeated"
+    )
+
+
+def assignments(flag: str, given: Sequence[str]) -> dict[str, Any]:
+    """Read NAME=VALUE, each a value of TOML; what is none is a text."""
+    values: dict[str, Any] = {}
+    for assignment in given:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name.isidentifier() or name in values:
+            raise UserError(f"{flag} must be NAME=VALUE, each name once, got {assignment!r}")
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name] = text
+    return values
 
 
 def load_dataset(options: argparse.Namespace, *, name: str | None = None) -> Dataset:

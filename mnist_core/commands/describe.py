@@ -5,21 +5,58 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from mnist_core.commands.arguments import NETWORK_OPTION_HELP, add_assignments, assignments
+from mnist_core.networks import NETWORKS, Architecture, architecture, network_spec
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser("describe", help="print what each layer of the network costs")
+    parser = subparsers.add_parser("describe", help="print what each layer of a network costs")
+    parser.add_argument(
+        "--network",
+        default="seed",
+        help=f"one of {', '.join(NETWORKS)}; all: a line for each (default: seed)",
+    )
+    add_assignments(parser, "--network-option", NETWORK_OPTION_HELP)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a Markdown table."""
+    changes = assignments("--network-option", options.network_option)
+    if options.network == "all":
+        _print_networks(changes)
+    else:
+        _print_layers(architecture(options.network, changes))
+        print(f"\n{options.network}: {network_spec(options.network).reason}.")
+    return 0
+
+
+def _print_networks(changes: dict[str, Any]) -> None:
+    from mnist_core.report import markdown_table
+
+    rows: list[tuple[object, ...]] = [
+        (
+            name,
+            f"{found.parameters():,}",
+            f"{found.forward_flops():,}",
+            ", ".join(map(str, found.layers)),
+            spec.reason,
+        )
+        for name, spec in NETWORKS.items()
+        for found in [spec.architecture.with_options(changes)]
+    ]
+    header = ("network", "parameters", "forward FLOPs", "layers", "what it is for")
+    print(markdown_table(rows, header=header, numeric=header[1:3]))
+
+
+def _print_layers(described: Architecture) -> None:
     import torch
 
     from mnist_core import model as models
     from mnist_core.report import markdown_table
 
-    costs = models.describe(models.build(seed=0, device=torch.device("cpu")))
+    costs = models.describe(models.build(described, seed=0, device=torch.device("cpu")))
     rows: list[tuple[object, ...]] = [
         (
             cost.name,
@@ -47,4 +84,3 @@ def run(options: argparse.Namespace) -> int:
         "\nFor one image; 1 multiply-add = 2 FLOPs; outputs before pooling. Forward and backward: "
         f"{models.training_flops(costs):,} FLOPs."
     )
-    return 0

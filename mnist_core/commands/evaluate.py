@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(dataset: Dataset, split: str, evaluation: Evaluation, *, epochs: int) -> None:
-    from mnist_core.model import CLASSES
+    from mnist_core.networks import MNIST_CLASSES as CLASSES
     from mnist_core.report import markdown_table, wilson_interval
 
     low, high = evaluation.interval()

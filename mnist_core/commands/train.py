@@ -9,18 +9,21 @@ import argparse
 import json
 import tempfile
 import time
-import tomllib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_core.commands.arguments import (
+    NETWORK_OPTION_HELP,
+    add_assignments,
     add_data_arguments,
     add_device_arguments,
+    assignments,
     load_dataset,
 )
-from mnist_core.config import TrainConfig
+from mnist_core.config import INTERPOLATIONS, PRECISIONS, TrainConfig
 from mnist_core.errors import UserError
+from mnist_core.networks import NETWORKS
 from mnist_core.optimizers import OPTIMIZERS, default_learning_rate
 from mnist_core.schedules import SCHEDULES
 
@@ -39,7 +42,16 @@ _HELP = {
     "batch_size": "images per step",
     "rotation_degrees": "largest rotation, in degrees; 0 turns it off",
     "translation": "largest shift, as a fraction of the side; 0 turns it off",
-    "seed": "decides initialisation, order and augmentation",
+    "interpolation": f"one of {', '.join(INTERPOLATIONS)}; with bilinear also --scaling and "
+    "--shear-degrees",
+    "scaling": "largest change of scale, as a fraction",
+    "shear_degrees": "largest shear, in degrees",
+    "seed": "decides initialisation, order, augmentation and dropout",
+    "network": f"one of {', '.join(NETWORKS)}",
+    "precision": f"of the forward and backward pass, one of {', '.join(PRECISIONS)}",
+    "label_smoothing": "share of the target that is spread over all classes",
+    "averaging": "decay per step of a moving average of the weights, which is then the result; "
+    "0: the last weights",
 }
 
 
@@ -64,14 +76,13 @@ def add_parser(subparsers: Any) -> None:
         metavar="FLOAT",
         help="peak learning rate (default: the library's own for the optimizer)",
     )
-    parser.add_argument(
+    add_assignments(
+        parser,
         "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an argument of the optimizer's constructor, such as weight_decay=0.1 or "
-        "'betas=[0.9, 0.95]'; may be repeated",
+        "an argument of the optimizer's constructor, such as weight_decay=0.1 or "
+        "'betas=[0.9, 0.95]'",
     )
+    add_assignments(parser, "--network-option", NETWORK_OPTION_HELP)
     add_device_arguments(parser)
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
@@ -82,20 +93,6 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _optimizer_options(assignments: list[str]) -> dict[str, Any]:
-    """Read NAME=VALUE, each a value of TOML; what is none is a text."""
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals or not name.isidentifier() or name in values:
-            raise UserError(f"--option must be NAME=VALUE, each name once, got {assignment!r}")
-        try:
-            values[name] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            values[name] = text
-    return values
-
-
 def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
     values = {name: getattr(options, name) for name in _HELP}
     learning_rate = options.learning_rate
@@ -104,7 +101,8 @@ def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
     return TrainConfig(
         dataset=dataset_name,
         learning_rate=learning_rate,
-        optimizer_options=_optimizer_options(options.option),
+        optimizer_options=assignments("--option", options.option),
+        network_options=assignments("--network-option", options.network_option),
         **values,
     )
 

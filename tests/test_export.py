@@ -33,7 +33,7 @@ FORM_IDS = ["normalised images", "pixels"]
 
 
 @pytest.fixture
-def network() -> models.Net:
+def network() -> models.Network:
     return models.build(seed=0, device=CPU)
 
 

@@ -293,5 +293,5 @@ def test_an_option_of_another_form_is_refused(option, capsys, monkeypatch, tmp_p
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--dataset", "digits", "--option", option]) == 2
     message = capsys.readouterr().err
-    assert message.startswith(("error: --option must be NAME=VALUE", "error: the optimizer's opt"))
+    assert message.startswith(("error: --option must be NAME=VALUE", "error: the option"))
     assert list(tmp_path.iterdir()) == []

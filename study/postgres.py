@@ -76,8 +76,7 @@ def parse_url(storage: str) -> URL:
         import psycopg  # noqa: F401
     except ImportError:
         raise UserError(
-            "--storage needs the extra [postgres]: pip install 'compact-mnist[postgres]', or in "
-            "a clone pip install -e '.[postgres]'"
+            "--storage needs the extra [postgres]: python -m pip install -e '.[postgres]'"
         ) from None
     return url
 

@@ -13,8 +13,6 @@ from study.plan import StudyPlan
 from study.space import parameters_text
 from study.summary import Summary
 
-GUESSING_LOSS = 2.25
-
 
 def render(summary: Summary, drawn: Sequence[str]) -> str:
     """Return the report as GitHub-flavoured Markdown."""
@@ -267,10 +265,7 @@ def _diverged(summary: Summary) -> str:
         shown = rate if alone else "parameters"
         text = markdown_table(rows, header=("run", shown, "status", "at step"))
     guessing = [
-        f"{record['key']} ({wording.parameters(summary, record)})"
-        for record in summary.records.values()
-        if record["status"] == "completed"
-        and record["epochs"][-1]["validation_loss"] >= GUESSING_LOSS
+        f"{record['key']} ({wording.parameters(summary, record)})" for record in summary.guessing
     ]
     if guessing:
         text += (

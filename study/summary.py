@@ -23,6 +23,9 @@ from study.plan import StudyPlan, Variant
 from study.records import Record, trial_key
 from study.space import SearchSpace
 
+# Guessing costs ln(10) = 2.30 nats.
+GUESSING_LOSS = 2.25
+
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
@@ -126,6 +129,16 @@ class Summary:
     def failed(self) -> list[Record]:
         """Return the runs that an exception of their optimizer ended."""
         return [record for record in self.records.values() if record["status"] == "failed"]
+
+    @property
+    def guessing(self) -> list[Record]:
+        """Return the runs that completed, and ended no better than guessing."""
+        return [
+            record
+            for record in self.records.values()
+            if record["status"] == "completed"
+            and record["epochs"][-1]["validation_loss"] >= GUESSING_LOSS
+        ]
 
     @property
     def is_partial(self) -> bool:

@@ -68,6 +68,11 @@ def detectable_difference(summary: Summary) -> str:
         100 * detectable(ranked.behind_best, degrees=(len(summary.ranking) - 1) * (n - 1))
         for ranked, n in rest
     ]
+    if max(sizes) >= 100:
+        return (
+            "*Not separated* is not *equal*: with its seeds and their spread, this study could "
+            "not have told apart what it compares, whatever the difference."
+        )
     low, high = f"{min(sizes):.2f}", f"{max(sizes):.2f}"
     reach = low if low == high else f"{low} to {high}"
     return (
@@ -184,6 +189,25 @@ def _not_ranked(summary: Summary) -> str:
     return f"Not ranked: {', '.join(reasons)}." if reasons else ""
 
 
+def _collapsed(summary: Summary) -> str:
+    """Say which tuned configurations learnt nothing on some of their seeds, and what it costs."""
+    runs = Counter(
+        record["optimizer"] for record in summary.guessing if record["variant"] == "tuned"
+    )
+    each = ", ".join(
+        f"{entry.confirmed.label} on {count} of {len(entry.confirmed.runs)} seeds"
+        for entry in summary.ranking
+        if (count := runs[entry.confirmed.optimizer])
+    )
+    if not each:
+        return ""
+    return (
+        f"Tuned and yet no better than guessing: {each}. What the search chose there is not "
+        "stable from seed to seed; such a spread also widens the intervals of all pairs, so that "
+        "*not separated* says little here."
+    )
+
+
 def _failures(summary: Summary) -> str:
     """Say how many runs an exception of their optimizer ended."""
     counts = Counter(record["optimizer"] for record in summary.failed)
@@ -226,9 +250,8 @@ def finding(summary: Summary) -> str:
             )
     else:
         sentences.append(f"{best.label}: {accuracy(best)} mean test accuracy over {n} seeds.")
-    if not_ranked:
-        sentences.append(not_ranked)
-    sentences += [text for text in (unequal_spaces(summary), _failures(summary)) if text]
+    more = (not_ranked, _collapsed(summary), unequal_spaces(summary), _failures(summary))
+    sentences += [text for text in more if text]
     gains = summary.tuning_gains
     what = "learning rate" if summary.is_learning_rate_alone else "parameters"
     if gains:

@@ -89,7 +89,7 @@ def run_task(task: Task, *, accuracy: float | None = None, status: str = "comple
             {
                 "epoch": epoch,
                 "window_losses": [2.0 / epoch, 1.0 / epoch, 0.5 / epoch],
-                "validation_loss": 1.0 - accuracy,
+                "validation_loss": 1.0 - accuracy if accuracy > 0.2 else 2.3,
                 "validation_accuracy": accuracy,
                 "train_seconds": 1.5,
                 "evaluation_seconds": 0.5,

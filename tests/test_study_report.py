@@ -67,6 +67,7 @@ VARIANTS = {
     "several parameters": {"plan": {"spaces": SPACES}},
     "several parameters, one failed": {"plan": {"spaces": SPACES}, "all_failed": ["adam"]},
     "perfect": {"accuracies": PERFECT},
+    "one collapsed": {"accuracies": {("sgd", "tuned"): [0.1, 0.95, 0.96]}},
     "one optimizer": {"plan": {"optimizers": ("adam",)}},
     "several epochs": {"plan": {"epochs": 3, "sampler": "tpe", "augmentation": "seed"}},
 }
@@ -294,6 +295,18 @@ def test_diverged_runs_are_listed_with_their_step(reports):
     assert len(table) == 2 + 4
     assert all("diverged" in row and "trial-adam-" in row and "| 7" in row for row in table[2:])
     assert "None: every run completed" in text_of(reports("complete"))
+
+
+def test_a_tuned_configuration_that_learns_nothing_on_a_seed_is_named_in_the_finding(reports):
+    finding = text_of(reports("one collapsed")).partition("**Finding.**")[2].partition("##")[0]
+    assert "Tuned and yet no better than guessing: SGD on 1 of 3 seeds." in finding
+    assert "guessing" not in text_of(reports("complete")).partition("## Ranking")[0]
+
+
+def test_a_study_that_could_tell_nothing_apart_says_so_rather_than_a_size(reports):
+    text = text_of(reports("one collapsed"))
+    assert "could not have told apart what it compares, whatever the difference" in text
+    assert "whatever the difference" not in text_of(reports("complete"))
 
 
 def test_the_protocol_states_seeds_split_ranges_and_what_was_not_tuned(reports):

@@ -159,19 +159,22 @@ def write(
     dataset_sha256: str,
     model: nn.Module,
     trained: nn.Module | None = None,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None,
 ) -> None:
     """Write a checkpoint atomically; a state that cannot be saved is an `OptimizerError`.
 
     `model` is what the run is for, `trained` what its next step changes, where that is another
-    network because weights are averaged.
+    network because weights are averaged. Without an optimizer it is a finished run's network.
     """
     tensors: dict[str, Tensor] = {}
-    own = json.dumps(_pack_own(optimizer, tensors)) if is_own(config.optimizer) else None
+    own = None
+    if optimizer is not None and is_own(config.optimizer):
+        own = json.dumps(_pack_own(optimizer, tensors))
     tensors |= {_MODEL + name: value for name, value in model.state_dict().items()}
     if trained is not None and trained is not model:
         tensors |= {_TRAINED + name: value for name, value in trained.state_dict().items()}
-    for index, state in ({} if own else optimizer.state_dict()["state"]).items():
+    state_of = {} if own or optimizer is None else optimizer.state_dict()["state"]
+    for index, state in state_of.items():
         for name, value in state.items():
             if value is not None:  # momentum_buffer of plain SGD
                 tensors[f"{_STATE}{index}.{name}"] = torch.as_tensor(value)

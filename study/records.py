@@ -29,6 +29,8 @@ from study.space import recorded_space
 
 SCHEMA = 1
 Record = dict[str, Any]
+Row = tuple[Literal["trial", "confirmation"], int, Record]
+"""A finished run: its kind, its number, counted from 1 for each kind, and its record."""
 
 
 def trial_key(optimizer: str, index: int) -> str:
@@ -56,7 +58,7 @@ def described(optimizer: str) -> dict[str, Any]:
 def changed_sources(header: dict[str, Any]) -> list[str]:
     """Name the optimizers of a user whose source is not what it was when a study began."""
     changes = []
-    for name, entry in header["optimizers"].items():
+    for name, entry in header.get("optimizers", {}).items():
         was, now = entry.get("source_sha256"), source_sha256(name) if is_own(name) else None
         if was is not None and now is None:
             changes.append(f"the module of {name} is not found: {WHERE}")
@@ -76,13 +78,8 @@ def _plan(header: dict[str, Any]) -> StudyPlan:
     return StudyPlan.from_dict(values)
 
 
-def numbered(
-    plan: StudyPlan, records: dict[str, Record]
-) -> list[tuple[Literal["trial", "confirmation"], int, Record]]:
-    """List the finished runs as (kind, number, record), numbers counted from 1 for each kind.
-
-    A number belongs to a place in the plan, whatever has finished.
-    """
+def numbered(plan: StudyPlan, records: dict[str, Record]) -> list[Row]:
+    """List the finished runs. A number belongs to a place in the plan, whatever has finished."""
     trials = (
         trial_key(optimizer, index)
         for index in range(plan.trials_each)
@@ -144,6 +141,10 @@ class RunFolder:
         """Return where a run in flight keeps its checkpoint."""
         return self.path / "checkpoints" / f"{key}.safetensors"
 
+    def network_file(self, key: str) -> Path:
+        """Return where a run leaves its network, if it is kept."""
+        return self.path / f"{key}.safetensors"
+
     def create(self, plan: StudyPlan, *, data: dict[str, Any], started: str) -> None:
         """Make the folders and write the plan; an existing run is never touched."""
         if self.plan_file.exists():
@@ -194,6 +195,10 @@ class RunFolder:
                     f"{file} is damaged ({error!r}); delete it, and --resume runs it again"
                 ) from error
         return records
+
+    def numbered_rows(self) -> list[Row]:
+        """List the finished runs as the report counts them."""
+        return numbered(self.read_header()["plan"], self.read_records())
 
     def read_environments(self) -> dict[str, dict[str, Any]]:
         """Read the environments that records name."""

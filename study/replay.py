@@ -49,10 +49,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[Record]:
     """Return the records of the rows asked for."""
-    from study.records import numbered
-
-    records = folder.read_records()
-    rows = numbered(folder.read_header()["plan"], records)
+    rows = folder.numbered_rows()
     kind = "trial" if options.trial is not None else "confirmation"
     number = options.trial if options.trial is not None else options.confirmation
     if options.all:
@@ -104,11 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
     def command() -> int:
-        from study.records import RunFolder
+        from study.recipe_records import open_folder
 
         if options.workers < 1:
             raise UserError(f"workers must be >= 1, got {options.workers}")
-        folder = RunFolder(options.run)
+        folder = open_folder(options.run)
         header = folder.read_header()
         return _replay(options, folder, header, chosen_records(options, folder))
 

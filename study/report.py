@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from mnist_core.errors import run_command
+from study.recipe_records import RecipeFolder, is_recipe
 from study.records import RunFolder
 
 
@@ -46,7 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
-        print(write_report(RunFolder(options.run)))
+        if is_recipe(options.run):
+            from study.recipe_report import write_report as write_recipe_report
+
+            print(write_recipe_report(RecipeFolder(options.run)))
+        else:
+            print(write_report(RunFolder(options.run)))
         print(f"report: {options.run / 'report.md'}")
         return 0
 

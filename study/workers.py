@@ -39,6 +39,8 @@ class Task:
     """`tuned` or `default` for a confirmation."""
     index: int
     config: TrainConfig
+    keeps_network: bool = False
+    """Whether the network is left beside the records."""
     prunable: bool = False
     """Whether Optuna may stop it after an epoch."""
     earlier: tuple[FrozenTrial, ...] = ()
@@ -176,6 +178,7 @@ def _execute(task: Task, counter: int | None) -> Record:
     """Train a task, write its record, and return it; say on the way that it makes progress."""
     import optuna
 
+    from mnist_core import checkpoint as checkpoints
     from mnist_core.errors import OptimizerError
     from mnist_core.evaluate import evaluate
     from mnist_core.report import write_json
@@ -249,6 +252,15 @@ def _execute(task: Task, counter: int | None) -> Record:
             "weights_sha256": result.weights_sha256,
             "images_per_second": result.images_per_second,
         }
+        if task.keeps_network:
+            checkpoints.write(
+                folder.network_file(task.key),
+                config=task.config,
+                record={"epochs": [asdict(epoch) for epoch in result.epochs]},
+                dataset_sha256=dataset.sha256,
+                model=result.model,
+                optimizer=None,
+            )
         if task.kind == "confirmation" and result.status == "completed":
             test = evaluate(result.model, dataset, dataset.test)
             record["test"] = {

@@ -9,7 +9,7 @@ import argparse
 import json
 import tempfile
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from mnist_core.config import INTERPOLATIONS, PRECISIONS, TrainConfig
 from mnist_core.errors import UserError
 from mnist_core.networks import NETWORKS
 from mnist_core.optimizers import OPTIMIZERS, default_learning_rate
+from mnist_core.recipes import RECIPES, recipe
 from mnist_core.schedules import SCHEDULES
 
 if TYPE_CHECKING:
@@ -60,21 +61,28 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train", help="train one network; the defaults are the seed's recipe"
     )
+    parser.add_argument(
+        "--recipe",
+        default="seed",
+        metavar="NAME",
+        help=f"one of {', '.join(RECIPES)}, from which the other options depart (default: seed)",
+    )
     add_data_arguments(parser)
     defaults = {field.name: field.default for field in fields(TrainConfig)}
     for name, text in _HELP.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=type(defaults[name]),
-            default=defaults[name],
+            default=argparse.SUPPRESS,
             metavar=type(defaults[name]).__name__.upper(),
-            help=f"{text} (default: {defaults[name]})",
+            help=f"{text} (the seed's: {defaults[name]})",
         )
     parser.add_argument(
         "--learning-rate",
         type=float,
         metavar="FLOAT",
-        help="peak learning rate (default: the library's own for the optimizer)",
+        help="peak learning rate (default: the recipe's; of another optimizer than the recipe's, "
+        "the library's own)",
     )
     add_assignments(
         parser,
@@ -94,17 +102,19 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
-    values = {name: getattr(options, name) for name in _HELP}
-    learning_rate = options.learning_rate
-    if learning_rate is None:
-        learning_rate = default_learning_rate(options.optimizer)
-    return TrainConfig(
-        dataset=dataset_name,
-        learning_rate=learning_rate,
-        optimizer_options=assignments("--option", options.option),
-        network_options=assignments("--network-option", options.network_option),
-        **values,
-    )
+    begun = recipe(options.recipe)
+    changes = {name: getattr(options, name) for name in _HELP if hasattr(options, name)}
+    if changes.get("optimizer", begun.optimizer) != begun.optimizer:
+        changes["learning_rate"] = default_learning_rate(changes["optimizer"])
+        changes["optimizer_options"] = {}
+    if changes.get("network", begun.network) != begun.network:
+        changes["network_options"] = {}
+    if options.learning_rate is not None:
+        changes["learning_rate"] = options.learning_rate
+    for name, flag in (("optimizer_options", "--option"), ("network_options", "--network-option")):
+        kept = changes.get(name, getattr(begun, name))
+        changes[name] = {**kept, **assignments(flag, getattr(options, flag[2:].replace("-", "_")))}
+    return replace(begun, dataset=dataset_name, **changes)
 
 
 def _prepare_folder(options: argparse.Namespace, dataset_name: str) -> Path:

@@ -1,0 +1,207 @@
+"""How well does a named recipe do, and in what time? On fresh seeds, each tested once.
+
+    python -m study.recipe record --seeds 5 --workers 2 --threads 1
+    python -m study.recipe sprint --seeds 10 --beside fast,examples
+
+Writes report.md, the raw records and the first run's network into a new folder under results/.
+What was finished survives a kill: the same command with --resume goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import as_completed
+from pathlib import Path
+from typing import Any
+
+from mnist_core import runtime
+from mnist_core.commands.arguments import add_data_arguments, add_device_arguments
+from mnist_core.config import TrainConfig
+from mnist_core.errors import UserError, run_command
+from mnist_core.recipes import RECIPES, recipe
+from study.recipe_plan import RecipePlan
+from study.recipe_records import RecipeFolder
+from study.references import REFERENCES
+
+RESULTS = Path("results")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.recipe", description=__doc__.splitlines()[0] if __doc__ else None
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=5,
+        metavar="INT",
+        help="runs, each of a fresh seed (default: 5)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, metavar="INT", help="instead of the recipe's own, for a quick look"
+    )
+    parser.add_argument(
+        "--target-accuracy",
+        type=float,
+        default=RecipePlan.target_accuracy,
+        metavar="FLOAT",
+        help="what the mean test accuracy is held against (default: 0.99)",
+    )
+    parser.add_argument(
+        "--beside",
+        default="",
+        metavar="NAMES",
+        help="time other people's recipes between the runs, on the same machine: "
+        + "; ".join(f"{name}: {entry.label}" for name, entry in REFERENCES.items()),
+    )
+    add_data_arguments(parser, dataset_default="mnist")
+    add_device_arguments(parser)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="INT",
+        help="runs at the same time; they change no result but the times (default: 1)",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run in --output where it stopped"
+    )
+    return parser.parse_args(arguments)
+
+
+def plan_of(options: argparse.Namespace, dataset_name: str) -> RecipePlan:
+    """Return what the options ask for."""
+    values = {**recipe(options.recipe).to_dict(), "dataset": dataset_name}
+    if options.epochs is not None:
+        values["epochs"] = options.epochs
+    return RecipePlan(
+        recipe=options.recipe,
+        config=TrainConfig.from_dict(values),
+        seeds=options.seeds,
+        target_accuracy=options.target_accuracy,
+        beside=tuple(name.strip() for name in options.beside.split(",") if name.strip()),
+        device=options.device,
+        threads=options.threads or runtime.available_cores(),
+        workers=options.workers,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a recipe; return the exit code."""
+    options = parse(arguments)
+    return run_command(lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run what has no record yet, then write the report."""
+    from mnist_core.commands.arguments import load_dataset
+    from study.recipe_report import write_report
+    from study.session import describe, folder_for
+
+    if options.resume and options.output is None:
+        raise UserError("--resume needs --output, the folder of the run to go on with")
+    recipe(options.recipe)
+    dataset = load_dataset(options)
+    plan = plan_of(options, dataset.name)
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    path = options.output
+    if path is None:
+        stamp = started.replace("-", "").replace(":", "")
+        path = RESULTS / dataset.name / f"{plan.recipe}-{stamp}"
+    else:
+        path = folder_for(path, dataset).path
+    folder = RecipeFolder(path)
+    if options.resume:
+        folder.require(plan, data=describe(dataset))
+    else:
+        folder.begin(plan, data=describe(dataset), started=started)
+    with folder.lock():
+        _run_missing(folder, plan, options)
+        headline = write_report(folder)
+    print(headline)
+    print(f"report: {folder.path / 'report.md'}")
+    return 0
+
+
+def _run_missing(folder: RecipeFolder, plan: RecipePlan, options: argparse.Namespace) -> None:
+    """Train what has no record; between the runs, time the recipes beside them."""
+    from study.workers import Task, WorkerPool
+
+    records = folder.read_records()
+    tasks = [
+        Task(
+            key=key,
+            kind="confirmation",
+            optimizer=config.optimizer,
+            variant=None,
+            index=index,
+            config=config,
+            keeps_network=index == 0,
+        )
+        for index, (key, config) in enumerate(plan.run_configs().items())
+        if key not in records
+    ]
+    with WorkerPool(
+        folder=folder.path,
+        dataset=plan.dataset,
+        data_dir=options.data_dir,
+        device=plan.device,
+        threads=plan.threads,
+        workers=plan.workers,
+        pruning=None,
+    ) as pool:
+        if plan.workers > 1:
+            for future in as_completed([pool.submit(task) for task in tasks]):
+                _show(future.result(), plan)
+            return
+        for task in tasks:
+            _show(pool.submit(task).result(), plan)
+            for name in plan.beside:
+                _run_reference(folder, plan, options, name, task.index)
+
+
+def _run_reference(
+    folder: RecipeFolder, plan: RecipePlan, options: argparse.Namespace, name: str, index: int
+) -> None:
+    """Time another recipe in a process of its own, where it is its turn and not yet done."""
+    from mnist_core.data import search_path
+    from mnist_core.files import find_or_download_mnist
+    from mnist_core.report import write_json
+
+    key = f"reference-{name}-{index:02d}"
+    if index % REFERENCES[name].every or folder.record_file(key).exists():
+        return
+    data_dir = find_or_download_mnist(search_path(options.data_dir))
+    words = ["-m", "study.references", name, "--data-dir", str(data_dir), "--seed", str(index)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"{REFERENCES[name].label} could not be run: {done.stderr[-500:]}")
+    outcome = json.loads(done.stdout)
+    write_json(folder.record_file(key), {"key": key, **outcome})
+    print(
+        f"{name} {index}: test {outcome['test']['correct'] / outcome['test']['count']:.2%}, "
+        f"{outcome['seconds']:.1f} s of training",
+        flush=True,
+    )
+
+
+def _show(record: dict[str, Any], plan: RecipePlan) -> None:
+    seconds = sum(epoch["train_seconds"] for epoch in record["epochs"])
+    outcome = record["status"]
+    if "test" in record:
+        outcome = f"test {record['test']['correct'] / record['test']['count']:.2%}"
+    print(f"{plan.recipe} {record['index']}: {outcome}, {seconds:.1f} s of training", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

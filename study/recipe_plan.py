@@ -1,0 +1,83 @@
+"""RecipePlan: a named recipe on fresh seeds, and beside which other people's recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import UserError, unknown_name
+from mnist_core.randomness import derive_seed
+from study.references import REFERENCES
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipePlan:
+    """What a run of a recipe will do, fixed before it starts. A wrong value raises `UserError`."""
+
+    recipe: str
+    config: TrainConfig
+    """Whole, with any seed: the recipe of that name may change later."""
+    seeds: int = 5
+    target_accuracy: float = 0.99
+    """Test accuracy that the mean over the seeds is held against."""
+    beside: tuple[str, ...] = ()
+    """Other people's recipes whose time is taken between the runs."""
+    device: str = "cpu"
+    threads: int = 1
+    """CPU threads of a run: part of what decides the bits."""
+    workers: int = 1
+    """Runs at the same time: no part of the bits, but of the times."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "beside", tuple(self.beside))
+        if self.seeds < 2:
+            raise UserError(
+                f"seeds must be >= 2, as a single run has no interval, got {self.seeds}"
+            )
+        for name in ("threads", "workers"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not 0 < self.target_accuracy < 1:
+            raise UserError(
+                f"target_accuracy must be between 0 and 1, got {self.target_accuracy:g}"
+            )
+        for name in self.beside:
+            if name not in REFERENCES:
+                raise unknown_name("recipe to measure beside", name, REFERENCES)
+        if self.beside and self.workers > 1:
+            raise UserError(
+                f"workers must be 1 with --beside, got {self.workers}: times of runs that share "
+                "the machine cannot be compared"
+            )
+        if self.beside and self.config.dataset != "mnist":
+            raise UserError(f"--beside needs MNIST, got {self.config.dataset}")
+
+    @property
+    def dataset(self) -> str:
+        """Return the name of the data set."""
+        return self.config.dataset
+
+    def run_configs(self) -> dict[str, TrainConfig]:
+        """Return the runs by key. Their seeds are the recipe's own, which nothing else uses."""
+        return {
+            f"recipe-{index:02d}": self.config.with_seed(
+                derive_seed(0, "recipe", self.recipe, index) % 2**31
+            )
+            for index in range(self.seeds)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready mapping that `from_dict` takes back."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {**values, "config": self.config.to_dict(), "beside": list(self.beside)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RecipePlan:
+        """Build a plan from `to_dict`'s mapping; an unknown key is a `UserError`."""
+        known = [entry.name for entry in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise unknown_name("plan key", key, known)
+        return cls(**{**values, "config": TrainConfig.from_dict(values["config"])})

@@ -1,0 +1,197 @@
+"""Recipes on fresh seeds: the plan, what is run, what the report says, and that it replays."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from mnist_core.__main__ import main as core
+from mnist_core.config import TrainConfig
+from mnist_core.errors import UserError
+from mnist_core.recipes import RECIPES, recipe
+from mnist_core.report import write_json
+from study import recipe as command
+from study import recipe_report, references
+from study import replay as replaying
+from study import report as reporting
+from study.recipe_plan import RecipePlan
+from study.recipe_records import RecipeFolder, is_recipe, open_folder
+from study.records import RunFolder
+from study.references import REFERENCES
+
+from .study_samples import ENVIRONMENT, MNIST
+
+
+def plan_of(**changes) -> RecipePlan:
+    return RecipePlan(**{"recipe": "seed", "config": TrainConfig(), "seeds": 3, **changes})
+
+
+def run_record(key: str, config: TrainConfig, *, correct: int, seconds: float, misread=()) -> dict:
+    return {
+        "key": key,
+        "kind": "confirmation",
+        "index": int(key[-2:]),
+        "config": config.to_dict(),
+        "environment": "environment0",
+        "status": "completed",
+        "epochs": [{"train_seconds": seconds / 2}, {"train_seconds": seconds / 2}],
+        "validation_accuracy": 0.991,
+        "weights_sha256": f"{correct:064d}",
+        "test": {
+            "correct": correct,
+            "count": 10_000,
+            "misread": {str(image): 3 for image in misread},
+        },
+    }
+
+
+@pytest.fixture
+def folder(tmp_path) -> RecipeFolder:
+    plan = plan_of(beside=("fast", "examples"))
+    folder = RecipeFolder(tmp_path / "run")
+    folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
+    write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
+    for index, (key, config) in enumerate(plan.run_configs().items()):
+        record = run_record(
+            key, config, correct=9_900 + 10 * index, seconds=3.0 + index, misread=[7, 10 + index]
+        )
+        write_json(folder.record_file(key), record)
+    for name, seconds, correct in (("fast", 8.0, 9_905), ("examples", 240.0, 9_901)):
+        key = f"reference-{name}-00"
+        outcome = {
+            "key": key,
+            "name": name,
+            "seed": 0,
+            "epochs": REFERENCES[name].epochs,
+            "seconds": seconds,
+            "parameters": REFERENCES[name].parameters,
+            "test": {"correct": correct, "count": 10_000},
+        }
+        write_json(folder.record_file(key), outcome)
+    return folder
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_stays_within_the_seeds_parameters(name):
+    assert recipe(name).architecture().parameters() <= 23_354
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(UserError, match=r"unknown recipe 'best'; known: .*seed"):
+        recipe("best")
+
+
+def test_a_plan_survives_its_file_whole():
+    plan = plan_of(beside=("fast",), seeds=7, threads=2)
+    assert RecipePlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_the_runs_have_seeds_of_their_own_that_more_runs_do_not_change():
+    few, many = plan_of(seeds=3).run_configs(), plan_of(seeds=30).run_configs()
+    assert len({config.seed for config in many.values()}) == 30
+    assert {key: many[key] for key in few} == few
+    assert all(config.with_seed(0) == TrainConfig() for config in many.values())
+    other = plan_of(recipe="another").run_configs()
+    assert not {c.seed for c in other.values()} & {c.seed for c in many.values()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"seeds": 1}, "seeds must be >= 2, as a single run has no interval, got 1"),
+        ({"threads": 0}, "threads must be >= 1, got 0"),
+        ({"target_accuracy": 1.5}, "target_accuracy must be between 0 and 1, got 1.5"),
+        ({"beside": ["slow"]}, "unknown recipe to measure beside 'slow'; known: examples, fast"),
+        ({"beside": ["fast"], "workers": 2}, "workers must be 1 with --beside, got 2"),
+        (
+            {"beside": ["fast"], "config": TrainConfig(dataset="digits")},
+            "--beside needs MNIST, got digits",
+        ),
+    ],
+)
+def test_a_wrong_plan_is_refused_with_the_rule_and_the_value(changes, rule):
+    with pytest.raises(UserError) as caught:
+        plan_of(**changes)
+    assert rule in str(caught.value)
+
+
+def test_the_report_says_mean_interval_times_and_what_stands_beside(folder):
+    recipe_report.write_report(folder)
+    text = (folder.path / "report.md").read_text()
+    # mean of 99.00, 99.10, 99.20 and Student's t with 2 degrees: 99.10 ± 4.303 · 0.1 / √3
+    assert "99.100 % (98.852 to 99.348 %) mean test accuracy over 3 seeds" in text
+    assert "not below 99.00 %, though the interval reaches below it" in text
+    assert "Training took 4.00 s (3.00 to 5.00) a run" in text
+    assert "train_mnist_fast took 2.0 times as long" in text
+    assert "main.py took 60.0 times as long" in text
+    assert "1 test images are misread by every run, 4 by at least one" in text
+    assert "99.01 % (one run)" in text
+
+
+def test_the_report_is_built_again_byte_for_byte(folder, capsys):
+    recipe_report.write_report(folder)
+    first = (folder.path / "report.md").read_bytes()
+    (folder.path / "report.md").unlink()
+    assert reporting.main([str(folder.path)]) == 0
+    assert (folder.path / "report.md").read_bytes() == first
+    assert "3 seeds" in capsys.readouterr().out
+
+
+def test_the_command_of_the_report_asks_for_the_same_plan(folder):
+    recipe_report.write_report(folder)
+    text = (folder.path / "report.md").read_text()
+    words = text.partition("```bash\npython -m study.recipe ")[2].partition("\n```")[0].split()
+    assert command.plan_of(command.parse(words), "mnist") == folder.read_header()["plan"]
+
+
+def test_a_folder_is_opened_as_what_it_holds(folder, tmp_path):
+    assert is_recipe(folder.path)
+    assert isinstance(open_folder(folder.path), RecipeFolder)
+    assert type(open_folder(tmp_path)) is RunFolder
+    assert [number for _, number, _ in open_folder(folder.path).numbered_rows()] == [1, 2, 3]
+
+
+def test_another_plan_or_other_data_are_not_gone_on_with(folder):
+    plan = folder.read_header()["plan"]
+    folder.require(plan, data=MNIST)
+    with pytest.raises(UserError, match="began with other options: seeds was 3, now 3000"):
+        folder.require(plan_of(beside=plan.beside, seeds=3000), data=MNIST)
+    with pytest.raises(UserError, match="began with other data"):
+        folder.require(plan, data={**MNIST, "sha256": "b" * 64})
+    with pytest.raises(UserError, match="already holds a run"):
+        folder.begin(plan, data=MNIST, started="now")
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_another_recipe_has_the_parameters_that_are_stated(name):
+    network = {"examples": references.examples_network, "fast": references.fast_network}[name]()
+    assert sum(p.numel() for p in network.parameters()) == REFERENCES[name].parameters
+    output = network.eval()(torch.rand(3, 1, 28, 28))
+    torch.testing.assert_close(output.exp().sum(dim=1), torch.ones(3))
+
+
+@pytest.mark.slow
+def test_a_recipe_runs_resumes_replays_and_leaves_a_network(tmp_path, capfd, monkeypatch):
+    output = tmp_path / "run"
+    words = ["seed", "--dataset", "digits", "--epochs", "1", "--seeds", "2", "--threads", "1"]
+    words += ["--output", str(output)]
+    assert command.main(words) == 0
+    report = (output / "report.md").read_text()
+    assert "mean test accuracy over 2 seeds" in report
+    assert command.main(words) == 2
+    assert "already holds a run" in capfd.readouterr().err
+
+    lost = output / "records" / "recipe-01.json"
+    before = json.loads(lost.read_text())["weights_sha256"]
+    lost.unlink()
+    assert command.main([*words, "--resume"]) == 0
+    assert json.loads(lost.read_text())["weights_sha256"] == before
+
+    assert replaying.main([str(output), "--all"]) == 0
+    assert "2 of 2 rows identical" in capfd.readouterr().out
+
+    assert core(["evaluate", str(output / "recipe-00.safetensors")]) == 0
+    correct = json.loads((output / "records" / "recipe-00.json").read_text())["test"]["correct"]
+    assert f"{correct / 300:.2%}" in capfd.readouterr().out

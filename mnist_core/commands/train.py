@@ -75,7 +75,7 @@ def add_parser(subparsers: Any) -> None:
             type=type(defaults[name]),
             default=argparse.SUPPRESS,
             metavar=type(defaults[name]).__name__.upper(),
-            help=f"{text} (the seed's: {defaults[name]})",
+            help=f"{text} (default: {defaults[name]})",
         )
     parser.add_argument(
         "--learning-rate",

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mnist_core import files
+from mnist_core import digits, files
+from mnist_core.digits import IntArray
 from mnist_core.errors import UserError, unknown_name
 
 DATA_DIR_VARIABLE = "MNIST_DATA_DIR"
@@ -29,8 +29,6 @@ MNIST_VALIDATION_IMAGES = 5_000
 # one another: the last images come from writers that training has not seen.
 DIGITS_TRAIN_IMAGES, DIGITS_VALIDATION_IMAGES, DIGITS_TEST_IMAGES = 1_197, 300, 300
 DIGITS_STRETCHED_SIDE = 20
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -151,15 +149,12 @@ def _bilinear_weights(size: int) -> IntArray:
 
 def _load_digits() -> Dataset:
     """Bring scikit-learn's 8×8 digits to MNIST's geometry: 20×20 in the middle of 28×28."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    small = bunch.images.astype(np.int64)  # 0 to 16
+    small, classes = digits.read()
     weights = _bilinear_weights(small.shape[-1])
     large = (weights @ small @ weights.T * 255 + 800) // 1600
     pixels = np.pad(large.astype(np.uint8), ((0, 0), (4, 4), (4, 4)))
     images = torch.from_numpy(pixels).unsqueeze(1)
-    labels = torch.from_numpy(bunch.target.astype(np.int64))
+    labels = torch.from_numpy(classes.copy())
     ends = (
         DIGITS_TRAIN_IMAGES,
         DIGITS_TRAIN_IMAGES + DIGITS_VALIDATION_IMAGES,

@@ -36,7 +36,8 @@ def prepare(*, device: str = "cpu", threads: int | None = None) -> torch.device:
     torch.set_num_threads(threads or available_cores())
     # cuBLAS is deterministic only with a fixed workspace (CUDA C++ API, cuBLAS, reproducibility).
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(mode=True)
+    # As torch.use_deterministic_algorithms, which would import torch's compiler for a second.
+    torch.set_deterministic_debug_mode("error")
     # Deterministic mode would also fill every new tensor with NaN: a third of a step, to catch
     # reads of memory that nothing wrote, which no operation used here does.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

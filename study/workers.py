@@ -25,7 +25,7 @@ from study.records import Record, RunFolder
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-_WARMUP_STEPS, _TIMED_STEPS = 10, 60
+_WARMUP_STEPS, _TIMED_STEPS = 5, 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +174,12 @@ def _ready() -> None:
     """Do nothing, once this worker has started."""
 
 
+class _PrunedError(Exception):
+    """Ends a run that Optuna's pruner stops."""
+
+
 def _execute(task: Task, counter: int | None) -> Record:
     """Train a task, write its record, and return it; say on the way that it makes progress."""
-    import optuna
-
     from mnist_core import checkpoint as checkpoints
     from mnist_core.errors import OptimizerError
     from mnist_core.evaluate import evaluate
@@ -201,7 +203,7 @@ def _execute(task: Task, counter: int | None) -> Record:
         if trial is not None:
             trial.report(progress.finished_epoch.validation_accuracy, progress.epoch)
             if trial.should_prune():
-                raise optuna.TrialPruned
+                raise _PrunedError
 
     checkpoint = folder.checkpoint_file(task.key)
     # Of a run of one epoch, a checkpoint could keep nothing that the record does not; what Optuna
@@ -225,7 +227,7 @@ def _execute(task: Task, counter: int | None) -> Record:
             checkpoint=checkpoint if keeps_checkpoint else None,
             observe=observe,
         )
-    except optuna.TrialPruned:
+    except _PrunedError:
         record |= {
             "status": "pruned",
             "epochs": [asdict(epoch) for epoch in finished],

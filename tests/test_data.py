@@ -75,6 +75,17 @@ def test_digits_are_the_originals_stretched_to_the_middle_in_their_order(digits)
         np.testing.assert_array_equal(images[index, 0].numpy(), expected)
 
 
+def test_a_process_that_loads_digits_imports_nothing_that_takes_long(run_python):
+    code = """
+import sys
+from mnist_core import data, runtime
+data.load("digits", data_dir=None, device=runtime.prepare(threads=1))
+print({"sklearn", "scipy", "pandas", "torchvision", "torch._dynamo"} & set(sys.modules))
+"""
+    completed = run_python("-c", code)
+    assert completed.stdout == "set()\n", completed.stderr
+
+
 def test_mnist_splits_into_55000_5000_and_10000_images(mnist):
     assert sizes(mnist) == (55_000, 5_000, 10_000)
     assert (mnist.name, mnist.label, mnist.notice) == ("mnist", "MNIST", None)

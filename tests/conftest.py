@@ -24,8 +24,9 @@ import torch
 
 from mnist_core import data, files, runtime
 from mnist_core.config import TrainConfig
+from study.records import RunFolder
 
-from . import postgres_server
+from . import postgres_server, study_processes
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
@@ -169,3 +170,13 @@ def postgres() -> Iterator[postgres_server.Server]:
     """A PostgreSQL server of these tests' own."""
     with postgres_server.running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> RunFolder:
+    """A study of digits that one worker ran to its end where no MNIST was, to be read alone."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    options = (*study_processes.OPTIONS, "--workers", 1, "--output", "X")
+    completed = study_processes.run(folder, *options)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    return RunFolder(folder / "X-digits")

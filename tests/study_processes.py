@@ -17,6 +17,12 @@ import matplotlib
 from study.records import Record, RunFolder
 
 TIMEOUT_SECONDS = 120
+RUNS = 12
+OPTIONS = (
+    *("--optimizers", "sgd,adam", "--trials", 4, "--epochs", 2, "--confirm-seeds", 2),
+    *("--batch-size", 64, "--seed", 7),
+)
+"""The study that the tests disturb: so many runs, with a checkpoint in the middle of each."""
 
 
 def environment(cache: Path) -> dict[str, str]:
@@ -30,15 +36,17 @@ def environment(cache: Path) -> dict[str, str]:
     return {**variables, **proxies, **fonts, "XDG_CACHE_HOME": str(cache)}
 
 
-def command(*arguments: object) -> list[str]:
-    """Return the command line of a study."""
-    return [sys.executable, "-m", "study.optimizers", *map(str, arguments)]
+def command(*arguments: object, module: str = "study.optimizers") -> list[str]:
+    """Return the command line of a study, or of another module."""
+    return [sys.executable, "-m", module, *map(str, arguments)]
 
 
-def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a study to its end in a folder."""
+def run(
+    folder: Path, *arguments: object, module: str = "study.optimizers"
+) -> subprocess.CompletedProcess[str]:
+    """Run a study, or another module, to its end in a folder."""
     return subprocess.run(
-        command(*arguments),
+        command(*arguments, module=module),
         cwd=folder,
         env=environment(folder / "cache"),
         capture_output=True,

@@ -16,28 +16,14 @@ import pytest
 from study.records import RunFolder
 
 from . import study_processes
+from .study_processes import OPTIONS, RUNS
 
 pytestmark = pytest.mark.slow
-
-RUNS = 12
-OPTIONS = (
-    *("--optimizers", "sgd,adam", "--trials", 4, "--epochs", 2, "--confirm-seeds", 2),
-    *("--batch-size", 64, "--seed", 7),
-)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """Run the study on one worker, without MNIST; return its folder."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    completed = study_processes.run(folder, *OPTIONS, "--workers", 1, "--output", "X")
-    assert (completed.returncode, completed.stderr) == (0, "")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def expected(undisturbed):
-    results = study_processes.results(RunFolder(undisturbed / "X-digits"))
+    results = study_processes.results(undisturbed)
     assert len(results) == RUNS
     return results
 
@@ -78,16 +64,33 @@ def resume(tmp_path, folder):
 
 
 def test_an_output_asked_for_mnist_is_not_taken_by_digits(undisturbed, expected):
-    assert not (undisturbed / "X").exists()
-    assert (undisturbed / "X-digits" / "report.md").exists()
-    assert not (undisturbed / "results").exists()
+    asked_for = undisturbed.path.parent
+    assert (undisturbed.path / "report.md").exists()
+    assert not (asked_for / "X").exists()
+    assert not (asked_for / "results").exists()
 
 
-def test_a_study_killed_at_any_moment_resumes_to_the_same_bits(start, resume, folder, expected):
-    chance = random.Random()
-    records, pause_seconds = chance.randrange(1, RUNS - 1), chance.random() * 0.5
-    print(f"killed {pause_seconds:.3f} s after {records} records")  # shown where it fails
+def test_a_study_terminated_then_killed_at_any_moment_goes_on_to_the_same_bits(
+    tmp_path, start, resume, folder, expected
+):
     with start() as study:
+        study.wait_for_records(3, folder)
+        study.process.terminate()
+        assert study.end(timeout_seconds=20) == 130
+        assert study.is_gone()
+        assert study.stderr == ""
+        assert "interrupted with " in study.stdout
+        assert "python -m study.optimizers --resume --output out" in study.stdout
+    report = (folder.path / "report.md").read_text()
+    assert "> **Partial.** This study was interrupted" in report
+    done = len(folder.read_records())
+    assert 3 <= done < RUNS
+
+    chance = random.Random()
+    records, pause_seconds = chance.randrange(done, RUNS), chance.random() * 0.5
+    print(f"killed {pause_seconds:.3f} s after {records} records")  # shown where it fails
+    with study_processes.started(tmp_path, "--resume", "--output", "out") as study:
+        study.wait_until(study.workers, "a worker")
         study.wait_for_records(records, folder)
         time.sleep(pause_seconds)
         study.process.kill()
@@ -107,21 +110,6 @@ def test_a_study_goes_on_after_workers_are_killed(start, folder, expected):
         assert study.is_gone()
         assert "Traceback" not in study.stderr
     assert study_processes.results(folder) == expected
-
-
-def test_a_terminated_study_ends_soon_with_a_partial_report(start, resume, folder, expected):
-    with start() as study:
-        study.wait_for_records(3, folder)
-        study.process.terminate()
-        assert study.end(timeout_seconds=20) == 130
-        assert study.is_gone()
-        assert study.stderr == ""
-        assert "interrupted with " in study.stdout
-        assert "python -m study.optimizers --resume --output out" in study.stdout
-    report = (folder.path / "report.md").read_text()
-    assert "> **Partial.** This study was interrupted" in report
-    assert 3 <= len(folder.read_records()) < RUNS
-    assert resume() == expected
 
 
 def test_ctrl_c_before_the_first_run_ends_soon_and_leaves_a_study_to_resume(start, folder):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
-import sys
 
 import pytest
 
-from study import optimizers
+from study import optimizers, replay
 from study.plan import StudyPlan
 from study.records import RunFolder, changed_sources
 from study.workers import WorkerPool
 
 from . import study_processes
 from .own_samples import LION, PLAIN, importable, write_module
+from .study_processes import run
 
 FRAGILE = """
 import torch
@@ -144,18 +143,6 @@ def test_a_resume_has_its_spaces_from_its_plan(refused, tmp_path, capsys):
     )
 
 
-def run(folder, *arguments, module="study.optimizers"):
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=folder,
-        env=study_processes.environment(folder / "cache"),
-        capture_output=True,
-        text=True,
-        timeout=study_processes.TIMEOUT_SECONDS,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Run a study of a good optimizer among bad ones, from the folder of their modules."""
@@ -246,23 +233,30 @@ def test_the_command_of_its_report_plans_the_same_study(finished, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_changed_source_is_noticed(finished):
+def test_a_row_replays_and_one_that_failed_is_refused(finished, capsys):
     folder, _ = finished
-    source = folder / "lion.py"
     good = run(folder, "out", "--trial", 2, module="study.replay")
     assert (good.returncode, good.stdout.count("identical")) == (0, 2), good.stdout + good.stderr
-    failed = run(folder, "out", "--trial", 3, module="study.replay")
-    assert "trial 3 failed: it has no final weights to compare" in failed.stderr
+    assert replay.main([str(folder / "out"), "--trial", "3"]) == 2
+    assert "trial 3 failed: it has no final weights to compare" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_changed_source_is_noticed(finished, monkeypatch, capsys):
+    folder, _ = finished
+    source = folder / "lion.py"
     original = source.read_text()
     try:
         source.write_text(original.replace("alpha=group", "alpha=0.9 * group"))
-        resumed = run(folder, "--resume", "--output", "out")
         replayed = run(folder, "out", "--trial", 2, module="study.replay")
+        monkeypatch.syspath_prepend(str(folder))
+        resumed = optimizers.main(["--resume", "--output", str(folder / "out")])
     finally:
         source.write_text(original)
-    assert resumed.returncode == 2
-    assert "the source of lion:Lion differs: SHA-256 was " in resumed.stderr
-    assert "out continues with the source that it began with" in resumed.stderr
+    assert resumed == 2
+    said = capsys.readouterr().err
+    assert "the source of lion:Lion differs: SHA-256 was " in said
+    assert "out continues with the source that it began with" in said
     assert replayed.returncode == 1
     assert replayed.stdout.startswith("note: the source of lion:Lion differs: SHA-256 was ")
     assert "what differs: the source of lion:Lion differs" in replayed.stdout

@@ -3,8 +3,6 @@
 import argparse
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -12,37 +10,12 @@ from mnist_core.errors import UserError
 from study import replay
 from study.records import RunFolder, confirmation_key, numbered, trial_key
 
-from .study_processes import environment
-
-
-def run_python(folder, module, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=folder,
-        env=environment(folder / "cache"),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+from .study_processes import RUNS, run
 
 
 def options(run, **chosen):
     values = {"run": run, "trial": None, "confirmation": None, "all": False}
     return argparse.Namespace(**{**values, **chosen})
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("replay") / "run"
-    completed = run_python(
-        folder.parent,
-        "study.optimizers",
-        *("--dataset", "digits", "--optimizers", "sgd,adam", "--trials", 2, "--confirm-seeds", 2),
-        *("--output", folder),
-    )
-    assert completed.returncode == 0, completed.stderr
-    return folder
 
 
 def test_differences_are_named_to_the_leaf():
@@ -67,34 +40,31 @@ def test_a_different_row_says_by_how_much_and_why():
 
 
 @pytest.mark.slow
-def test_rows_are_counted_as_the_report_counts_them(study):
-    folder = RunFolder(study)
-    plan, records = folder.read_header()["plan"], folder.read_records()
+def test_rows_are_counted_as_the_report_counts_them(undisturbed):
+    plan, records = undisturbed.read_header()["plan"], undisturbed.read_records()
     rows = numbered(plan, records)
     assert [row[:2] for row in rows[:2]] == [("trial", 1), ("trial", 2)]
     assert rows[1][2]["key"] == trial_key("adam", 0)
-    assert rows[2][2]["key"] == confirmation_key("sgd", "tuned", 0)
-    assert len(replay.chosen_records(options(study, all=True), folder)) == len(records)
-    chosen = replay.chosen_records(options(study, confirmation=4), folder)
+    assert rows[4][2]["key"] == confirmation_key("sgd", "tuned", 0)
+    chosen = replay.chosen_records(options(undisturbed.path, all=True), undisturbed)
+    assert len(chosen) == len(records) == RUNS
+    chosen = replay.chosen_records(options(undisturbed.path, confirmation=4), undisturbed)
     assert [record["key"] for record in chosen] == [confirmation_key("adam", "tuned", 1)]
-    with pytest.raises(UserError, match=r"trial must be the number of one of the 2 .* got 3"):
-        replay.chosen_records(options(study, trial=3), folder)
+    with pytest.raises(UserError, match=r"trial must be the number of one of the 4 .* got 5"):
+        replay.chosen_records(options(undisturbed.path, trial=5), undisturbed)
 
 
 @pytest.mark.slow
-def test_every_row_of_a_study_replays_and_an_altered_one_is_told(study, tmp_path):
-    completed = run_python(tmp_path, "study.replay", study, "--all", "--workers", "2")
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "10 of 10 rows identical" in completed.stdout
-
+def test_every_row_of_a_study_replays_and_an_altered_one_is_told(undisturbed, tmp_path):
     altered = tmp_path / "altered"
-    shutil.copytree(study, altered)
+    shutil.copytree(undisturbed.path, altered)
     file = RunFolder(altered).record_file(trial_key("adam", 0))
     record = json.loads(file.read_text())
     record["config"]["learning_rate"] *= 1.01
     file.write_text(json.dumps(record))
-    completed = run_python(tmp_path, "study.replay", altered, "--trial", "2")
-    assert completed.returncode == replay.EXIT_DIFFERENT
+    completed = run(tmp_path, altered, "--all", "--workers", 2, module="study.replay")
+    assert completed.returncode == replay.EXIT_DIFFERENT, completed.stderr
+    assert f"{RUNS - 1} of {RUNS} rows identical" in completed.stdout
     assert "trial-adam-000: different weights" in completed.stdout
 
 

@@ -1,7 +1,7 @@
 """Three processes share a study on PostgreSQL: whatever is killed, stopped, full or out of time,
 every run is finished exactly once, to the bits and the report of the undisturbed study.
 
-`STUDY_KILL_ROUNDS=20 python -m pytest -m slow tests/test_study_shared_disturbed.py` kills longer.
+`STUDY_KILL_ROUNDS=20 python -m pytest -m slow tests/shared/test_disturbed.py` kills longer.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ import pytest
 from study.history import read_history
 from study.records import RunFolder
 
-from . import study_processes
-from .postgres_server import SECRETS
+from .. import study_processes
+from ..postgres_server import SECRETS
+from ..study_processes import OPTIONS, RUNS
 
 pytestmark = pytest.mark.slow
 
 KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "1"))
 STALE_AFTER_SECONDS = 8
-RUNS = 12
-OPTIONS = (
-    *("--dataset", "digits", "--optimizers", "sgd,adam", "--trials", 4, "--epochs", 2),
-    *("--confirm-seeds", 2, "--batch-size", 64, "--seed", 7, "--workers", 1),
+SHARED = (
+    *("--dataset", "digits", *OPTIONS, "--workers", 1),
+    *("--stale-after", STALE_AFTER_SECONDS),
 )
-SHARED = (*OPTIONS, "--stale-after", STALE_AFTER_SECONDS)
 # What `import site` runs in a process that believes in another time of day; the time zone does the
 # same to `datetime.now()`.
 SHIFTED_CLOCK = """
@@ -47,15 +46,6 @@ CLOCKS = {
     "ahead": (86_400, "AHEAD-23", "Pacific/Kiritimati"),
     "behind": (-86_400, "BEHIND+23", "Pacific/Pago_Pago"),
 }
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """Run the study alone, without a database."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    completed = study_processes.run(folder, *OPTIONS, "--output", "X")
-    assert (completed.returncode, completed.stderr) == (0, "")
-    return RunFolder(folder / "X")
 
 
 class SharedStudy:
@@ -246,6 +236,7 @@ def test_a_worker_that_hangs_and_a_process_that_was_stopped_cost_their_run(
     assert len(history.lost) >= 1
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_a_process_and_the_others_go_on(shared, assert_undisturbed):
     full, *_ = (shared.start() for _ in range(3))
     full.wait_until(full.workers, "a worker")
@@ -258,6 +249,7 @@ def test_a_full_disk_ends_a_process_and_the_others_go_on(shared, assert_undistur
     assert_undisturbed()
 
 
+@pytest.mark.long
 def test_a_full_disk_of_the_database_is_waited_for(shared, assert_undisturbed):
     for _ in range(3):
         shared.start()
@@ -271,6 +263,7 @@ def test_a_full_disk_of_the_database_is_waited_for(shared, assert_undisturbed):
     assert_undisturbed()
 
 
+@pytest.mark.long
 def test_sigterm_gives_the_runs_back_at_once(shared, assert_undisturbed):
     ended, *_ = (shared.start() for _ in range(3))
     shared.wait_for_runs(2)

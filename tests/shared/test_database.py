@@ -1,0 +1,77 @@
+"""study.postgres: what is refused without a word of credentials, and who may come at once."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from mnist_core.errors import UserError
+from study.postgres import Database, parse_url
+
+from ..postgres_server import SECRETS
+from .boards import NEVER
+
+
+@pytest.mark.parametrize(
+    ("storage", "words"),
+    [
+        ("hunter2", ["must be a URL like postgresql+psycopg://USER@HOST/DATABASE"]),
+        ("postgresql://me:hunter2@host/db", ["write postgresql+psycopg://", "postgresql://"]),
+        ("postgres://me:hunter2@host/db", ["write postgresql+psycopg://"]),
+        ("postgresql+asyncpg://me:hunter2@host/db", ["write postgresql+psycopg://"]),
+        ("sqlite:///hunter2.db", ["sqlite://", "local file"]),
+        ("mysql+pymysql://me:hunter2@host/db", ["got mysql+pymysql://", "local file"]),
+    ],
+)
+def test_other_urls_are_refused_and_not_repeated(storage, words):
+    with pytest.raises(UserError) as error:
+        parse_url(storage)
+    assert all(word in str(error.value) for word in words)
+    assert "hunter2" not in str(error.value)
+
+
+def test_without_the_driver_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UserError, match=r"compact-mnist\[postgres\].*-e '\.\[postgres\]'"):
+        parse_url("postgresql+psycopg://me@host/db")
+
+
+@pytest.mark.parametrize("change", ["password", "port", "database"])
+def test_a_database_that_cannot_be_opened_is_refused_without_credentials(url, name, change):
+    parsed = parse_url(url)
+    changes = {
+        "password": {"password": "hunter2"},
+        "port": {"port": 9},
+        "database": {"database": "nowhere"},
+    }
+    with pytest.raises(UserError, match="cannot use PostgreSQL database") as error:
+        Database(parsed.set(**changes[change]), name=name, stale_after_seconds=NEVER)
+    message = str(error.value)
+    assert not any(secret in message for secret in (*SECRETS, "hunter2"))
+    assert "\n" not in message
+
+
+def test_locks_of_other_studies_do_not_wait(url):
+    one, other = (
+        Database(parse_url(url), name=name, stale_after_seconds=NEVER) for name in ("one", "two")
+    )
+    with one, other, one.exclusive(), other.exclusive():
+        pass
+
+
+def test_many_processes_may_come_first_at_once(postgres, name):
+    url = postgres.new_database()
+
+    def begin():
+        with Database(parse_url(url), name=name, stale_after_seconds=NEVER):
+            opened.append(True)
+
+    opened = []
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 4

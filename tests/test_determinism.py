@@ -132,7 +132,7 @@ def kill_and_resume(config: TrainConfig, folder: Path, *, timeout_seconds: float
 
 
 def test_kill_9_and_resume_gives_the_bits_of_an_uninterrupted_run(digest_of, tmp_path):
-    config = config_of("adam", epochs=5)
+    config = config_of("adam", epochs=3)
     resumed = kill_and_resume(config, tmp_path / "run", timeout_seconds=60)
     assert resumed == digest_of(config)
 

@@ -1,4 +1,4 @@
-"""The seed's augmentation on batches of uint8 tensors: rotation, then translation.
+"""Augmentation on batches of uint8 tensors: the seed's rotation, then translation; mirror images.
 
 Pixel for pixel what torchvision's `RandomRotation` and `RandomAffine(translate=)` give on PIL
 images with the same angles and shifts (a test holds it). PIL's nearest-neighbour transform walks
@@ -72,6 +72,16 @@ def from_angles(angles_degrees: Tensor, shifts: Tensor, *, side: int) -> Transfo
     matrix = torch.stack([a, b, c + a * 0.5 + b * 0.5, d, e, f + d * 0.5 + e * 0.5], dim=1)
     fixed = (matrix * (1 << _FIXED_POINT_BITS) + 0.5).floor().to(torch.int32)
     return Transforms(fixed, shifts)
+
+
+def draw_flips(count: int, *, generator: torch.Generator) -> Tensor:
+    """Draw whether each image is mirrored, [count] bool: every second one on average."""
+    return torch.rand(count, generator=generator) < 0.5
+
+
+def flip(images: Tensor, flips: Tensor) -> Tensor:
+    """Mirror those of the images [n, c, s, s] for which `flips` [n] is true, left to right."""
+    return torch.where(flips.view(-1, 1, 1, 1), images.flip(3), images)
 
 
 def apply(images: Tensor, transforms: Transforms) -> Tensor:

@@ -6,7 +6,7 @@ as one tensor, on the device of the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -21,13 +21,16 @@ PREPARED_IMAGES = 512
 their results still lie in the cache."""
 
 
-def normalise(images: Tensor, *, mean: float, std: float) -> Tensor:
-    """Bring pixels to float32 by (x / 255 - mean) / std: torchvision's ToTensor, Normalize.
+def normalise(images: Tensor, *, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Bring pixels [n, c, h, w] to float32 by (x / 255 - mean) / std, channel by channel:
+    torchvision's ToTensor, then Normalize.
 
     The result is in channels-last memory, for which convolutions are fastest here.
     """
-    scaled = images.to(torch.float32, memory_format=torch.channels_last)
-    return scaled.div_(255.0).sub_(mean).div_(std)
+    scaled = images.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
+    for channel, its_mean, its_std in zip(scaled.unbind(1), mean, std, strict=True):
+        channel.sub_(its_mean).div_(its_std)
+    return scaled
 
 
 def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
@@ -38,7 +41,7 @@ def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
 def epoch_batches(
     dataset: Dataset, config: TrainConfig, *, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield one epoch, shuffled and augmented: images [b, 1, 28, 28] float32, labels [b] int64.
+    """Yield one epoch, shuffled and augmented: images [b, c, h, w] float32, labels [b] int64.
 
     Order and augmentation depend on the seed and the epoch alone.
     """
@@ -48,10 +51,17 @@ def epoch_batches(
     order = torch.randperm(len(split), generator=generator(config.seed, "order", epoch))
     order = order[:used].to(device)
     augmented = _augmentation(split, config, count=used, epoch=epoch)
+    flips = None
+    if config.horizontal_flip:
+        draws = generator(config.seed, "flip", epoch)
+        flips = augment.draw_flips(used, generator=draws).to(device)
     stride = config.batch_size * max(1, PREPARED_IMAGES // config.batch_size)
     for start in range(0, used, stride):
         several = slice(start, start + stride)
-        images = augmented(split.images[order[several]], several)
+        images = split.images[order[several]]
+        if flips is not None:
+            images = augment.flip(images, flips[several])
+        images = augmented(images, several)
         normalised = normalise(images, mean=dataset.mean, std=dataset.std)
         labels = split.labels[order[several]]
         for first in range(0, len(labels), config.batch_size):

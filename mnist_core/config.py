@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
+from mnist_core import datasets
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.networks import Architecture, architecture
 from mnist_core.optimizers import require_known
 from mnist_core.schedules import SCHEDULES
 
-DATASET_NAMES = ("digits", "mnist")
 PRECISIONS = ("float32", "bfloat16")
 INTERPOLATIONS = ("nearest", "bilinear")
 Scalar = bool | int | float | str | None
@@ -100,6 +100,8 @@ class TrainConfig:
     """Scales are uniform in [1 - scaling, 1 + scaling]."""
     shear_degrees: float = field(default=0.0, metadata=_LATER)
     """Shears along x are uniform in ±shear_degrees."""
+    horizontal_flip: bool = field(default=False, metadata=_LATER)
+    """Whether every second image, at random, is shown mirrored."""
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -122,9 +124,9 @@ class TrainConfig:
                     f"optimizer_options must not hold {name!r}: the parameters are the network's, "
                     "and lr is learning_rate"
                 )
-        self.architecture()  # refuses an unknown network, and options that it does not have
-        if self.dataset not in DATASET_NAMES:
-            raise unknown_name("dataset", self.dataset, DATASET_NAMES)
+        spec = datasets.require_known(self.dataset)
+        # Refuses an unknown network, options that it does not have, and images that are too small.
+        self.architecture().parameters(spec.shape, len(spec.classes))
         require_known(self.optimizer)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
@@ -142,6 +144,12 @@ class TrainConfig:
             self.rotation_degrees,
         )
         _require(0 <= self.translation < 1, "translation must be in [0, 1)", self.translation)
+        if self.horizontal_flip and not spec.flip_keeps_class:
+            suited = [name for name, entry in datasets.DATASETS.items() if entry.flip_keeps_class]
+            raise UserError(
+                f"horizontal_flip must be false for {self.dataset}: a mirrored {spec.shown} is "
+                f"not of its class any more; it suits {', '.join(suited)}"
+            )
         _require(0 <= self.seed < 2**63, "seed must be in [0, 2**63)", self.seed)
         for name, value in (
             ("label_smoothing", self.label_smoothing),

@@ -18,7 +18,7 @@ from mnist_core import onnx_graph, onnx_process
 from mnist_core.batches import normalise
 from mnist_core.errors import UserError
 from mnist_core.model import Network
-from mnist_core.networks import MNIST_SHAPE
+from mnist_core.networks import Shape
 from mnist_core.onnx_graph import Form
 from mnist_core.randomness import generator
 from mnist_core.report import write_atomically
@@ -62,7 +62,7 @@ def export(
     images: Tensor,
     metadata: Mapping[str, str] | None = None,
 ) -> ExportReport:
-    """Build the model, verify it on `images` [n, 1, 28, 28] uint8, and write it atomically.
+    """Build the model, verify it on `images` [n, c, h, w] uint8, and write it atomically.
 
     Raises `UserError` for what a user can mend and `SelfCheckError` where model and network
     differ. Then nothing was written, and a file that was there is the old one.
@@ -78,14 +78,13 @@ def export(
 
 
 def verify(content: bytes, network: Network, form: Form, *, images: Tensor) -> Agreement:
-    """Compare a model with the network on `images` [n, 1, 28, 28] uint8, at several batch sizes.
+    """Compare a model with the network on `images` [n, c, h, w] uint8, at several batch sizes.
 
     Raises `SelfCheckError` for another opset, for what onnx's checker refuses, and for any image
     that gets another class, or a log-probability outside the tolerance.
     """
     _check_format(content, form)
-    mean, std = form.mean_and_std
-    normalised = normalise(images.cpu(), mean=mean, std=std)
+    normalised = normalise(images.cpu(), mean=form.spec.mean, std=form.spec.std)
     expected = _log_probabilities(network, normalised)
     try:
         found = onnx_process.answers(
@@ -116,12 +115,10 @@ def verify(content: bytes, network: Network, form: Form, *, images: Tensor) -> A
     )
 
 
-def random_images() -> Tensor:
-    """Return images of noise [n, 1, 28, 28] uint8, always the same, for where there are none."""
-    shape = (RANDOM_IMAGES, *MNIST_SHAPE)
-    return torch.randint(
-        0, 256, shape, dtype=torch.uint8, generator=generator(0, "export", "images")
-    )
+def random_images(shape: Shape) -> Tensor:
+    """Return images of noise [n, *shape] uint8, always the same, for where there are none."""
+    draws = generator(0, "export", "images")
+    return torch.randint(0, 256, (RANDOM_IMAGES, *shape), dtype=torch.uint8, generator=draws)
 
 
 def _check_format(content: bytes, form: Form) -> None:

@@ -1,44 +1,45 @@
-"""MNIST's four original files: where they are, whether they are whole, and how to get them.
+"""The original files of a data set: where they are, and whether they are whole.
 
-The SHA-256 of each file is checked at every load. What was checked is remembered beside the
-user's cache by path, size, inode and times, so that an untouched file is read only once.
+What vouches for a file's content, checked at every load:
+
+- MNIST: its SHA-256. CIFAR-10: the MD5 that torchvision pins of each batch. Both are in the
+  registry, so that any change to the published bytes is noticed.
+- Other sets: no checksum of the unpacked files is published. A download is checked by torchvision
+  against the MD5 of its archive, and the SHA-256 of what came out is then written beside it, as
+  SHA256SUMS: a later change is noticed. Files that torchvision itself left there with their
+  archives NAME.gz are compared with those, and those with their MD5.
+- Files with none of that beside them: nothing but their form (`mnist_core.originals`) and what
+  their pixels are on average (`mnist_core.data`). The SHA-256 of the splits, which every record
+  holds, tells one copy from another.
+
+What was checked is remembered in the user's cache folder by path, size, inode, times and
+checksum, so that an untouched file is read only once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import gzip
 import hashlib
-import http.client
-import io
 import json
 import os
-import shutil
-import socket
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import platformdirs
 
+from mnist_core.datasets import DATASETS, DatasetSpec, Source
 from mnist_core.errors import UserError
 from mnist_core.report import write_atomically
 
 APPLICATION = "compact-mnist"
-RAW = Path("MNIST", "raw")
-DOWNLOAD_TIMEOUT_SECONDS = 30.0
-
-SHA256 = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
-
-
-class MnistUnavailableError(UserError):
-    """Say that MNIST could neither be found nor downloaded."""
+Identity = list[int | str]
+"""A file's size, inode and times, and the checksum that it was found to have."""
+CHECKSUMS_NAME = "SHA256SUMS"
+"""In the format of the command `sha256sum`."""
 
 
 def cache_folder() -> Path:
@@ -55,65 +56,142 @@ def sha256_of_arrays(arrays: Iterable[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def find_or_download_mnist(folders: list[Path]) -> Path:
-    """Return the first folder that holds MNIST, verified; download into the first one if none
-    does. A folder with some of the files, or with altered ones, is a `UserError`.
+def way_out(folder: Path) -> str:
+    """Say what to do about a file that is not what it should be."""
+    return (
+        f"Delete the files in {folder} to have them downloaded again, or name another --data-dir."
+    )
+
+
+def find_or_download(spec: DatasetSpec, source: Source, folders: list[Path]) -> Path:
+    """Return the first folder that holds the data set, verified; download into the first one if
+    none does. A folder with some of the files, or with altered ones, is a `UserError`.
     """
     for folder in folders:
-        if any(os.path.lexists(folder / RAW / name) for name in SHA256):
-            _verify(folder)
+        if any(os.path.lexists(folder / source.folder / name) for name in source.files):
+            verify(folder, source)
             return folder
-    _download(folders[0], looked_in=folders)
-    _verify(folders[0])
+    from mnist_core.download import download
+
+    download(spec, source, folders[0], looked_in=folders)
+    verify(folders[0], source)
     return folders[0]
 
 
-def _verify(folder: Path) -> None:
+def verify(root: Path, source: Source) -> None:
+    """Raise `UserError` for a file that cannot be read, or is not what vouches for it says."""
     remembered = _read_remembered()
-    checked = {}
-    for name, expected in SHA256.items():
-        path = folder / RAW / name
-        try:
-            status = path.stat()
-            identity = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+    checked: dict[str, Identity] = {}
+    folder = root / source.folder
+    try:
+        written_down = read_checksums(folder)
+        for name, published in source.files.items():
+            path = folder / name
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+            checksum = _checksum(path, published, written_down.get(name))
+            if checksum is None:
+                continue
+            times = [status.st_mtime_ns, status.st_ctime_ns]
+            identity: Identity = [status.st_size, status.st_ino, *times, checksum]
             key = str(path.resolve())
             if remembered.get(key) != identity:
-                with path.open("rb") as file:
-                    actual = hashlib.file_digest(file, "sha256").hexdigest()
-                if actual != expected:
-                    raise UserError(_explain_mismatch(path, actual, size=status.st_size))
+                _require_checksum(path, checksum, size=status.st_size)
                 checked[key] = identity
-        except OSError as error:
-            raise UserError(
-                f"cannot read {path}: {error.strerror}. {_way_out(path.parent)}"
-            ) from error
+    except OSError as error:
+        raise UserError(
+            f"cannot read {error.filename}: {error.strerror}. {way_out(folder)}"
+        ) from error
     if checked:
         _remember({**remembered, **checked})
 
 
-def _explain_mismatch(path: Path, actual: str, *, size: int) -> str:
-    whose = next((name for name, digest in SHA256.items() if digest == actual), None)
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 that lie beside the files, by name; none where there is no such file."""
+    try:
+        lines = (folder / CHECKSUMS_NAME).read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    pairs = (line.split(maxsplit=1) for line in lines)
+    return {pair[1].removeprefix("*"): pair[0] for pair in pairs if len(pair) == 2}
+
+
+def write_checksums(folder: Path, names: Iterable[str]) -> None:
+    """Write the SHA-256 of files down beside them."""
+    lines = []
+    for name in names:
+        with (folder / name).open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    write_atomically(folder / CHECKSUMS_NAME, "".join(lines))
+
+
+def archive(path: Path) -> Path:
+    """Return where torchvision leaves the archive that a file came in."""
+    return path.with_name(f"{path.name}.gz")
+
+
+def _checksum(path: Path, published: str | None, written_down: str | None) -> str | None:
+    """Return the checksum that a file must have, None where nothing vouches for it."""
+    if is_of_content(published):
+        return published
+    if written_down:
+        return f"sha256:{written_down}"
+    return published if archive(path).exists() else None
+
+
+def is_of_content(published: str | None) -> bool:
+    """Tell whether a published checksum is of the file itself, not of the archive it came in."""
+    return published is not None and not published.startswith("gz-md5:")
+
+
+def _digest(file: IO[bytes] | gzip.GzipFile, algorithm: str) -> str:
+    # A machine in FIPS mode refuses MD5 unless it is said not to be used for security.
+    new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
+    return hashlib.file_digest(file, new).hexdigest()  # type: ignore[arg-type]
+
+
+def _require_checksum(path: Path, checksum: str, *, size: int) -> None:
+    kind, expected = checksum.split(":")
+    if kind == "gz-md5":
+        with archive(path).open("rb") as file:
+            actual = _digest(file, "md5")
+        if actual != expected:
+            size = archive(path).stat().st_size
+            raise UserError(_explain_mismatch(archive(path), "md5", expected, actual, size=size))
+        with gzip.open(archive(path)) as unpacked:
+            kind, expected = "sha256", _digest(unpacked, "sha256")
+    with path.open("rb") as file:
+        actual = _digest(file, kind)
+    if actual != expected:
+        raise UserError(_explain_mismatch(path, kind, expected, actual, size=size))
+
+
+def _explain_mismatch(path: Path, kind: str, expected: str, actual: str, *, size: int) -> str:
+    known = {
+        checksum: f"{spec.label}'s {name}"
+        for spec in DATASETS.values()
+        if spec.source
+        for name, checksum in spec.source.files.items()
+    }
+    whose = known.get(f"{kind}:{actual}")
     if size == 0:
         what = "is empty"
     elif whose:
         what = f"holds the content of {whose}"
     else:
         what = "is truncated or altered"
+    names = {"sha256": "SHA-256", "md5": "MD5"}
     return (
-        f"{path} {what}: its SHA-256 must be {SHA256[path.name]}, got {actual} "
-        f"({size:,} bytes). {_way_out(path.parent)}"
+        f"{path} {what}: its {names[kind]} must be {expected}, got {actual} "
+        f"({size:,} bytes). {way_out(path.parent)}"
     )
-
-
-def _way_out(raw: Path) -> str:
-    return f"Delete the files in {raw} to have them downloaded again, or name another --data-dir."
 
 
 def _memory_file() -> Path:
     return cache_folder() / "verified.json"
 
 
-def _read_remembered() -> dict[str, list[int]]:
+def _read_remembered() -> dict[str, Identity]:
     try:
         remembered = json.loads(_memory_file().read_text())
     except (OSError, ValueError):
@@ -121,54 +199,8 @@ def _read_remembered() -> dict[str, list[int]]:
     return remembered if isinstance(remembered, dict) else {}
 
 
-def _remember(checked: dict[str, list[int]]) -> None:
+def _remember(checked: dict[str, Identity]) -> None:
     # Without a writable cache the files are simply read again next time.
     with contextlib.suppress(OSError):
         _memory_file().parent.mkdir(parents=True, exist_ok=True)
         write_atomically(_memory_file(), json.dumps(checked, indent=1) + "\n")
-
-
-@contextlib.contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _download(root: Path, *, looked_in: list[Path]) -> None:
-    """Download through torchvision beside the place, then move the folder there in one step, so
-    that neither a kill nor a second process at the same time leaves half of it."""
-    from torchvision.datasets import MNIST
-
-    try:
-        (root / RAW).parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".download-", dir=root))
-        try:
-            # torchvision prints every mirror that it tries; its progress bar goes to stderr.
-            with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS), redirect_stdout(io.StringIO()):
-                MNIST(str(temporary), download=True)
-            for archive in (temporary / RAW).glob("*.gz"):
-                archive.unlink()
-            try:
-                os.rename(temporary / RAW, root / RAW)
-            except OSError:
-                if not (root / RAW).is_dir():  # else another process was faster
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            for folder in ((root / RAW).parent, root):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()  # succeeds only where nothing came
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
-        raise MnistUnavailableError(
-            "MNIST is in none of "
-            + ", ".join(str(folder / RAW) for folder in looked_in)
-            + f", and could not be downloaded into {root} ({reason}). Put the four files "
-            + ", ".join(SHA256)
-            + " into one of these folders, name another with --data-dir or MNIST_DATA_DIR, "
-            "or use --dataset digits."
-        ) from error

@@ -13,14 +13,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import nn
 
-from mnist_core.data import NORMALISATION
+from mnist_core.datasets import DatasetSpec, require_known
 from mnist_core.errors import UserError
 from mnist_core.model import Network, weights_digest
 
@@ -44,9 +44,9 @@ class Form:
     """Whether the graph takes uint8 pixels and normalises them itself."""
 
     @property
-    def mean_and_std(self) -> tuple[float, float]:
-        """Return what the pixels in [0, 1] are normalised by."""
-        return NORMALISATION[self.dataset]
+    def spec(self) -> DatasetSpec:
+        """Return what is known of the data set: shape, classes, mean and deviation."""
+        return require_known(self.dataset)
 
 
 def require_libraries() -> None:
@@ -76,7 +76,8 @@ def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = 
     require_opset(form.opset)
     from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-    mean, std = form.mean_and_std
+    spec = form.spec
+    mean, std = _text(spec.mean), _text(spec.std)
     arrays = {
         name: value.detach().cpu().contiguous().numpy()
         for name, value in network.state_dict().items()
@@ -86,7 +87,9 @@ def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = 
     if form.with_normalization:
         nodes = [*_normalization(INPUT, "normalized"), *_network(network, "normalized")]
         input_type, expected = TensorProto.UINT8, "uint8 pixels"
-        scalars |= {"white": 255.0, "mean": mean, "std": std}
+        scalars["white"] = 255.0
+        for name, values in (("mean", spec.mean), ("std", spec.std)):
+            arrays[name] = np.array(values, dtype=np.float32).reshape(-1, 1, 1)
     else:
         nodes = list(_network(network, INPUT))
         input_type, expected = TensorProto.FLOAT, f"float32, (pixel / 255 - {mean}) / {std}"
@@ -117,14 +120,19 @@ def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = 
             "weights_sha256": weights_digest(network),
             "dataset": form.dataset,
             "normalization": "in the graph" if form.with_normalization else "before the input",
-            "normalization_mean": str(mean),
-            "normalization_std": str(std),
-            "class_names": json.dumps([str(digit) for digit in range(network.classes)]),
+            "normalization_mean": mean,
+            "normalization_std": std,
+            "class_names": json.dumps(spec.classes),
         },
     )
     with_shapes: ModelProto = shape_inference.infer_shapes(model, strict_mode=True)
     content: bytes = with_shapes.SerializeToString(deterministic=True)
     return content
+
+
+def _text(values: Sequence[float]) -> str:
+    """Return a number, or a list of one number for each channel, as JSON."""
+    return json.dumps(values[0] if len(values) == 1 else list(values))
 
 
 def _normalization(pixels: str, normalized: str) -> Iterator[NodeProto]:

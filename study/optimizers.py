@@ -17,8 +17,9 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from mnist_core.commands.arguments import DATASET_CHOICES, add_data_arguments
-from mnist_core.errors import UserError, run_command, unknown_name
+from mnist_core.commands.arguments import add_data_arguments
+from mnist_core.datasets import require_choice
+from mnist_core.errors import UserError, run_command
 from mnist_core.optimizers import OPTIMIZERS, require_known
 from mnist_core.own_optimizers import is_own
 from mnist_core.schedules import SCHEDULES
@@ -152,8 +153,7 @@ def check(options: argparse.Namespace) -> None:
     """Refuse, before anything is loaded, what no data set could make right."""
     given = given_options(options)
     dataset = given.pop("dataset", "auto")
-    if dataset not in DATASET_CHOICES:
-        raise unknown_name("dataset", dataset, DATASET_CHOICES)
+    require_choice(dataset)
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers must be >= 1, got {options.workers}")
     if options.stale_after < 1:

@@ -105,9 +105,10 @@ def _opening(summary: Summary) -> str:
     if summary.is_partial:
         text += "\n\n> **Partial.** This study was interrupted; what follows stands on less."
     if data["name"] != "mnist":
+        smaller = ", a far smaller set" if data["name"] == "digits" else ""
         text += (
-            f"\n\n> **Not MNIST.** These numbers are for {data['label']}, a far smaller set; they "
-            "say nothing about MNIST."
+            f"\n\n> **Not MNIST.** These numbers are for {data['label']}{smaller}; they say "
+            "nothing about MNIST."
         )
     return text
 

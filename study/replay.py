@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnist_core.commands.arguments import add_data_dir_argument
 from mnist_core.errors import UserError, run_command
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     rows.add_argument("--trial", type=int, metavar="N", help="the N-th trial of the search")
     rows.add_argument("--confirmation", type=int, metavar="N", help="the N-th confirmation run")
     rows.add_argument("--all", action="store_true", help="every row")
-    parser.add_argument(
-        "--data-dir", type=Path, metavar="FOLDER", help="folder that holds MNIST/raw"
-    )
+    add_data_dir_argument(parser)
     parser.add_argument(
         "--workers",
         type=int,

@@ -6,27 +6,25 @@ MNIST_DATA_DIR names it, and its tests are skipped, with that reason, where it d
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from mnist_core import data, files, runtime
+from mnist_core import data, runtime
 from mnist_core.config import TrainConfig
 from study.records import RunFolder
 
 from . import postgres_server, study_processes
+from .written_sets import WrittenSet, written
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
@@ -113,38 +111,10 @@ def make_config() -> Callable[..., TrainConfig]:
     return make
 
 
-@dataclass(frozen=True)
-class FakeMnist:
-    """Four small files in MNIST's format, whose digests are the expected ones."""
-
-    contents: dict[str, bytes]
-
-    def place(self, root: Path) -> Path:
-        """Write the files below `root` and return their folder."""
-        raw = root / files.RAW
-        raw.mkdir(parents=True, exist_ok=True)
-        for name, content in self.contents.items():
-            (raw / name).write_bytes(content)
-        return raw
-
-
 @pytest.fixture
-def fake_mnist(monkeypatch) -> FakeMnist:
+def fake_mnist(monkeypatch) -> WrittenSet:
     """Make 40 training and 20 test images, 10 for validation, pass for MNIST."""
-    random = np.random.default_rng(0)
-
-    def idx(array: np.ndarray) -> bytes:
-        return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-    contents = {}
-    for part, count in (("train", 40), ("t10k", 20)):
-        images = random.integers(0, 256, size=(count, 28, 28), dtype=np.uint8)
-        contents[f"{part}-images-idx3-ubyte"] = idx(images)
-        contents[f"{part}-labels-idx1-ubyte"] = idx(np.arange(count, dtype=np.uint8) % 10)
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    monkeypatch.setattr(files, "SHA256", digests)
-    monkeypatch.setattr(data, "MNIST_VALIDATION_IMAGES", 10)
-    return FakeMnist(contents)
+    return written("mnist", train=30, validation=10, test=20).install(monkeypatch)
 
 
 @pytest.fixture

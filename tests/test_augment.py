@@ -195,3 +195,19 @@ def test_the_matrix_is_the_inverse_rotation_about_the_centre():
     centre = 13.5  # of the pixel indices: it stays where it is, in pixel centres
     assert a * centre + b * centre + c == pytest.approx(14, abs=1e-3)
     assert d * centre + e * centre + f == pytest.approx(14, abs=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 28), (3, 32)])
+def test_chosen_images_are_mirrored_as_torchvision_mirrors_them(shape):
+    channels, side = shape
+    images = noise(20, channels=channels, side=side)
+    flips = augment.draw_flips(20, generator=generator(0, "flip", 1))
+    assert 0 < int(flips.sum()) < 20
+    for image, is_flipped, result in zip(images, flips, augment.flip(images, flips), strict=True):
+        assert torch.equal(result, TF.hflip(image) if is_flipped else image)
+
+
+def test_every_second_image_is_mirrored_on_average_independently_of_its_neighbour():
+    flips = augment.draw_flips(100_000, generator=generator(0, "flip", 1)).double()
+    assert float(flips.mean()) == pytest.approx(0.5, abs=0.006)
+    assert float((flips[1:] * flips[:-1]).mean()) == pytest.approx(0.25, abs=0.006)

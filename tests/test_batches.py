@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from mnist_core import augment
+from mnist_core import augment, data
 from mnist_core.batches import epoch_batches, evaluation_batches, normalise, steps_per_epoch
+from mnist_core.datasets import DATASETS
 from mnist_core.randomness import generator
 
 
@@ -40,21 +41,21 @@ def test_normalisation_is_torchvisions_bit_for_bit_for_every_byte(mean, std):
     pixels = np.arange(784, dtype=np.int64).astype(np.uint8).reshape(28, 28)
     recipe = Compose([ToTensor(), Normalize((mean,), (std,))])
     expected = recipe(Image.fromarray(pixels))
-    actual = normalise(torch.from_numpy(pixels).view(1, 1, 28, 28), mean=mean, std=std)[0]
+    actual = normalise(torch.from_numpy(pixels).view(1, 1, 28, 28), mean=[mean], std=[std])[0]
     assert actual.dtype == torch.float32
     assert torch.equal(actual.contiguous().view(torch.int32), expected.view(torch.int32))
 
 
 def test_normalised_images_lie_in_channels_last_memory():
     images = torch.zeros(4, 3, 28, 28, dtype=torch.uint8)
-    result = normalise(images, mean=0.5, std=0.5)
+    result = normalise(images, mean=[0.5] * 3, std=[0.5] * 3)
     assert result.is_contiguous(memory_format=torch.channels_last)
     assert not result.is_contiguous()
 
 
 def test_normalisation_leaves_its_input_alone(digits):
     before = digits.test.images.clone()
-    normalise(digits.test.images, mean=0.5, std=0.5)
+    normalise(digits.test.images, mean=[0.5], std=[0.5])
     assert torch.equal(digits.test.images, before)
 
 
@@ -130,6 +131,41 @@ def test_an_epochs_images_are_augmented_by_draws_of_the_epoch(
     actual = images_of(numbered, config, epoch=2)
     assert torch.equal(actual, expected)
     assert not torch.equal(actual, normalise(original, mean=numbered.mean, std=numbered.std))
+
+
+@pytest.fixture
+def pictures():
+    """32 images in the shape of CIFAR-10's, whose labels are their numbers."""
+    pixels = np.random.default_rng(0).integers(0, 256, size=(32, 3, 32, 32), dtype=np.uint8)
+    split = data.Split(torch.from_numpy(pixels), torch.arange(32))
+    spec = DATASETS["cifar10"]
+    return data.Dataset(spec=spec, train=split, validation=split, test=split, sha256="of noise")
+
+
+def test_images_are_mirrored_by_draws_of_their_own_before_they_are_rotated(pictures, make_config):
+    config = make_config(dataset="cifar10", horizontal_flip=True, seed=5)
+    order = labels_of(pictures, config, epoch=2)
+    assert torch.equal(order, labels_of(pictures, make_config(dataset="cifar10", seed=5), epoch=2))
+    flips = augment.draw_flips(32, generator=generator(5, "flip", 2))
+    transforms = augment.draw(
+        32,
+        side=32,
+        rotation_degrees=10.0,
+        translation=0.1,
+        generator=generator(5, "augmentation", 2),
+    )
+    mirrored = augment.flip(pictures.train.images[order], flips)
+    expected = augment.apply(mirrored, transforms)
+    actual = images_of(pictures, config, epoch=2)
+    assert torch.equal(actual, normalise(expected, mean=pictures.mean, std=pictures.std))
+
+
+def test_each_channel_is_normalised_as_torchvision_does(pictures):
+    images = pictures.train.images
+    recipe = Compose([ToTensor(), Normalize(pictures.mean, pictures.std)])
+    expected = torch.stack([recipe(image.permute(1, 2, 0).numpy()) for image in images])
+    actual = normalise(images, mean=pictures.mean, std=pictures.std)
+    assert torch.equal(actual.contiguous().view(torch.int32), expected.view(torch.int32))
 
 
 def test_the_augmentation_differs_from_epoch_to_epoch_and_seed_to_seed(small_digits, make_config):

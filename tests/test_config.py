@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnist_core.config import DATASET_NAMES, PRECISIONS, TrainConfig
+from mnist_core.config import PRECISIONS, TrainConfig
+from mnist_core.datasets import DATASETS
 from mnist_core.errors import UserError
 from mnist_core.networks import NETWORKS
 from mnist_core.optimizers import OPTIMIZERS
@@ -29,7 +30,7 @@ OPTIONS = st.dictionaries(
 )
 CONFIGS = st.builds(
     TrainConfig,
-    dataset=st.sampled_from(DATASET_NAMES),
+    dataset=st.sampled_from(sorted(DATASETS)),
     optimizer=st.sampled_from([*sorted(OPTIMIZERS), "lion:Lion", "my.package:Own"]),
     optimizer_options=OPTIONS,
     learning_rate=st.floats(1e-12, 1e6),
@@ -79,7 +80,7 @@ def test_positional_arguments_are_refused():
 @pytest.mark.parametrize(
     ("field", "value", "rule"),
     [
-        ("dataset", "cifar", "unknown dataset 'cifar'; known: digits, mnist"),
+        ("dataset", "cifar", "unknown dataset 'cifar'; known: cifar10, digits, emnist-digits"),
         ("dataset", "auto", "unknown dataset 'auto'"),
         ("optimizer", "sdg", "unknown optimizer 'sdg'; known: adadelta, adafactor, adagrad, adam"),
         ("optimizer", "lion:", "an optimizer of your own must be named as package.module:Class"),
@@ -161,6 +162,18 @@ def test_options_are_a_copy_in_one_order_with_tuples_for_lists():
     assert config.optimizer_options["betas"] == (0.9, 0.99)
     assert config.to_dict()["optimizer_options"]["betas"] == [0.9, 0.99]
     assert "optimizer_options" not in TrainConfig().to_dict()
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_flips_are_refused_where_they_change_the_class_and_named_where_they_are_used(name):
+    assert "horizontal_flip" not in TrainConfig(dataset=name).to_dict()
+    if DATASETS[name].flip_keeps_class:
+        config = TrainConfig(dataset=name, horizontal_flip=True)
+        assert TrainConfig.from_dict(config.to_dict()) == config
+        assert config.digest() != TrainConfig(dataset=name).digest()
+    else:
+        with pytest.raises(UserError, match=f"false for {name}: .* suits fashion-mnist, cifar10"):
+            TrainConfig(dataset=name, horizontal_flip=True)
 
 
 def test_an_unknown_key_is_refused_and_the_known_ones_named():

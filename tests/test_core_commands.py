@@ -96,7 +96,10 @@ def test_help_shows_defaults_and_units(capsys):
     ("arguments", "reason"),
     [
         (["--optimizer", "lbfgs"], "unknown optimizer 'lbfgs'; known: adadelta"),
-        (["--dataset", "cifar"], "unknown dataset 'cifar'; known: auto, digits, mnist"),
+        (
+            ["--dataset", "cifar"],
+            "unknown dataset 'cifar'; known: auto, cifar10, digits, emnist-digits",
+        ),
         (["--schedule", "step"], "unknown schedule 'step'; known: constant"),
         (["--device", "tpu"], "unknown device 'tpu'; known: cpu, cuda"),
         (["--epochs", "-1"], "epochs must be >= 1, got -1"),

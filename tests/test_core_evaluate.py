@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
 from mnist_core.__main__ import main
 from mnist_core.data import Dataset
+from mnist_core.datasets import DATASETS
 from mnist_core.evaluate import Evaluation
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -109,7 +111,8 @@ def test_a_checkpoint_of_other_data_is_refused(fake_mnist, capsys, monkeypatch, 
     fake_mnist.place(tmp_path / "data")
     command = ["train", "--data-dir", "data", "--epochs", "1", "--batch-size", "10"]
     assert main([*command, "--threads", "1", "--output", "run"]) == 0
-    monkeypatch.setattr("mnist_core.data.MNIST_VALIDATION_IMAGES", 9)  # another split
+    other = replace(fake_mnist.spec, train_images=31, validation_images=9)
+    monkeypatch.setitem(DATASETS, "mnist", other)
     assert main(["evaluate", f"run/{CHECKPOINT}", "--data-dir", "data"]) == 2
     error = capsys.readouterr().err
     assert f"run/{CHECKPOINT} was trained on other data than mnist here" in error

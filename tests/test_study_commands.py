@@ -68,7 +68,7 @@ def everything_below(folder):
         (["--optimizers", "sgd,adamm"], ["unknown optimizer 'adamm'", "known:", "adamw"]),
         (["--optimizers", "sgd,sgd"], ["different names", "sgd"]),
         (["--optimizers", ","], ["one or more"]),
-        (["--dataset", "cifar"], ["unknown dataset 'cifar'", "auto, digits, mnist"]),
+        (["--dataset", "cifar"], ["unknown dataset 'cifar'", "auto, cifar10, digits"]),
         (["--schedule", "linear"], ["unknown schedule 'linear'", "one-cycle"]),
         (["--device", "tpu"], ["unknown device 'tpu'", "cpu, cuda"]),
         (["--sampler", "cma"], ["unknown sampler 'cma'", "lhs"]),

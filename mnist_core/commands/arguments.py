@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.config import DATASET_NAMES
+from mnist_core.datasets import AUTO, DATASETS
 from mnist_core.errors import UserError
 
 if TYPE_CHECKING:
     from mnist_core.data import Dataset
-
-DATASET_CHOICES = ("auto", *DATASET_NAMES)
 
 # argparse's `choices` would list thirteen names in the usage line and refuse in its own words;
 # names are checked by the registries, whose errors name the known ones and the way out.
@@ -25,15 +23,21 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, dataset_default: str 
     parser.add_argument(
         "--dataset",
         default=dataset_default,
-        help=f"one of {', '.join(DATASET_CHOICES)}; auto is mnist, or digits where MNIST can "
-        "neither be found nor downloaded (default: auto)",
+        help=f"one of {', '.join((AUTO, *DATASETS))}; auto is mnist, or digits where MNIST can "
+        f"neither be found nor downloaded (default: {AUTO})",
     )
+    add_data_dir_argument(parser)
+
+
+def add_data_dir_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --data-dir."""
+    folders = sorted(spec.source.folder for spec in DATASETS.values() if spec.source)
     parser.add_argument(
         "--data-dir",
         type=Path,
         metavar="FOLDER",
-        help="folder that holds MNIST/raw (default: the variable MNIST_DATA_DIR, else the user's "
-        "cache folder)",
+        help=f"folder that holds the data as torchvision lays them out: {', '.join(folders)} "
+        "(default: the variable MNIST_DATA_DIR, else the user's cache folder)",
     )
 
 

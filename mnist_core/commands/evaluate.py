@@ -1,4 +1,4 @@
-"""`python -m mnist_core evaluate CHECKPOINT`: accuracy, confusion matrix, misread digits."""
+"""`python -m mnist_core evaluate CHECKPOINT`: accuracy, confusion matrix, misread images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.commands.arguments import add_device_arguments, load_dataset
+from mnist_core.commands.arguments import (
+    add_data_dir_argument,
+    add_device_arguments,
+    load_dataset,
+)
 
 if TYPE_CHECKING:
     from mnist_core.data import Dataset, Split
@@ -22,14 +26,12 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("evaluate", help="evaluate a checkpoint")
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("--split", default="test", help="test or validation (default: test)")
-    parser.add_argument(
-        "--data-dir", type=Path, metavar="FOLDER", help="folder that holds MNIST/raw"
-    )
+    add_data_dir_argument(parser)
     parser.add_argument(
         "--picture",
         type=Path,
         metavar="FILE",
-        help="where the picture of misread digits goes (default: misread-SPLIT.png beside the "
+        help="where the picture of misread images goes (default: misread-SPLIT.png beside the "
         "checkpoint)",
     )
     add_device_arguments(parser)
@@ -55,13 +57,12 @@ def run(options: argparse.Namespace) -> int:
     evaluation = evaluate(saved.model(device=split.labels.device), dataset, split)
     _print(dataset, options.split, evaluation, epochs=len(saved.record["epochs"]))
     picture = options.picture or options.checkpoint.with_name(f"misread-{options.split}.png")
-    _draw_misread(split, evaluation, picture, title=f"{dataset.label}, {options.split} split")
-    print(f"\nmisread digits: {picture}")
+    _draw_misread(dataset, options.split, evaluation, picture)
+    print(f"\nmisread {dataset.spec.shown}s: {picture}")
     return 0
 
 
 def _print(dataset: Dataset, split: str, evaluation: Evaluation, *, epochs: int) -> None:
-    from mnist_core.networks import MNIST_CLASSES as CLASSES
     from mnist_core.report import markdown_table, wilson_interval
 
     low, high = evaluation.interval()
@@ -70,36 +71,45 @@ def _print(dataset: Dataset, split: str, evaluation: Evaluation, *, epochs: int)
         f"{evaluation.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%} "
         f"({evaluation.count:,} images), loss {evaluation.loss:.4f}\n"
     )
-    matrix = evaluation.confusion_matrix(CLASSES).tolist()
-    header = ["digit", *(f"read as {digit}" for digit in range(CLASSES)), "accuracy", "95 %"]
+    classes = dataset.spec.classes
+    matrix = evaluation.confusion_matrix(len(classes)).tolist()
+    header = [dataset.spec.shown, *(f"read as {name}" for name in classes), "accuracy", "95 %"]
     rows = []
-    for digit, row in enumerate(matrix):
-        low, high = wilson_interval(row[digit], sum(row))
+    for place, row in enumerate(matrix):
+        low, high = wilson_interval(row[place], sum(row))
         rows.append(
-            [digit, *row, f"{row[digit] / sum(row):.2%}", f"{low:.1%} to {high:.1%}"],
+            [classes[place], *row, f"{row[place] / sum(row):.2%}", f"{low:.1%} to {high:.1%}"],
         )
     print(markdown_table(rows, header=header, numeric=header))
 
 
-def _draw_misread(split: Split, evaluation: Evaluation, path: Path, *, title: str) -> None:
+def _draw_misread(dataset: Dataset, part: str, evaluation: Evaluation, path: Path) -> None:
     import io
 
     from matplotlib.figure import Figure
 
     from mnist_core.report import write_atomically
 
+    split: Split = getattr(dataset, part)
+    classes = dataset.spec.classes
     misread = evaluation.misread()
     shown = misread[:_SHOWN]
     rows = max(1, -(-len(shown) // _COLUMNS))
     figure = Figure(figsize=(_COLUMNS * 0.9, rows * 1.15 + 0.6), facecolor="white")
     which = f"the first {len(shown)} of {len(misread)}" if len(misread) > _SHOWN else "all"
-    figure.suptitle(f"{title}: {len(misread)} misread, {which} shown (label → read as)")
+    figure.suptitle(
+        f"{dataset.label}, {part} split: {len(misread)} misread, {which} shown (label → read as)"
+    )
+    is_long = max(map(len, classes)) > 3  # two names do not fit side by side
+    arrow, size = (" →\n", 6) if is_long else (" → ", 9)
     for place, index in enumerate(shown, start=1):
         axes = figure.add_subplot(rows, _COLUMNS, place)
-        axes.imshow(split.images[index, 0].cpu().numpy(), cmap="gray_r")
-        axes.set_title(
-            f"{int(evaluation.labels[index])} → {int(evaluation.predictions[index])}", fontsize=9
+        pixels = split.images[index].permute(1, 2, 0).cpu().numpy()
+        axes.imshow(pixels, cmap="gray_r")  # which colours ignore
+        label, found = (
+            classes[int(of[index])] for of in (evaluation.labels, evaluation.predictions)
         )
+        axes.set_title(f"{label}{arrow}{found}", fontsize=size)
         axes.set_axis_off()
     figure.tight_layout(rect=(0, 0, 1, 0.95))
     buffer = io.BytesIO()

@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.commands.arguments import add_threads_argument, load_dataset
+from mnist_core.commands.arguments import (
+    add_data_dir_argument,
+    add_threads_argument,
+    load_dataset,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,12 +38,7 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="put the normalisation into the graph, which then takes raw uint8 images",
     )
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="FOLDER",
-        help="folder that holds MNIST/raw, whose test images the export is checked on",
-    )
+    add_data_dir_argument(parser)
     add_threads_argument(parser)
     parser.set_defaults(run=run, device="cpu")
 
@@ -81,14 +80,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _images(options: argparse.Namespace, dataset: str) -> tuple[Tensor, str]:
     """Return what to check the export on, and what that is."""
+    from mnist_core.datasets import require_known
+    from mnist_core.download import UnavailableError
     from mnist_core.export import random_images
-    from mnist_core.files import MnistUnavailableError
 
     try:
         loaded = load_dataset(options, name=dataset)
-    except MnistUnavailableError as error:
+    except UnavailableError as error:
         print(f"note: {error}\nchecking the export on images of noise instead", flush=True)
-        return random_images(), "images of noise"
+        return random_images(require_known(dataset).shape), "images of noise"
     return loaded.test.images, f"images of {loaded.label}, test split"
 
 

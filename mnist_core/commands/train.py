@@ -22,6 +22,7 @@ from mnist_core.commands.arguments import (
     load_dataset,
 )
 from mnist_core.config import INTERPOLATIONS, PRECISIONS, TrainConfig
+from mnist_core.datasets import AUTO, DATASETS, require_choice
 from mnist_core.errors import UserError
 from mnist_core.networks import NETWORKS
 from mnist_core.optimizers import OPTIMIZERS, default_learning_rate
@@ -77,6 +78,13 @@ def add_parser(subparsers: Any) -> None:
             metavar=type(defaults[name]).__name__.upper(),
             help=f"{text} (default: {defaults[name]})",
         )
+    suited = ", ".join(spec.name for spec in DATASETS.values() if spec.flip_keeps_class)
+    parser.add_argument(
+        "--horizontal-flip",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help=f"show every second image mirrored, at random; for {suited} (the seed's: no)",
+    )
     parser.add_argument(
         "--learning-rate",
         type=float,
@@ -103,7 +111,8 @@ def add_parser(subparsers: Any) -> None:
 
 def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
     begun = recipe(options.recipe)
-    changes = {name: getattr(options, name) for name in _HELP if hasattr(options, name)}
+    names = (*_HELP, "horizontal_flip")
+    changes = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if changes.get("optimizer", begun.optimizer) != begun.optimizer:
         changes["learning_rate"] = default_learning_rate(changes["optimizer"])
         changes["optimizer_options"] = {}
@@ -143,7 +152,8 @@ def _prepare_folder(options: argparse.Namespace, dataset_name: str) -> Path:
 
 def run(options: argparse.Namespace) -> int:
     """Train, save, evaluate on the test split once, and print the result."""
-    _config(options, "digits")  # wrong options are refused before anything is loaded
+    require_choice(options.dataset)  # wrong options are refused before anything is loaded
+    _config(options, "mnist" if options.dataset == AUTO else options.dataset)
     dataset = load_dataset(options)
     config = _config(options, dataset.name)
     from mnist_core.data import require_batch_fits

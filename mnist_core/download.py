@@ -1,0 +1,98 @@
+"""Downloads through torchvision, of which either everything arrives at its place or nothing.
+
+torchvision checks the MD5 that it pins of each archive. Files of which no checksum is published
+get one beside them then: see `mnist_core.files`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from mnist_core import files
+from mnist_core.datasets import DatasetSpec, Source
+from mnist_core.errors import UserError
+
+TIMEOUT_SECONDS = 30.0
+
+
+class UnavailableError(UserError):
+    """Say that a data set could neither be found nor downloaded."""
+
+
+def download(spec: DatasetSpec, source: Source, root: Path, *, looked_in: list[Path]) -> None:
+    """Download beside the place, then move the folder there in one step, so that neither a kill
+    nor a second process at the same time leaves half of it.
+
+    Raises `UnavailableError`, with what was looked for where, if that cannot be done.
+    """
+    place = root / source.folder
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".download-", dir=root))
+        try:
+            _download_into(temporary, source)
+            _move(temporary / source.folder, place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            for folder in (place.parent, root):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # succeeds only where nothing came
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+        raise UnavailableError(
+            f"{spec.label} is in none of "
+            + ", ".join(str(folder / source.folder) for folder in looked_in)
+            + f", and could not be downloaded into {root} ({reason}). Put the files "
+            + ", ".join(source.files)
+            + " into one of these folders, name another with --data-dir or MNIST_DATA_DIR, "
+            "or use --dataset digits."
+        ) from error
+
+
+def _download_into(root: Path, source: Source) -> None:
+    """Download, keep the files of this data set alone, and write their checksums down."""
+    from torchvision import datasets as torchvision_datasets
+
+    constructor = getattr(torchvision_datasets, source.torchvision_class)
+    # torchvision prints every mirror that it tries; its progress bar goes to stderr.
+    with _socket_timeout(TIMEOUT_SECONDS), redirect_stdout(io.StringIO()):
+        for arguments in source.downloads:
+            constructor(str(root), download=True, **arguments)
+    folder = root / source.folder
+    for path in folder.iterdir():
+        if path.name not in source.files:
+            path.unlink()  # archives, and EMNIST's other parts: 1.7 GB
+    if not all(map(files.is_of_content, source.files.values())):
+        files.write_checksums(folder, source.files)
+
+
+def _move(folder: Path, place: Path) -> None:
+    """Move a folder, or into a folder that is there the files that it lacks."""
+    try:
+        os.rename(folder, place)
+    except OSError:
+        if not place.is_dir():
+            raise
+        # Another process was faster, or there are files of other sets: EMNIST's parts share one.
+        for path in folder.iterdir():
+            if not (place / path.name).exists():
+                os.rename(path, place / path.name)
+
+
+@contextlib.contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -73,9 +73,7 @@ class Checkpoint:
 
     def model(self, *, device: torch.device) -> model_module.Network:
         """Build the network with these weights."""
-        model = model_module.build(
-            self.config.architecture(), seed=self.config.seed, device=device
-        )
+        model = model_module.build_for(self.config, device=device)
         self.restore_model(model)
         return model
 

@@ -14,6 +14,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from mnist_core import datasets
+from mnist_core.datasets import DatasetSpec
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.networks import Architecture, architecture
 from mnist_core.optimizers import require_known
@@ -124,9 +125,8 @@ class TrainConfig:
                     f"optimizer_options must not hold {name!r}: the parameters are the network's, "
                     "and lr is learning_rate"
                 )
-        spec = datasets.require_known(self.dataset)
-        # Refuses an unknown network, options that it does not have, and images that are too small.
-        self.architecture().parameters(spec.shape, len(spec.classes))
+        spec = self.dataset_spec
+        self.parameters()  # refuses a network that is not known, or too deep for the images
         require_known(self.optimizer)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
@@ -165,9 +165,19 @@ class TrainConfig:
                 "scaling and shear_degrees need interpolation 'bilinear', got 'nearest'"
             )
 
+    @property
+    def dataset_spec(self) -> DatasetSpec:
+        """Return what is known of the data set."""
+        return datasets.require_known(self.dataset)
+
     def architecture(self) -> Architecture:
         """Return the network's architecture."""
         return architecture(self.network, self.network_options)
+
+    def parameters(self) -> int:
+        """Return how many parameters the network has for the data set's images and classes."""
+        spec = self.dataset_spec
+        return self.architecture().parameters(spec.shape, len(spec.classes))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back."""

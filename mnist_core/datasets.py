@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mnist_core.errors import unknown_name
+from mnist_core.networks import MNIST_SHAPE, Shape
 
-MNIST_SHAPE = (1, 28, 28)
 DIGITS = tuple("0123456789")
 
 
@@ -50,7 +50,7 @@ class DatasetSpec:
     label: str
     shown: str
     """What an image shows, in the singular, for headings."""
-    shape: tuple[int, int, int] = MNIST_SHAPE
+    shape: Shape = MNIST_SHAPE
     """Channels, height and width."""
     classes: tuple[str, ...] = DIGITS
     mean: tuple[float, ...]

@@ -24,7 +24,7 @@ class Learner:
 
     def __init__(self, config: TrainConfig, dataset: Dataset) -> None:
         device = dataset.train.labels.device
-        self.trained = models.build(config.architecture(), seed=config.seed, device=device)
+        self.trained = models.build_for(config, device=device)
         self.optimizer = optimizers.build(
             config.optimizer,
             self.trained.parameters(),

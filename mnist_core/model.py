@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mnist_core.config import TrainConfig
 from mnist_core.networks import MNIST_CLASSES, MNIST_SHAPE, NETWORKS, Architecture, Shape
 from mnist_core.randomness import derive_seed
 
@@ -88,6 +89,18 @@ def build(
         torch.manual_seed(derive_seed(seed, "initialisation"))
         network = Network(architecture, input_shape=input_shape, classes=classes)
     return network.to(memory_format=torch.channels_last).to(device)
+
+
+def build_for(config: TrainConfig, *, device: torch.device) -> Network:
+    """Build the network that a run begins with: for the images and classes of its data set."""
+    spec = config.dataset_spec
+    return build(
+        config.architecture(),
+        seed=config.seed,
+        device=device,
+        input_shape=spec.shape,
+        classes=len(spec.classes),
+    )
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -68,7 +68,10 @@ def protocol(summary: Summary) -> str:
             f"{data['train']:,} train, {data['validation']:,} validation (the last of the "
             f"training images), {data['test']:,} test; fixed",
         ),
-        ("network", "the seed's `Net`, 23,354 parameters, torch's default initialisation"),
+        (
+            "network",
+            f"the seed's `Net`, {plan.parameters:,} parameters, torch's default initialisation",
+        ),
         ("loss, batch, length", f"NLL, {plan.batch_size} images, {epochs(plan)}"),
         ("augmentation", augmentation),
         ("schedule", plan.schedule),

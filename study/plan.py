@@ -193,6 +193,11 @@ class StudyPlan:
         return self.trial_config(optimizer, parameters)
 
     @property
+    def parameters(self) -> int:
+        """Return how many parameters the network has."""
+        return self.default_config(self.optimizers[0]).parameters()
+
+    @property
     def is_learning_rate_alone(self) -> bool:
         """Tell whether every optimizer's learning rate is searched, and nothing else."""
         return all(space.is_learning_rate_alone for space in self.spaces.values())

@@ -56,7 +56,7 @@ def _take_a_step(config: TrainConfig, dataset: Dataset) -> None:
     """Construct the optimizer over the network and take one step on a few images; where runs of
     several epochs keep checkpoints, save its state too."""
     device = dataset.train.labels.device
-    model = models.build(seed=0, device=device)
+    model = models.build_for(config, device=device)
     optimizer = optimizers.build(
         config.optimizer,
         model.parameters(),

@@ -94,8 +94,8 @@ def _opening(summary: Summary) -> str:
     tuned = "learning rate" if summary.is_learning_rate_alone else "parameters"
     text = (
         f"**Asked.** Of {optimizers}: which reaches the highest test accuracy on {data['label']} "
-        f"with the seed's 23,354-parameter network in {card.epochs(plan)}, each with its {tuned} "
-        f"tuned at an equal budget?\n\n"
+        f"with the seed's {plan.parameters:,}-parameter network in {card.epochs(plan)}, each "
+        f"with its {tuned} tuned at an equal budget?\n\n"
         f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
         f"{data['validation']:,} validation images; then the best of each and each at its library "
         f"default on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one evaluated "

@@ -319,7 +319,7 @@ def _measure(config: TrainConfig) -> float:
     from mnist_core.step import training_step
 
     dataset = _worker["dataset"]
-    model = models.build(seed=0, device=dataset.train.labels.device)
+    model = models.build_for(config, device=dataset.train.labels.device)
     optimizer = optimizers.build(
         config.optimizer,
         model.parameters(),

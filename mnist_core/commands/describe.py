@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from mnist_core.commands.arguments import NETWORK_OPTION_HELP, add_assignments, assignments
+from mnist_core.datasets import DATASETS, DatasetSpec, require_known
 from mnist_core.networks import NETWORKS, Architecture, architecture, network_spec
 
 
@@ -18,28 +19,35 @@ def add_parser(subparsers: Any) -> None:
         help=f"one of {', '.join(NETWORKS)}; all: a line for each (default: seed)",
     )
     add_assignments(parser, "--network-option", NETWORK_OPTION_HELP)
+    parser.add_argument(
+        "--dataset",
+        default="mnist",
+        help=f"whose images and classes, one of {', '.join(DATASETS)} (default: mnist)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a Markdown table."""
     changes = assignments("--network-option", options.network_option)
+    dataset = require_known(options.dataset)
     if options.network == "all":
-        _print_networks(changes)
+        _print_networks(changes, dataset)
     else:
-        _print_layers(architecture(options.network, changes))
+        _print_layers(architecture(options.network, changes), dataset)
         print(f"\n{options.network}: {network_spec(options.network).reason}.")
     return 0
 
 
-def _print_networks(changes: dict[str, Any]) -> None:
+def _print_networks(changes: dict[str, Any], dataset: DatasetSpec) -> None:
     from mnist_core.report import markdown_table
 
+    shape, classes = dataset.shape, len(dataset.classes)
     rows: list[tuple[object, ...]] = [
         (
             name,
-            f"{found.parameters():,}",
-            f"{found.forward_flops():,}",
+            f"{found.parameters(shape, classes):,}",
+            f"{found.forward_flops(shape, classes):,}",
             ", ".join(map(str, found.layers)),
             spec.reason,
         )
@@ -50,13 +58,20 @@ def _print_networks(changes: dict[str, Any]) -> None:
     print(markdown_table(rows, header=header, numeric=header[1:3]))
 
 
-def _print_layers(described: Architecture) -> None:
+def _print_layers(described: Architecture, dataset: DatasetSpec) -> None:
     import torch
 
     from mnist_core import model as models
     from mnist_core.report import markdown_table
 
-    costs = models.describe(models.build(described, seed=0, device=torch.device("cpu")))
+    network = models.build(
+        described,
+        seed=0,
+        device=torch.device("cpu"),
+        input_shape=dataset.shape,
+        classes=len(dataset.classes),
+    )
+    costs = models.describe(network)
     rows: list[tuple[object, ...]] = [
         (
             cost.name,
@@ -81,6 +96,7 @@ def _print_layers(described: Architecture) -> None:
     header = ("layer", "kind", "output", "parameters", "activations", "forward FLOPs")
     print(markdown_table(rows, header=header, numeric=header[3:]))
     print(
-        "\nFor one image; 1 multiply-add = 2 FLOPs; outputs before pooling. Forward and backward: "
+        f"\nFor one image of {dataset.label}, {'×'.join(map(str, dataset.shape))}; 1 multiply-add "
+        "= 2 FLOPs; outputs before pooling. Forward and backward: "
         f"{models.training_flops(costs):,} FLOPs."
     )

@@ -108,7 +108,15 @@ def load(name: str, *, data_dir: Path | None, device: torch.device) -> Dataset:
 def _load(spec: DatasetSpec, data_dir: Path | None) -> Dataset:
     if spec.source is None:
         return _load_digits()
-    return _load_originals(spec, spec.source, search_path(data_dir))
+    root = files.find_or_download(spec, spec.source, search_path(data_dir))
+    return _load_originals(spec, spec.source, root)
+
+
+def find_mnist(data_dir: Path | None) -> Path:
+    """Return the folder that holds MNIST's verified files, for those who read them themselves."""
+    spec = datasets.require_known("mnist")
+    assert spec.source is not None
+    return files.find_or_download(spec, spec.source, search_path(data_dir))
 
 
 def search_path(data_dir: Path | None) -> list[Path]:
@@ -134,8 +142,7 @@ def _assemble(spec: DatasetSpec, *, train: Split, test: Split) -> Dataset:
     )
 
 
-def _load_originals(spec: DatasetSpec, source: Source, folders: list[Path]) -> Dataset:
-    root = files.find_or_download(spec, source, folders)
+def _load_originals(spec: DatasetSpec, source: Source, root: Path) -> Dataset:
     train, test = (
         Split(torch.from_numpy(images), torch.from_numpy(labels))
         for images, labels in originals.read(spec, source, root)

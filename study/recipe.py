@@ -174,14 +174,13 @@ def _run_reference(
     folder: RecipeFolder, plan: RecipePlan, options: argparse.Namespace, name: str, index: int
 ) -> None:
     """Time another recipe in a process of its own, where it is its turn and not yet done."""
-    from mnist_core.data import search_path
-    from mnist_core.files import find_or_download_mnist
+    from mnist_core.data import find_mnist
     from mnist_core.report import write_json
 
     key = f"reference-{name}-{index:02d}"
     if index % REFERENCES[name].every or folder.record_file(key).exists():
         return
-    data_dir = find_or_download_mnist(search_path(options.data_dir))
+    data_dir = find_mnist(options.data_dir)
     words = ["-m", "study.references", name, "--data-dir", str(data_dir), "--seed", str(index)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from mnist_core.index import add_line
-from mnist_core.networks import MNIST_CLASSES, MNIST_SHAPE
 from mnist_core.report import markdown_table, percent, percent_interval, write_atomically
 from study.evidence import Estimate, mean_estimate
 from study.recipe_plan import RecipePlan
@@ -78,7 +77,7 @@ def _times(seconds: Sequence[float]) -> str:
 
 
 def _parameters(plan: RecipePlan) -> int:
-    return plan.config.architecture().parameters(MNIST_SHAPE, MNIST_CLASSES)
+    return plan.config.parameters()
 
 
 def _opening(plan: RecipePlan, header: dict[str, object], runs: Sequence[Record]) -> str:

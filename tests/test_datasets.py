@@ -69,6 +69,17 @@ def test_an_entry_is_consistent(name):
         spec.name = "another"
 
 
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_readme_has_the_sets_sizes_shape_and_folder(name):
+    spec = DATASETS[name]
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (row,) = (line for line in readme.splitlines() if line.startswith(f"| `{name}` |"))
+    sizes = (spec.train_images, spec.validation_images, spec.test_images)
+    assert ", ".join(f"{size:,}" for size in sizes) in row
+    assert f"| {'×'.join(map(str, spec.shape))} |" in row
+    assert f"`{spec.source.folder}`" in row if spec.source else "in scikit-learn" in row
+
+
 def test_mirrored_digits_and_characters_are_never_of_their_class():
     suited = [name for name, spec in DATASETS.items() if spec.flip_keeps_class]
     assert suited == ["fashion-mnist", "cifar10"]

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import images, networks, seed_recipe, traffic
-from bench.timing import Call
+from bench import images, networks, onnx_form, seed_recipe, traffic
+from bench.timing import Call, Elsewhere
 from bench.workloads import LOOP_STEPS, SEED_STEPS, Workload
 from mnist_core import batches, optimizers, train
 from mnist_core import model as models
@@ -35,7 +35,7 @@ _NO_STEP = 1e-12
 class Prepared:
     """A workload ready to be timed, and the work of one call."""
 
-    call: Call
+    call: Call | Elsewhere
     images: int = 0
     flops: int = 0
     bytes: int = 0
@@ -57,7 +57,7 @@ def unavailable(workload: Workload) -> str | None:
         return "no CUDA device: torch.cuda.is_available() is False"
     if workload.precision == "bfloat16" and not networks.bfloat16_is_native(workload.device):
         return f"the {workload.device} has no bfloat16 arithmetic"
-    return networks.compiler_missing(workload)
+    return networks.compiler_missing(workload) or networks.onnx_missing(workload)
 
 
 def enter(workload: Workload) -> None:
@@ -184,6 +184,8 @@ def _seed_loop(workload: Workload, dataset_name: str) -> Prepared:
 
 
 def _inference(workload: Workload, dataset_name: str) -> Prepared:
+    if workload.mode == "onnxruntime":
+        return _onnx_inference(workload)
     batch, _ = _synthetic_batch(workload)
     network = networks.build(workload, batch.device)
     if workload.mode != "naive":
@@ -199,6 +201,16 @@ def _inference(workload: Workload, dataset_name: str) -> Prepared:
         images=workload.batch_size,
         flops=_flops(training=False) * workload.batch_size,
         bytes=moved,
+    )
+
+
+def _onnx_inference(workload: Workload) -> Prepared:
+    return Prepared(
+        call=onnx_form.load(workload),
+        images=workload.batch_size,
+        # No bytes: they are counted operator by operator, and it fuses its own.
+        flops=_flops(training=False) * workload.batch_size,
+        close=lambda: onnx_form.drop(workload),
     )
 
 

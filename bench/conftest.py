@@ -18,15 +18,13 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import finish
+from bench import alone, finish
 from bench.build import unavailable
 from bench.session import Measure, Suite, clock_for
 from bench.workloads import Workload
 from mnist_core import runtime
 from mnist_core.provenance import code_version, environment
 
-ALONE_SECONDS, ALONE_ROUNDS = 0.15, 2
-"""What pytest-benchmark spends on a case by itself, unless its options are given."""
 _SUITE = pytest.StashKey[Suite]()
 _LEFT = pytest.StashKey[Counter[str]]()
 _STARTED = pytest.StashKey[float]()
@@ -60,11 +58,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         options: dict[str, Any] = {"group": workload.group}
         if "--benchmark-max-time" not in given:
-            options["max_time"] = ALONE_SECONDS
+            options["max_time"] = alone.SECONDS
         if "--benchmark-min-rounds" not in given:
-            options["min_rounds"] = ALONE_ROUNDS
+            options["min_rounds"] = alone.ROUNDS
         if workload.device == "cuda":
             options["timer"] = clock_for("cuda")
+        elif workload.mode == "onnxruntime":
+            options["timer"] = alone.REPORTED_CLOCK
         item.add_marker(pytest.mark.benchmark(**options))
         # What a compiler or a profiler of another version warns of is no reason to stop timing.
         item.add_marker(pytest.mark.filterwarnings("default"))
@@ -95,22 +95,17 @@ def measure(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Meas
     def run(workload: Workload) -> None:
         prepared = suite.prepare(workload)
         disabled = _disabled(request.config)
-        warm_up = None if disabled else suite.warm_up(workload, prepared)
         try:
-            call, setup = prepared.call.call, prepared.call.setup
-            if setup is None:
-                benchmark(call)
-            else:
-                arguments = {"setup": lambda: ((setup(),), {}), "rounds": ALONE_ROUNDS}
-                benchmark.pedantic(call, **arguments)  # type: ignore[no-untyped-call]
+            warm_up = None if disabled else suite.warm_up(workload, prepared)
+            alone.time_alone(benchmark, prepared.call, warm_up)
         except BaseException:
             prepared.close()
             raise
         if warm_up is None or benchmark.stats is None:
             prepared.close()
             return
-        alone = list(benchmark.stats.stats.data)
-        suite.add(workload, prepared, warm_up=warm_up, alone=alone)
+        data = list(benchmark.stats.stats.data)
+        suite.add(workload, prepared, warm_up=warm_up, alone=data)
 
     return run
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bench.seed_recipe import Net as SeedNet
 from bench.workloads import Workload
 from mnist_core import model as models
+from mnist_core import onnx_graph
 from mnist_core.model import Bfloat16
 from mnist_core.networks import MNIST_SHAPE
 
@@ -55,6 +56,17 @@ def compiler_missing(workload: Workload) -> str | None:
     if workload.device == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
         return "torch.compile needs a C++ compiler on the CPU, and none is installed"
     return None
+
+
+def onnx_missing(workload: Workload) -> str | None:
+    """Return why the workload's graph cannot be built or run here, or None where it can."""
+    missing = onnx_graph.missing_libraries() if workload.mode == "onnxruntime" else []
+    if not missing:
+        return None
+    return (
+        f"ONNX Runtime needs the extra [onnx], and {' and '.join(missing)} "
+        f"{'are' if len(missing) > 1 else 'is'} not installed"
+    )
 
 
 def compile_forward(network: nn.Module) -> nn.Module:

@@ -18,7 +18,7 @@ from bench.record import GroupRecord, Record
 from bench.summary import Row, rows
 from bench.tables import SPLIT_PARTS
 
-SEED_COLOUR, FLOAT32, BFLOAT16, LIMIT = "#9a9a9a", "#3b6fb6", "#d9822b", "#222222"
+SEED_COLOUR, FLOAT32, BFLOAT16, EXPORTED = "#9a9a9a", "#3b6fb6", "#d9822b", "#3f8f5a"
 PARTS = ("#b8a1d1", "#3b6fb6", "#20497e", "#d9822b", "#cccccc")
 DPI = 110
 
@@ -44,6 +44,8 @@ def colour(row: Row) -> str:
     """Return the colour of a form."""
     if row.workload.mode in ("seed", "naive"):
         return SEED_COLOUR
+    if row.workload.mode == "onnxruntime":
+        return EXPORTED
     return BFLOAT16 if row.workload.precision == "bfloat16" else FLOAT32
 
 
@@ -155,7 +157,12 @@ def throughput(record: Record) -> Figure | None:
         return None
     figure = Figure(figsize=(8.5, 4.2))
     axes = figure.subplots()
-    forms = {"seed's model, called naively": "o--", "channels-last": "s-", "bfloat16": "^-"}
+    forms = {
+        "seed's model, called naively": "o--",
+        "channels-last": "s-",
+        "bfloat16": "^-",
+        "ONNX Runtime": "D-",
+    }
     for form, style in forms.items():
         points = [row for group in groups for row in rows(group) if row.workload.name == form]
         if not points:

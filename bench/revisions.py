@@ -19,7 +19,8 @@ from pathlib import Path
 
 from bench import build
 from bench.noise import Blocks
-from bench.worker import Worker, WorkerError
+from bench.process import Worker, WorkerError
+from bench.worker import revision_worker
 from bench.workloads import WORKLOADS, Workload
 from mnist_core.errors import UserError
 
@@ -30,7 +31,7 @@ PAIRS = 14
 """New processes lie elsewhere in memory, which alone can make a case a per cent slower."""
 MOST_BLOCKS, FEWEST_BLOCKS, SIDE_SECONDS = 16, 6, 3.0
 _OURS = ("training-step", "optimizer-step", "training-loop", "inference", "data")
-_NOT_OURS = ("seed", "naive", "per-image", "compiled", "ahead-of-time")
+_NOT_OURS = ("seed", "naive", "per-image", "compiled", "ahead-of-time", "onnxruntime")
 _USUAL = (
     "{device}: training step, batch 64/float32",
     "{device}: training step, batch 64/bfloat16",
@@ -115,7 +116,7 @@ def checked_out(revision: str) -> Iterator[Path]:
 
 def start(folder: Path) -> Worker:
     """Start a process that measures the mnist_core of a folder, and make sure that it does."""
-    worker = Worker(folder=folder, prepared_runtime=True)
+    worker = revision_worker(folder)
     where = worker.ask("where")
     if Path(where) != folder.resolve():
         worker.close()

@@ -165,6 +165,17 @@ def loop(record: Record, pictures: list[str]) -> str:
     )
 
 
+def _onnx_runtime(groups: list[GroupRecord]) -> str:
+    """Say how ONNX Runtime was timed, where it was."""
+    if not any(case.workload.mode == "onnxruntime" for group in groups for case in group.cases):
+        return ""
+    return (
+        " ONNX Runtime runs the exported graph, with the same weights and threads, in a process "
+        "of its own that has no torch; that process's clock times it, in turn with the others, "
+        "once its answers were seen to be torch's."
+    )
+
+
 def latency(record: Record, pictures: list[str]) -> str:
     """Report the latency of one image."""
     groups = _groups(record, "latency")
@@ -173,7 +184,7 @@ def latency(record: Record, pictures: list[str]) -> str:
     parts = [
         "## Inference: latency of one image\n\nEach datum is one call. The ratio is of medians "
         "(p50), block by block, to the seed's model called as the seed writes it: `model(x)`, "
-        "autograd on.",
+        "autograd on." + _onnx_runtime(groups),
         _picture("latency.png", "Latency of one image, by form", pictures),
     ]
     for group in groups:
@@ -203,7 +214,8 @@ def throughput(record: Record, pictures: list[str]) -> str:
     if not groups:
         return ""
     return _join(
-        "## Inference: throughput\n\nThe mean of calls in a row, all threads.",
+        "## Inference: throughput\n\nThe mean of calls in a row, all threads."
+        + _onnx_runtime(groups),
         _picture("throughput.png", "Images per second of inference, by batch size", pictures),
         *(_comparison(group, _last_words(group)) for group in groups),
     )

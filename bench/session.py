@@ -17,7 +17,7 @@ import torch
 from bench import build, host, timing
 from bench.build import Prepared
 from bench.record import CaseRecord, GroupRecord
-from bench.timing import Clock, Plan, WarmUp
+from bench.timing import Clock, Elsewhere, Plan, WarmUp
 from bench.workloads import LIMIT_PREFIX, Workload, companions
 
 Measure = Callable[[Workload], None]
@@ -45,8 +45,8 @@ def plan_for(
         call_seconds=call_seconds,
         block_seconds=LATENCY_BLOCK_SECONDS if workload.latency else BLOCK_SECONDS,
         latency=workload.latency,
-        has_setup=prepared.call.setup is not None,
-        other_process=other_process,
+        has_setup=not isinstance(prepared.call, Elsewhere) and prepared.call.setup is not None,
+        other_process=other_process or isinstance(prepared.call, Elsewhere),
     )
 
 

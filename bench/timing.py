@@ -42,6 +42,33 @@ class Call:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """What another process does, and times there: nothing between the two is in a datum."""
+
+    warm_up: Callable[[], WarmUp]
+    time_block: Callable[[Plan], list[float]]
+
+
+class ReportedClock:
+    """A clock that stands still but for the seconds that another process reports."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        """Return the seconds reported so far."""
+        return self._now
+
+    def __repr__(self) -> str:
+        """Return what pytest-benchmark's JSON calls the timer: the same in each run."""
+        return "ReportedClock()"
+
+    def advance(self, seconds: float) -> None:
+        """Let the seconds of a datum pass."""
+        self._now += seconds
+
+
+@dataclass(frozen=True, kw_only=True)
 class WarmUp:
     """The proof that timings were steady, or that they were not, before anything counted."""
 
@@ -100,7 +127,7 @@ def is_steady(windows: Sequence[float], *, tolerance: float = STEADY_TOLERANCE) 
 
 
 def warm_up(
-    target: Call,
+    target: Call | Elsewhere,
     *,
     clock: Clock,
     window_seconds: float = WINDOW_SECONDS,
@@ -111,6 +138,8 @@ def warm_up(
     A window is as many calls as fill `window_seconds`, at least one. The first call, which may
     compile or allocate, belongs to no window.
     """
+    if isinstance(target, Elsewhere):
+        return target.warm_up()
     measure(target, iterations=1, clock=clock)
     windows: list[float] = []
     calls, spent = 1, 0.0
@@ -159,7 +188,7 @@ def plan(
 
 
 def interleave(
-    targets: Mapping[str, Call],
+    targets: Mapping[str, Call | Elsewhere],
     plans: Mapping[str, Plan],
     *,
     blocks: int,
@@ -182,8 +211,10 @@ def interleave(
     return result
 
 
-def time_block(target: Call, how: Plan, *, clock: Clock) -> list[float]:
+def time_block(target: Call | Elsewhere, how: Plan, *, clock: Clock) -> list[float]:
     """Time one case's share of one block."""
+    if isinstance(target, Elsewhere):
+        return target.time_block(how)
     if target.enter is not None:
         target.enter()
     if how.rewarm:

@@ -1,4 +1,4 @@
-"""A process of its own that prepares and times workloads on request: one line of JSON each way.
+"""What a process of its own does that prepares and times workloads on request.
 
 Two uses. The seed's recipe runs in a process in which nothing of ours is set up, as its reader's
 would. And `bench.compare` times two revisions side by side: the harness is this checkout's, the
@@ -7,78 +7,36 @@ would. And `bench.compare` times two revisions side by side: the harness is this
 
 from __future__ import annotations
 
-import atexit
 import functools
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench import process
+from bench.process import Worker
 from bench.workloads import SEED_STEPS, Workload
 from mnist_core.data import DATA_DIR_VARIABLE
 
-_HARNESS = Path(__file__).resolve().parent.parent
+_MODULE = "bench.worker"
 
 
-class WorkerError(RuntimeError):
-    """Say what went wrong inside the other process."""
-
-
-class Worker:
-    """The parent's end of one such process."""
-
-    def __init__(self, *, folder: Path = _HARNESS, prepared_runtime: bool) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(_HARNESS), "PYTHONUNBUFFERED": "1"}
-        if environment.get(DATA_DIR_VARIABLE):
-            environment[DATA_DIR_VARIABLE] = os.path.abspath(environment[DATA_DIR_VARIABLE])
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", "prepared" if prepared_runtime else "plain"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=folder,
-            env=environment,
-            text=True,
-        )
-
-    def ask(self, command: str, **arguments: Any) -> Any:
-        """Send a command and wait for its answer. Raises `WorkerError` where it failed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            raise WorkerError(f"the process ended during {command!r}; see its messages above")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise WorkerError(answer["error"])
-        return answer["value"]
-
-    def close(self) -> None:
-        """End the process; a second call does nothing."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.stdin.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+def _environment() -> dict[str, str]:
+    """Return the variables that mean something else in another folder."""
+    folder = os.environ.get(DATA_DIR_VARIABLE)
+    return {DATA_DIR_VARIABLE: os.path.abspath(folder)} if folder else {}
 
 
 @functools.cache
 def plain_worker() -> Worker:
     """Return the one process in which the seed's recipe runs; it ends with this one."""
-    worker = Worker(prepared_runtime=False)
-    atexit.register(worker.close)
-    return worker
+    return Worker(_MODULE, "plain", environment=_environment())
+
+
+def revision_worker(folder: Path) -> Worker:
+    """Start a process that times the mnist_core of a folder, set up as its commands do."""
+    return Worker(_MODULE, "prepared", folder=folder, environment=_environment())
 
 
 class _Served:
@@ -152,26 +110,9 @@ class _Served:
         prepared.close()
 
 
-def serve(mode: str) -> int:
-    """Answer commands from standard input until it closes."""
-    # Libraries may print: only answers go to the real standard output.
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    if mode == "prepared":
+if __name__ == "__main__":
+    if sys.argv[1] == "prepared":
         from mnist_core import runtime
 
         runtime.prepare()
-    served = _Served()
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            value = getattr(served, request.pop("do"))(**request)
-            answer = {"value": value}
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(answer) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(serve(sys.argv[1]))
+    sys.exit(process.serve(_Served()))

@@ -45,7 +45,15 @@ class Workload:
     precision: Literal["float32", "bfloat16", "tf32"] = "float32"
     layout: Literal["channels-last", "contiguous"] = "channels-last"
     mode: Literal[
-        "eager", "compiled", "ahead-of-time", "naive", "seed", "prepared", "batched", "per-image"
+        "eager",
+        "compiled",
+        "ahead-of-time",
+        "onnxruntime",
+        "naive",
+        "seed",
+        "prepared",
+        "batched",
+        "per-image",
     ] = "eager"
     """`naive` and `seed` are the seed's code as it is written there."""
     optimizer: str = "adam"
@@ -178,10 +186,17 @@ _LATENCY_FORMS: tuple[dict[str, Any], ...] = (
 )
 
 
+# Its build for CUDA is another package.
+_CPU_FORMS: tuple[dict[str, Any], ...] = (
+    {"name": "ONNX Runtime", "mode": "onnxruntime", "layout": "contiguous"},
+)
+
+
 def _latency(device: Device) -> Iterable[Workload]:
+    forms = _LATENCY_FORMS + (_CPU_FORMS if device == "cpu" else ())
     for threads in (1, None) if device == "cpu" else (None,):
         how = "" if device == "cuda" else ", one thread" if threads else ", all threads"
-        for form in _LATENCY_FORMS:
+        for form in forms:
             yield Workload(
                 group=f"{device}: inference latency, batch 1{how}",
                 kind="inference",
@@ -205,6 +220,8 @@ def _throughput(device: Device) -> Iterable[Workload]:
                 {"name": "contiguous", "layout": "contiguous"},
                 {"name": "compiled", "mode": "compiled"},
             ]
+        if device == "cpu":
+            forms += _CPU_FORMS
         for form in forms:
             yield Workload(group=group, kind="inference", device=device, batch_size=batch, **form)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from mnist_core.errors import UserError
 from mnist_core.model import Network
 from mnist_core.networks import Shape
 from mnist_core.onnx_graph import Form
+from mnist_core.onnx_process import FloatArray
 from mnist_core.randomness import generator
 from mnist_core.report import write_atomically
 
@@ -98,10 +100,9 @@ def verify(content: bytes, network: Network, form: Form, *, images: Tensor) -> A
             f"ONNX Runtime cannot run it at opset {form.opset}; a smaller one may do ({error})"
         ) from error
     differences = np.abs(found - expected)
-    allowed = TOLERANCE * np.maximum(1.0, np.abs(expected).max(axis=1, keepdims=True))
     for size, answers, difference in zip(BATCH_SIZES, found, differences, strict=True):
         other_class = answers.argmax(axis=1) != expected.argmax(axis=1)
-        outside = ~(difference <= allowed).all(axis=1)  # NaN is outside
+        outside = outside_tolerance(answers, expected)
         if other_class.any() or outside.any():
             raise SelfCheckError(
                 f"at batch {size}, of {len(images):,} images {other_class.sum():,} get another "
@@ -113,6 +114,13 @@ def verify(content: bytes, network: Network, form: Form, *, images: Tensor) -> A
         batch_sizes=BATCH_SIZES,
         largest_difference=float(differences.max()),
     )
+
+
+def outside_tolerance(answers: FloatArray, expected: FloatArray) -> npt.NDArray[np.bool_]:
+    """Tell of which images the log-probabilities [n, classes] are not the expected ones: [n]."""
+    allowed = TOLERANCE * np.maximum(1.0, np.abs(expected).max(axis=1, keepdims=True))
+    within: npt.NDArray[np.bool_] = (np.abs(answers - expected) <= allowed).all(axis=1)
+    return ~within  # NaN is outside
 
 
 def random_images(shape: Shape) -> Tensor:
@@ -135,11 +143,11 @@ def _check_format(content: bytes, form: Form) -> None:
 
 
 @torch.inference_mode()
-def _log_probabilities(network: Network, images: Tensor) -> onnx_process.FloatArray:
+def _log_probabilities(network: Network, images: Tensor) -> FloatArray:
     was_training = network.training
     network.eval()
     device = next(network.parameters()).device
     parts = [network(part.to(device)).cpu() for part in torch.split(images, _REFERENCE_BATCH)]
     network.train(was_training)
-    found: onnx_process.FloatArray = torch.cat(parts).numpy()
+    found: FloatArray = torch.cat(parts).numpy()
     return found

@@ -49,9 +49,14 @@ class Form:
         return require_known(self.dataset)
 
 
+def missing_libraries() -> list[str]:
+    """Return the libraries of the extra [onnx] that are not installed."""
+    return [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+
+
 def require_libraries() -> None:
     """Raise `UserError` where the extra is not installed."""
-    missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+    missing = missing_libraries()
     if missing:
         raise UserError(
             f"the export needs {' and '.join(missing)}: python -m pip install -e '.[onnx]'"

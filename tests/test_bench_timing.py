@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench import timing
-from bench.timing import Call, Plan
+from bench.timing import Call, Elsewhere, Plan, ReportedClock, WarmUp
 
 
 class FakeClock:
@@ -199,3 +199,35 @@ def test_rewarming_is_not_timed(clock: FakeClock) -> None:
 def test_no_blocks_are_refused(clock: FakeClock) -> None:
     with pytest.raises(ValueError, match="blocks must be >= 1, got 0"):
         timing.interleave({}, {}, blocks=0, clock=clock, order=random.Random(0))
+
+
+def test_what_another_process_times_is_taken_as_it_says_and_never_timed_here(
+    clock: FakeClock,
+) -> None:
+    asked: list[Plan] = []
+
+    def time_block(how: Plan) -> list[float]:
+        asked.append(how)
+        clock.pass_seconds(30.0)  # the way there and back
+        return [0.5] * how.data
+
+    seen = WarmUp(steady=True, window_seconds=(0.5, 0.5, 0.5), calls=4)
+    there = Elsewhere(warm_up=lambda: seen, time_block=time_block)
+    how = Plan(iterations=1, data=3, rewarm=2)
+    assert timing.warm_up(there, clock=clock) is seen
+    result = timing.interleave(
+        {"here": constant(clock, 2.0), "there": there},
+        dict.fromkeys(("here", "there"), how),
+        blocks=4,
+        clock=clock,
+        order=random.Random(1),
+    )
+    assert result == {"here": [[2.0] * 3] * 4, "there": [[0.5] * 3] * 4}
+    assert asked == [how] * 4
+
+
+def test_a_reported_clock_moves_by_what_is_reported_and_by_nothing_else() -> None:
+    reported = ReportedClock()
+    first = timing.measure(Call(call=lambda: reported.advance(0.25)), iterations=2, clock=reported)
+    assert first == 0.25
+    assert timing.measure(Call(call=lambda: None), iterations=1, clock=reported) == 0.0

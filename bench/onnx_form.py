@@ -1,0 +1,76 @@
+"""ONNX Runtime as a form of inference: the exported graph, timed in a process that has no torch.
+
+The weights and the images are those of the other forms. A case is loaded once both have given the
+same log-probabilities.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import io
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from bench import networks
+from bench.process import Worker, WorkerError
+from bench.timing import Elsewhere, Plan, WarmUp
+from bench.workloads import Workload
+from mnist_core import export, onnx_graph
+from mnist_core import model as models
+from mnist_core.export import SelfCheckError
+from mnist_core.runtime import available_cores
+
+_CPU = torch.device("cpu")
+
+
+@functools.cache
+def worker() -> Worker:
+    """Return the one process in which ONNX Runtime runs; it ends with this one."""
+    return Worker("bench.onnx_child")
+
+
+def load(workload: Workload) -> Elsewhere:
+    """Load the network and a batch of images into that process, to be timed there.
+
+    Raises `SelfCheckError` where its answers are not torch's, `WorkerError` where it has none.
+    """
+    network = models.build(seed=networks.SEED, device=_CPU).eval()
+    images = networks.example(workload.batch_size, _CPU)
+    with torch.inference_mode():
+        expected = network(images).numpy()
+    model = onnx_graph.build(network, onnx_graph.Form(dataset="mnist"))
+    archive = io.BytesIO()
+    np.savez(archive, model=np.frombuffer(model, dtype=np.uint8), images=images.numpy())
+    child, case = worker(), workload.id
+    answers = child.ask(
+        "load",
+        case=case,
+        archive=base64.b64encode(archive.getvalue()).decode(),
+        threads=workload.threads or available_cores(),
+    )
+    outside = export.outside_tolerance(np.asarray(answers, dtype=np.float32), expected)
+    if outside.any():
+        raise SelfCheckError(
+            f"{case}: of {len(outside):,} images {outside.sum():,} get other log-probabilities "
+            "from ONNX Runtime than from torch"
+        )
+
+    def warm_up() -> WarmUp:
+        seen = child.ask("warm_up", case=case)
+        return WarmUp(**{**seen, "window_seconds": tuple(seen["window_seconds"])})
+
+    def time_block(how: Plan) -> list[float]:
+        data: list[float] = child.ask("block", case=case, how=asdict(how))
+        return data
+
+    return Elsewhere(warm_up=warm_up, time_block=time_block)
+
+
+def drop(workload: Workload) -> None:
+    """Forget a case; a process that has ended has nothing to forget."""
+    with contextlib.suppress(WorkerError):
+        worker().ask("drop", case=workload.id)

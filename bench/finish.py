@@ -8,13 +8,14 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import images, profiling, record, report, rounding
+from bench import images, onnx_form, profiling, record, report, rounding
 from bench.headlines import headlines
 from bench.quantiles import TooFewSamplesError, quantile
-from bench.record import Record
+from bench.record import GroupRecord, Record
 from bench.session import Suite
 from bench.workloads import DEVICES, WORKLOADS
 from mnist_core import index
@@ -45,7 +46,7 @@ def write_reports(suite: Suite, *, passed: bool, command: str, seconds: float) -
             complete=complete,
             command=command,
             seconds=round(seconds + time.monotonic() - started, 1),
-            environment=environment(prepare(device=device)),
+            environment=_environment(groups, device),
             dataset=_dataset(suite, device),
             groups=groups,
             skipped=suite.skipped,
@@ -63,6 +64,13 @@ def write_reports(suite: Suite, *, passed: bool, command: str, seconds: float) -
         if not complete:
             lines.append("  (a part of the suite: kept out of results/)")
     return lines
+
+
+def _environment(groups: Sequence[GroupRecord], device: str) -> dict[str, Any]:
+    found = environment(prepare(device=device))
+    if any(case.workload.mode == "onnxruntime" for group in groups for case in group.cases):
+        found["packages"]["onnxruntime"] = onnx_form.version()
+    return found
 
 
 def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]:

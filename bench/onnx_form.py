@@ -33,6 +33,11 @@ def worker() -> Worker:
     return Worker("bench.onnx_child")
 
 
+def version() -> str:
+    """Return the version of the ONNX Runtime that is timed."""
+    return str(worker().ask("version"))
+
+
 def load(workload: Workload) -> Elsewhere:
     """Load the network and a batch of images into that process, to be timed there.
 

@@ -132,6 +132,7 @@ def latency(record: Record) -> Figure | None:
     figure = Figure(figsize=(8.5, 0.8 + 2.6 * len(groups)))
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)
     for axes, group in zip(panels[:, 0], groups, strict=True):
+        right = 0.0
         for position, row in enumerate(rows(group)):
             case = group.case(row.workload.name)
             assert case is not None
@@ -140,9 +141,11 @@ def latency(record: Record) -> Figure | None:
             axes.plot(middle, position, "o", color=colour(row), ms=7)
             axes.plot(highest, position, "|", color=colour(row), ms=11, mew=2)
             axes.text(middle, position - 0.34, f"{middle:.0f}", ha="center", fontsize=9)
+            right = max(right, 1.02 * highest)
         axes.set_yticks(range(len(rows(group))), [row.workload.name for row in rows(group)])
         axes.set_ylim(len(rows(group)) - 0.5, -0.7)
-        axes.set_xlim(left=0)
+        # The axis is shared, and once set it no longer grows with another panel's data.
+        axes.set_xlim(0, max(axes.get_xlim()[1], right))
         axes.set_title(group.name.split(": ", 1)[1].capitalize(), loc="left", fontsize=11)
         _plain(axes)
     panels[-1, 0].set_xlabel("µs (dot: p50; bar: p5 to p95; tick: p99)")

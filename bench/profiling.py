@@ -38,7 +38,7 @@ from mnist_core.report import write_atomically, write_json
 from mnist_core.step import training_step
 
 FILE_NAME = "profiles.json"
-WARM_UP_STEPS, ACTIVE_STEPS = 5, 10
+WARM_UP_STEPS, ACTIVE_STEPS = 3, 5
 OPERATORS = 12
 """Operators named in the table; the rest is one line."""
 _BACKWARD = "autograd::engine::evaluate_function: "

@@ -165,14 +165,15 @@ def loop(record: Record, pictures: list[str]) -> str:
     )
 
 
-def _onnx_runtime(groups: list[GroupRecord]) -> str:
+def _onnx_runtime(groups: list[GroupRecord], record: Record) -> str:
     """Say how ONNX Runtime was timed, where it was."""
     if not any(case.workload.mode == "onnxruntime" for group in groups for case in group.cases):
         return ""
+    version = record.environment["packages"]["onnxruntime"]
     return (
-        " ONNX Runtime runs the exported graph, with the same weights and threads, in a process "
-        "of its own that has no torch; that process's clock times it, in turn with the others, "
-        "once its answers were seen to be torch's."
+        f" ONNX Runtime {version} runs the exported graph, with the same weights and threads, in "
+        "a process of its own that has no torch; that process's clock times it, in turn with the "
+        "others, once its answers were seen to be torch's."
     )
 
 
@@ -184,7 +185,7 @@ def latency(record: Record, pictures: list[str]) -> str:
     parts = [
         "## Inference: latency of one image\n\nEach datum is one call. The ratio is of medians "
         "(p50), block by block, to the seed's model called as the seed writes it: `model(x)`, "
-        "autograd on." + _onnx_runtime(groups),
+        "autograd on." + _onnx_runtime(groups, record),
         _picture("latency.png", "Latency of one image, by form", pictures),
     ]
     for group in groups:
@@ -215,7 +216,7 @@ def throughput(record: Record, pictures: list[str]) -> str:
         return ""
     return _join(
         "## Inference: throughput\n\nThe mean of calls in a row, all threads."
-        + _onnx_runtime(groups),
+        + _onnx_runtime(groups, record),
         _picture("throughput.png", "Images per second of inference, by batch size", pictures),
         *(_comparison(group, _last_words(group)) for group in groups),
     )

@@ -29,6 +29,8 @@ TRAINING_BATCHES = (64, 256, 1024)
 INFERENCE_BATCHES = (1, 16, 64, 256, 1024)
 LOOP_STEPS = 36
 """Steps of one datum of a whole loop."""
+DATA_WORKERS = (0, 2)
+"""Of the DataLoaders. One worker was slower than either on two cores, wherever it was timed."""
 SEED_STEPS = 12
 """Steps of one datum of the seed's recipe, which takes longer over them."""
 
@@ -133,7 +135,7 @@ def _optimizers(device: Device) -> Iterable[Workload]:
 
 def _loop(device: Device) -> Iterable[Workload]:
     group = f"{device}: whole loop, batch 64"
-    for workers in (0, 1, 2):
+    for workers in DATA_WORKERS:
         yield Workload(
             group=group,
             name=f"seed's recipe, {_workers(workers)}",
@@ -173,28 +175,35 @@ def _loop(device: Device) -> Iterable[Workload]:
 
 
 def _workers(count: int) -> str:
-    return {0: "no worker", 1: "1 worker"}.get(count, f"{count} workers")
+    return f"{count} workers" if count else "no worker"
 
 
 _LATENCY_FORMS: tuple[dict[str, Any], ...] = (
     {"name": "seed's model, called naively", "mode": "naive", "layout": "contiguous"},
     {"name": "inference mode, contiguous", "layout": "contiguous"},
     {"name": "inference mode, channels-last", "twin": True},
-    {"name": "compiled ahead of time", "mode": "ahead-of-time", "layout": "contiguous"},
     {"name": "compiled", "mode": "compiled"},
     {"name": "bfloat16", "precision": "bfloat16"},
 )
-
-
-# Its build for CUDA is another package.
-_CPU_FORMS: tuple[dict[str, Any], ...] = (
-    {"name": "ONNX Runtime", "mode": "onnxruntime", "layout": "contiguous"},
-)
+_AHEAD_OF_TIME: dict[str, Any] = {
+    "name": "compiled ahead of time",
+    "mode": "ahead-of-time",
+    "layout": "contiguous",
+}
+_ONNX_RUNTIME: dict[str, Any] = {
+    "name": "ONNX Runtime",
+    "mode": "onnxruntime",
+    "layout": "contiguous",
+}
 
 
 def _latency(device: Device) -> Iterable[Workload]:
-    forms = _LATENCY_FORMS + (_CPU_FORMS if device == "cpu" else ())
     for threads in (1, None) if device == "cpu" else (None,):
+        forms = list(_LATENCY_FORMS)
+        if device == "cuda" or threads:  # compiling takes ten seconds: not for each thread count
+            forms.append(_AHEAD_OF_TIME)
+        if device == "cpu":  # its build for CUDA is another package
+            forms.append(_ONNX_RUNTIME)
         how = "" if device == "cuda" else ", one thread" if threads else ", all threads"
         for form in forms:
             yield Workload(
@@ -221,7 +230,7 @@ def _throughput(device: Device) -> Iterable[Workload]:
                 {"name": "compiled", "mode": "compiled"},
             ]
         if device == "cpu":
-            forms += _CPU_FORMS
+            forms.append(_ONNX_RUNTIME)
         for form in forms:
             yield Workload(group=group, kind="inference", device=device, batch_size=batch, **form)
 
@@ -229,7 +238,7 @@ def _throughput(device: Device) -> Iterable[Workload]:
 def _data() -> Iterable[Workload]:
     for augment in (False, True):
         group = f"cpu: data, {'augmented' if augment else 'not augmented'}"
-        for workers in (0, 1, 2):
+        for workers in DATA_WORKERS:
             yield Workload(
                 group=group,
                 name=f"torchvision per image, {_workers(workers)}",

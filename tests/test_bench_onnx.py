@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import time
@@ -64,6 +65,10 @@ def test_a_case_is_prepared_with_its_work_and_warmed_up_and_timed_by_that_proces
         assert 0 < seconds * plan.iterations < time.perf_counter() - started
     finally:
         prepared.close()
+
+
+def test_the_version_that_is_timed_is_told(installed: None) -> None:
+    assert onnx_form.version() == importlib.metadata.version("onnxruntime")
 
 
 def test_a_latency_is_timed_call_by_call(loaded: Elsewhere) -> None:

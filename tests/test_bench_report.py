@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bench import compare, noise, record, report
-from bench.record import CaseRecord
+from bench import compare, noise, plots, record, report
+from bench.record import CaseRecord, Record
+from bench.summary import is_companion
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "bench"
 COMMITTED = sorted(path.parent for path in RESULTS.glob("c*/*/record.json"))
@@ -44,6 +46,39 @@ def test_a_committed_report_shows_its_pictures_and_names_no_path_or_host(folder:
     assert pictures
     assert pictures == {path.name for path in folder.glob("*.png")}
     assert not re.search(r"/(home|root|tmp|work)/|@|://(?!ui\.perfetto\.dev)", text)
+
+
+def slowed(run: Record, group_name: str, *, factor: float) -> Record:
+    """Return a record with one group slower."""
+
+    def case_of(case: CaseRecord) -> CaseRecord:
+        return replace(case, blocks=tuple(tuple(factor * t for t in b) for b in case.blocks))
+
+    groups = [
+        replace(group, cases=tuple(map(case_of, group.cases)))
+        if group.name == group_name
+        else group
+        for group in run.groups
+    ]
+    return replace(run, groups=tuple(groups))
+
+
+@pytest.mark.parametrize("threads", ["one thread", "all threads"])
+def test_the_latencies_share_an_axis_that_holds_all_of_them(threads: str) -> None:
+    run = record.read(COMMITTED[0])
+    made = slowed(run, f"cpu: inference latency, batch 1, {threads}", factor=50.0)
+    figure = plots.latency(made)
+    assert figure is not None
+    highest = 1e6 * max(
+        np.percentile(case.samples(), 99)
+        for group in made.groups
+        if "latency" in group.name
+        for case in group.cases
+        if not is_companion(case)
+    )
+    for axes in figure.axes:
+        assert axes.get_xlim()[0] == 0
+        assert axes.get_xlim()[1] > highest
 
 
 def committed_and_copied(tmp_path: Path, *, slower: float) -> Iterator[str]:

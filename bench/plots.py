@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,7 @@ def throughput(record: Record) -> Figure | None:
         "bfloat16": "^-",
         "ONNX Runtime": "D-",
     }
+    labels = []
     for form, style in forms.items():
         points = [row for group in groups for row in rows(group) if row.workload.name == form]
         if not points:
@@ -177,13 +178,15 @@ def throughput(record: Record) -> Figure | None:
             color=colour(points[0]),
         )
         last = points[-1]
-        axes.annotate(
-            form,
-            (last.workload.batch_size, last.per_second.value),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour(last),
+        labels.append(
+            axes.annotate(
+                form,
+                (last.workload.batch_size, last.per_second.value),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                color=colour(last),
+            )
         )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
@@ -197,7 +200,21 @@ def throughput(record: Record) -> Figure | None:
     axes.grid(axis="y", which="major", color="#dddddd", lw=0.6)
     _plain(axes)
     figure.tight_layout()
+    heights = [axes.transData.transform(label.xy)[1] * 72.0 / figure.dpi for label in labels]
+    for label, shift in zip(labels, apart(heights), strict=True):
+        label.xyann = (6, shift)
     return figure
+
+
+def apart(heights: Sequence[float], *, gap: float = 13.0) -> list[float]:
+    """Return how far to move each label down so that no two are nearer than `gap`, in points."""
+    shifts = [0.0] * len(heights)
+    highest = math.inf
+    for index in sorted(range(len(heights)), key=lambda index: -heights[index]):
+        height = min(heights[index], highest)
+        shifts[index] = height - heights[index]
+        highest = height - gap
+    return shifts
 
 
 def profile(record: Record) -> Figure | None:

@@ -143,3 +143,18 @@ def test_the_report_on_noise_is_built_again_byte_for_byte() -> None:
     runs, processes = noise.same_code("cpu"), noise.read_processes("cpu")
     committed = (RESULTS / "noise" / "cpu" / "report.md").read_text()
     assert noise.render("cpu", runs, processes) == committed
+
+
+@pytest.mark.parametrize(
+    ("heights", "shifts"),
+    [
+        ([10.0, 50.0, 90.0], [0.0, 0.0, 0.0]),
+        ([88.0, 90.0, 20.0], [-11.0, 0.0, 0.0]),
+        ([85.0, 90.0, 80.0], [-8.0, 0.0, -16.0]),
+        ([], []),
+    ],
+)
+def test_labels_move_down_only_where_they_would_touch(
+    heights: list[float], shifts: list[float]
+) -> None:
+    assert plots.apart(heights, gap=13.0) == shifts

@@ -48,15 +48,15 @@ class Board(Protocol):
         """Take note that these claimed runs have made progress."""
 
 
-def trial_task(plan: StudyPlan, optimizer: str, index: int, parameters: Mapping[str, Any]) -> Task:
+def trial_task(plan: StudyPlan, arm: str, index: int, parameters: Mapping[str, Any]) -> Task:
     """Return the run of a trial that was proposed."""
     return Task(
-        key=trial_key(optimizer, index),
+        key=trial_key(arm, index),
         kind="trial",
-        optimizer=optimizer,
+        arm=arm,
         variant=None,
         index=index,
-        config=plan.trial_config(optimizer, parameters),
+        config=plan.trial_config(arm, parameters),
         prunable=plan.pruner != "none",
     )
 
@@ -64,8 +64,8 @@ def trial_task(plan: StudyPlan, optimizer: str, index: int, parameters: Mapping[
 class LocalBoard:
     """The board of a study on one machine.
 
-    Every optimizer has a lane. Trials of independent samplers start in any order; those of
-    adaptive ones wait for their predecessor. As soon as an optimizer's search is complete, its
+    Every arm has a lane. Trials of independent samplers start in any order; those of
+    adaptive ones wait for their predecessor. As soon as an arm's search is complete, its
     best configuration is confirmed. What has a record is not run again.
     """
 
@@ -79,8 +79,8 @@ class LocalBoard:
         self._ready: list[tuple[int, int, int, Task]] = []
         self._claimed: dict[str, tuple[int, int, int, Task]] = {}
         self._queued: set[str] = set()
-        for optimizer in plan.optimizers:
-            self._advance(optimizer)
+        for arm in plan.arms:
+            self._advance(arm)
         self._add_confirmations()
 
     @property
@@ -104,7 +104,7 @@ class LocalBoard:
         if task.kind == "trial":
             self._search.tell(record)
             if self._plan.is_sequential:
-                self._advance(task.optimizer)
+                self._advance(task.arm)
         self._add_confirmations()
         return True
 
@@ -118,17 +118,17 @@ class LocalBoard:
     def _push(self, phase: int, task: Task) -> None:
         heapq.heappush(self._ready, (phase, task.index, next(self._order), task))
 
-    def _advance(self, optimizer: str) -> None:
-        """Queue the trials that an optimizer can run next."""
+    def _advance(self, arm: str) -> None:
+        """Queue the trials that an arm can run next."""
         plan = self._plan
-        missing = missing_trials(plan, self.records, optimizer)
+        missing = missing_trials(plan, self.records, arm)
         while missing:
-            index, parameters = self._search.ask(optimizer)
-            key = trial_key(optimizer, index)
+            index, parameters = self._search.ask(arm)
+            key = trial_key(arm, index)
             if key in self.records:  # behind a gap: proposed again, not trained again
                 self._search.tell(self.records[key])
                 continue
-            self._push(_SEARCH, trial_task(plan, optimizer, index, parameters))
+            self._push(_SEARCH, trial_task(plan, arm, index, parameters))
             missing.remove(index)
             if plan.is_sequential:
                 return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
 
 from mnist_core.own_optimizers import is_own
 from mnist_core.report import markdown_table, percent
@@ -11,7 +10,6 @@ from study import wording
 from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
 from study.records import numbered
 from study.search import sampler_options
-from study.space import registry_space
 from study.summary import Summary
 
 SPACE_NAME = "space.toml"
@@ -19,31 +17,24 @@ SPACE_NAME = "space.toml"
 
 def command(plan: StudyPlan) -> str:
     """Return the command that makes the study again, with every option spelled out."""
-    words = ["python", "-m", "study.optimizers"]
-    for field in fields(plan):
-        if field.name == "spaces":
-            continue
-        value = getattr(plan, field.name)
+    words = ["python", "-m", plan.MODULE]
+    for name in plan.option_names():
+        value = getattr(plan, name)
         text = ",".join(value) if isinstance(value, tuple) else str(value)
-        words += [f"--{field.name.replace('_', '-')}", text]
-    if needs_file(plan):
+        words += [f"--{name.replace('_', '-')}", text]
+    if plan.needs_space_file:
         words += ["--space", SPACE_NAME]
     return shlex.join(words)
-
-
-def needs_file(plan: StudyPlan) -> bool:
-    """Tell whether anything is searched that the registry would not say by itself."""
-    return any(is_own(name) or plan.spaces[name] != registry_space(name) for name in plan.spaces)
 
 
 def again(summary: Summary) -> str:
     """Return the command that makes the study again, and what must be there for it."""
     text = f"```bash\n{command(summary.plan)}\n```"
-    if needs_file(summary.plan):
+    if summary.plan.needs_space_file:
         text += f"\n\n`{SPACE_NAME}` lies beside this page: start the command there"
         sources = [
             f"the module of `{name}` (SHA-256 of its source `{str(entry['source_sha256'])[:16]}…`)"
-            for name, entry in summary.header["optimizers"].items()
+            for name, entry in summary.header[summary.plan.ARMS].items()
             if is_own(name)
         ]
         text += f", with {' and '.join(sources)} on PYTHONPATH." if sources else "."
@@ -58,6 +49,7 @@ def epochs(plan: StudyPlan) -> str:
 def protocol(summary: Summary) -> str:
     """Return the card of what was fixed before the study began."""
     plan, data = summary.plan, summary.header["data"]
+    subject = plan.subject
     rotation, translation = AUGMENTATIONS[plan.augmentation]
     augmentation = f"rotation ±{rotation:g}°, translation ±{translation:g}" if rotation else "none"
     seeds = ", ".join(map(str, plan.confirmation_seeds()))
@@ -68,17 +60,14 @@ def protocol(summary: Summary) -> str:
             f"{data['train']:,} train, {data['validation']:,} validation (the last of the "
             f"training images), {data['test']:,} test; fixed",
         ),
-        (
-            "network",
-            f"the seed's `Net`, {plan.parameters:,} parameters, torch's default initialisation",
-        ),
+        ("network", subject.network),
         ("loss, batch, length", f"NLL, {plan.batch_size} images, {epochs(plan)}"),
         ("augmentation", augmentation),
         ("schedule", plan.schedule),
         (
             "budget",
-            f"{plan.trials_each} trials for each of {len(plan.optimizers)} optimizers, then "
-            f"{plan.confirm_seeds} seeds for each best and each library default"
+            f"{plan.trials_each} trials for each of {len(plan.arms)} {subject.plural}, then "
+            f"{plan.confirm_seeds} seeds for each best and each {subject.untuned}"
             + (
                 f"; up to {plan.looks[-1]} for the best of those undecided on validation accuracy"
                 if len(plan.looks) > 1
@@ -87,7 +76,7 @@ def protocol(summary: Summary) -> str:
         ),
         (
             "searched",
-            f"{_searched(summary)}; one Optuna study per optimizer",
+            f"{_searched(summary)}; one Optuna study per {subject.singular}",
         ),
         ("sampler", f"`{plan.sampler}`: {SAMPLERS[plan.sampler]}. {sampler_options(plan)}"),
         ("pruner", f"`{plan.pruner}`: {PRUNERS[plan.pruner]}"),
@@ -99,32 +88,23 @@ def protocol(summary: Summary) -> str:
         ),
         (
             "not tuned",
-            f"{_not_tuned(summary)}. Another search space may rank otherwise (Choi et al. 2019)",
+            f"{subject.not_tuned}. Another search space may rank otherwise (Choi et al. 2019)",
         ),
     ]
     return markdown_table(rows, header=("", ""))
 
 
 def _searched(summary: Summary) -> str:
-    """List what is searched for each optimizer."""
+    """List what is searched for each arm."""
     if not summary.is_learning_rate_alone:
-        spaces = summary.plan.spaces.values()
-        return " — ".join(f"{space.label}: {space.describe()}" for space in spaces)
+        plan = summary.plan
+        return " — ".join(f"{plan.spaces[arm].label}: {plan.space_text(arm)}" for arm in plan.arms)
     ranges = "; ".join(
         "{} {:g} to {:g}".format(searched.label, *searched.learning_rate_range)
         for searched in summary.searched
         if searched.learning_rate_range is not None
     )
     return f"peak learning rate, log-uniform: {ranges}"
-
-
-def _not_tuned(summary: Summary) -> str:
-    if not summary.is_learning_rate_alone:
-        return "whatever is not listed as searched (its library's default), length, network"
-    return (
-        "momentum, betas, epsilon, weight decay (library defaults, or the registry's entry), "
-        "batch size, schedule, length, network"
-    )
 
 
 def all_runs(summary: Summary) -> str:
@@ -134,11 +114,11 @@ def all_runs(summary: Summary) -> str:
         (
             kind,
             number,
-            record["optimizer"],
+            record["arm"],
             record["variant"] or "",
             f"{record['config']['learning_rate']:.4g}"
             if alone
-            else wording.parameters(summary, record),
+            else wording.chosen(summary, record),
             record["config"]["seed"],
             "–"
             if record["validation_accuracy"] is None
@@ -156,9 +136,9 @@ def all_runs(summary: Summary) -> str:
     header = (
         "kind",
         "number",
-        "optimizer",
+        summary.plan.subject.singular,
         "configuration",
-        "learning rate" if alone else "parameters",
+        summary.plan.subject.chosen,
         "seed",
         "validation",
         "test",

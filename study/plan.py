@@ -1,33 +1,36 @@
 """StudyPlan: what a study will do, fixed before it starts, and every run that follows from it.
 
-A plan is frozen and saved beside the results; the runs of its search and of its confirmation are
-TrainConfigs derived from it, the same ones for the same seed. Importing it is cheap.
+A study compares *arms* at equal budgets: optimizers (`study.optimizer_plan`), or families of
+architectures (`study.architecture_plan`). A plan is frozen and saved beside the results; the runs
+of its search and of its confirmation are TrainConfigs derived from it, the same ones for the same
+seed. Importing it is cheap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from mnist_core.config import Option, TrainConfig
 from mnist_core.errors import UserError, unknown_name
-from mnist_core.optimizers import require_known
-from study.space import SearchSpace, registry_space, space_from_table
+from study.space import SearchSpace, parameters_text, space_from_table
+from study.subject import Subject
 
 SAMPLERS = {
     "lhs": "a centred Latin hypercube: with n trials, one in the middle of each n-th of the "
     "logarithmic range, in random order; a few trials then cover the range evenly, which an "
     "adaptive sampler with so little to adapt to cannot promise",
     "qmc": "scrambled Sobol points",
-    "random": "independent log-uniform draws",
+    "random": "independent random draws",
     "tpe": "Optuna's TPESampler, one study per optimizer, trial after trial",
     "gp": "Optuna's GPSampler, one study per optimizer, trial after trial",
 }
 PRUNERS = {
     "none": "every trial runs to its end",
-    "median": "stop a trial below the median of the same optimizer's trials at the same epoch",
-    "hyperband": "successive halving within the same optimizer's trials",
+    "median": "stop a trial below the median of its own search's trials at the same epoch",
+    "hyperband": "successive halving within one search's trials",
 }
 AUGMENTATIONS = {"none": (0.0, 0.0), "seed": (10.0, 0.1)}
 INDEPENDENT_SAMPLERS = ("lhs", "qmc", "random")
@@ -36,17 +39,23 @@ Variant = Literal["tuned", "default"]
 VARIANTS: tuple[Variant, ...] = ("tuned", "default")
 
 
-def _known(kind: str, value: str, known: Mapping[str, object]) -> None:
+def _known(kind: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise unknown_name(kind, value, known)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyPlan:
-    """A study of optimizers. A wrong value raises `UserError` with the rule and the value."""
+class StudyPlan(ABC):
+    """A study of arms. A wrong value raises `UserError` with the rule and the value."""
+
+    ARMS: ClassVar[str]
+    """The field, and the option, that names the arms."""
+    MODULE: ClassVar[str]
+    """The command."""
+    SAMPLER_NAMES: ClassVar[tuple[str, ...]] = tuple(SAMPLERS)
+    """The samplers that such a study can have."""
 
     dataset: str = "mnist"
-    optimizers: tuple[str, ...] = ("sgd", "nesterov", "rmsprop", "adam", "adamw", "nadam")
     trials: int = 30
     """The whole search budget, shared out equally."""
     epochs: int = 1
@@ -66,23 +75,22 @@ class StudyPlan:
     threads: int = 1
     """CPU threads of each worker: part of what decides the bits."""
     spaces: Mapping[str, SearchSpace] = field(default_factory=dict, hash=False)
-    """What is searched for each optimizer; where it is not named, the registry's entry."""
+    """What is searched for each arm."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "optimizers", tuple(self.optimizers))
-        for name in self.optimizers:
-            require_known(name)
-        if not self.optimizers or len(set(self.optimizers)) != len(self.optimizers):
+        object.__setattr__(self, self.ARMS, self.arms)
+        for name in self.arms:
+            self._require_arm(name)
+        if not self.arms or len(set(self.arms)) != len(self.arms):
+            raise UserError(f"{self.ARMS} must be one or more different names, got {self.arms}")
+        if self.trials < len(self.arms):
+            singular = self.subject.singular
             raise UserError(
-                f"optimizers must be one or more different names, got {self.optimizers}"
-            )
-        if self.trials < len(self.optimizers):
-            raise UserError(
-                f"trials must be >= {len(self.optimizers)}, one for each optimizer, "
-                f"got {self.trials}; raise --trials or name fewer --optimizers"
+                f"trials must be >= {len(self.arms)}, one for each {singular}, "
+                f"got {self.trials}; raise --trials or name fewer --{self.ARMS}"
             )
         _known("augmentation", self.augmentation, AUGMENTATIONS)
-        _known("sampler", self.sampler, SAMPLERS)
+        _known("sampler", self.sampler, self.SAMPLER_NAMES)
         _known("pruner", self.pruner, PRUNERS)
         if self.confirm_seeds < 2:
             raise UserError(
@@ -103,9 +111,9 @@ class StudyPlan:
         if self.pruner != "none" and self.epochs < 2:
             raise UserError(f"pruner {self.pruner!r} needs epochs >= 2, got {self.epochs}")
         self._complete_spaces()
-        for name in self.optimizers:
+        for name in self.arms:
             self.default_config(name)
-        schedules = {str(value) for name in self.optimizers for value in self._schedules(name)}
+        schedules = {str(value) for name in self.arms for value in self._schedules(name)}
         for schedule in sorted(schedules - {"constant"}):
             if self.pruner != "none":
                 raise UserError(
@@ -114,9 +122,68 @@ class StudyPlan:
                     "rates"
                 )
 
-    def _schedules(self, optimizer: str) -> tuple[Option, ...]:
-        """Return every schedule that an optimizer's runs may have."""
-        space = self.spaces[optimizer]
+    @property
+    @abstractmethod
+    def subject(self) -> Subject:
+        """Return what is compared, in words."""
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Return the names of what is compared."""
+        return tuple(getattr(self, self.ARMS))
+
+    @abstractmethod
+    def trial_config(self, arm: str, parameters: Mapping[str, Option]) -> TrainConfig:
+        """Return a trial's configuration. All trials share one seed: they differ in what is
+        searched and in nothing else."""
+
+    @abstractmethod
+    def default_config(self, arm: str) -> TrainConfig:
+        """Return the configuration that is confirmed as the untuned one."""
+
+    @abstractmethod
+    def parameters(self, arm: str, config: Mapping[str, Any]) -> dict[str, Option]:
+        """Return a trial's parameters from its configuration's mapping."""
+
+    def parameters_at(self, arm: str, point: Sequence[float]) -> dict[str, Option] | None:
+        """Return the parameters at a point of [0, 1)ⁿ, one coordinate for each dimension; None
+        where the plan does not allow them."""
+        dimensions = self.spaces[arm].dimensions
+        return {entry.name: entry.at(u) for entry, u in zip(dimensions, point, strict=True)}
+
+    def chosen_text(self, arm: str, config: Mapping[str, Any]) -> str:
+        """Return what is searched, as a run's configuration has it, for a person."""
+        return parameters_text(self.parameters(arm, config))
+
+    def space_text(self, arm: str, *, is_short: bool = False) -> str:
+        """Return what is searched for an arm, in words."""
+        return self.spaces[arm].describe(is_short=is_short)
+
+    @property
+    def needs_space_file(self) -> bool:
+        """Tell whether anything is searched that the registry would not say by itself."""
+        return False
+
+    @abstractmethod
+    def changes(self, entries: Mapping[str, Any]) -> list[str]:
+        """Say what of the entries in plan.json is no longer what it was."""
+
+    @abstractmethod
+    def arm_entry(self, arm: str) -> dict[str, Any]:
+        """Return what plan.json says of an arm besides its search, JSON-ready: what it must still
+        be when the study goes on."""
+
+    @abstractmethod
+    def _require_arm(self, name: str) -> None:
+        """Raise `UserError` where there is no such arm."""
+
+    @abstractmethod
+    def _registered_space(self, arm: str) -> SearchSpace:
+        """Return the search of an arm for which the plan was given none."""
+
+    def _schedules(self, arm: str) -> tuple[Option, ...]:
+        """Return every schedule that an arm's runs may have."""
+        space = self.spaces[arm]
         searched = space.dimension("schedule")
         return searched.choices if searched else (space.fixed.get("schedule", self.schedule),)
 
@@ -124,24 +191,24 @@ class StudyPlan:
         """Take the registry's entry where no space is given, and refuse what cannot be told
         apart."""
         for name in self.spaces:
-            if name not in self.optimizers:
-                raise unknown_name("optimizer of a search space", name, self.optimizers)
+            if name not in self.arms:
+                raise unknown_name(f"{self.subject.singular} of a search space", name, self.arms)
         spaces = {
-            name: self.spaces[name] if name in self.spaces else registry_space(name)
-            for name in self.optimizers
+            name: self.spaces[name] if name in self.spaces else self._registered_space(name)
+            for name in self.arms
         }
         object.__setattr__(self, "spaces", spaces)
         labels = [space.label for space in spaces.values()]
         if len(set(labels)) != len(labels):
             raise UserError(
-                f"optimizers must have different labels, got {', '.join(labels)}; name other ones "
-                "in --space"
+                f"{self.ARMS} must have different labels, got {', '.join(labels)}; name other "
+                "ones in --space"
             )
 
     @property
     def trials_each(self) -> int:
-        """Return the search budget of each optimizer."""
-        return self.trials // len(self.optimizers)
+        """Return the search budget of each arm."""
+        return self.trials // len(self.arms)
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -152,27 +219,21 @@ class StudyPlan:
     @property
     def rows(self) -> int:
         """Return the number of training runs, search and confirmation, without added seeds."""
-        confirmations = len(self.optimizers) * len(VARIANTS) * self.confirm_seeds
-        return len(self.optimizers) * self.trials_each + confirmations
+        confirmations = len(self.arms) * len(VARIANTS) * self.confirm_seeds
+        return len(self.arms) * self.trials_each + confirmations
 
     @property
     def is_sequential(self) -> bool:
-        """Tell whether an optimizer's next trial depends on its earlier ones."""
+        """Tell whether an arm's next trial depends on its earlier ones."""
         return self.sampler not in INDEPENDENT_SAMPLERS or self.pruner != "none"
 
-    def trial_config(self, optimizer: str, parameters: Mapping[str, Option]) -> TrainConfig:
-        """Return a trial's configuration. All trials share one seed: they differ in what is
-        searched and in nothing else."""
-        return TrainConfig(
-            dataset=self.dataset,
-            optimizer=optimizer,
-            epochs=self.epochs,
-            seed=self.seed,
-            **{**self._settings(), **self.spaces[optimizer].settings(parameters)},
-        )
+    @property
+    def is_learning_rate_alone(self) -> bool:
+        """Tell whether every arm's learning rate is searched, and nothing else."""
+        return False
 
     def _settings(self) -> dict[str, Any]:
-        """Return what every run has where its optimizer's space does not say otherwise."""
+        """Return what every run has where its arm's space does not say otherwise."""
         rotation_degrees, translation = AUGMENTATIONS[self.augmentation]
         return {
             "schedule": self.schedule,
@@ -180,27 +241,6 @@ class StudyPlan:
             "rotation_degrees": rotation_degrees,
             "translation": translation,
         }
-
-    def default_config(self, optimizer: str) -> TrainConfig:
-        """Return the configuration of the defaults: the library's, or the search space's."""
-        space, settings = self.spaces[optimizer], self._settings()
-        parameters = {
-            entry.name: space.default[entry.name]
-            if entry.name in space.default
-            else settings[entry.name]
-            for entry in space.dimensions
-        }
-        return self.trial_config(optimizer, parameters)
-
-    @property
-    def parameters(self) -> int:
-        """Return how many parameters the network has."""
-        return self.default_config(self.optimizers[0]).parameters()
-
-    @property
-    def is_learning_rate_alone(self) -> bool:
-        """Tell whether every optimizer's learning rate is searched, and nothing else."""
-        return all(space.is_learning_rate_alone for space in self.spaces.values())
 
     def confirmation_seeds(self) -> list[int]:
         """Return the seeds of the confirmation, as many as it may need, which no trial has
@@ -212,17 +252,24 @@ class StudyPlan:
             for index in range(self.looks[-1])
         ]
 
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """Return the fields that are options of the command line, in the order of a report."""
+        first = ("dataset", cls.ARMS)
+        names = [entry.name for entry in fields(cls) if entry.name not in (*first, "spaces")]
+        return (*first, *names)
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back."""
-        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        values = {name: getattr(self, name) for name in self.option_names()}
         return {
             **values,
-            "optimizers": list(self.optimizers),
+            self.ARMS: list(self.arms),
             "spaces": {name: space.to_table() for name, space in self.spaces.items()},
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> StudyPlan:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build a plan from `to_dict`'s mapping; an unknown key is a `UserError`."""
         known = [entry.name for entry in fields(cls)]
         for key in values:

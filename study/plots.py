@@ -13,9 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from mnist_core.report import write_atomically
+from study import trade_off_plot
 from study.summary import Summary
+from study.trade_offs import TradeOffs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -33,14 +36,16 @@ _STYLE: dict[Any, Any] = {
 _DEFAULT_COLOUR = "#9a9a9a"
 
 
-def draw_all(summary: Summary, folder: Path) -> list[str]:
+def draw_all(summary: Summary, folder: Path, *, costs: TradeOffs | None = None) -> list[str]:
     """Write every plot for which there are data; return the file names."""
-    drawings = {
+    drawings: dict[str, Callable[[Summary], Figure | None]] = {
         "ranking.png": _ranking,
         "tuning.png": _tuning,
         "learning-rate.png": _learning_rate,
         "learning-curves.png": _learning_curves,
     }
+    if costs is not None:
+        drawings["cost.png"] = lambda summary: _cost(summary, costs)
     written = []
     with sns.axes_style("whitegrid"), mpl.rc_context(_STYLE):
         for name, draw in drawings.items():
@@ -55,7 +60,7 @@ def draw_all(summary: Summary, folder: Path) -> list[str]:
 
 
 def _colours(summary: Summary) -> dict[str, Any]:
-    names = summary.plan.optimizers
+    names = summary.plan.arms
     return dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
 
 
@@ -70,7 +75,7 @@ def _plain_percent(axis: Any) -> None:
 
 
 def _ranking(summary: Summary) -> Figure | None:
-    """Draw the mean test accuracy of each tuned optimizer, its interval and its seeds."""
+    """Draw the mean test accuracy of each tuned arm, its interval and its seeds."""
     if not summary.ranking:
         return None
     figure = Figure(figsize=(7.5, 0.5 * len(summary.ranking) + 1.4), layout="constrained")
@@ -78,7 +83,7 @@ def _ranking(summary: Summary) -> Figure | None:
     colours = _colours(summary)
     for place, ranked in enumerate(summary.ranking):
         entry = ranked.confirmed
-        colour = colours[entry.optimizer]
+        colour = colours[entry.arm]
         axes.plot(
             [100 * max(entry.estimate.low, 0), 100 * min(entry.estimate.high, 1)],
             [place, place],
@@ -123,23 +128,23 @@ def _tuning(summary: Summary) -> Figure | None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     _plain_percent(axes.xaxis)
-    labels = {searched.optimizer: searched.label for searched in summary.searched}
+    labels = {searched.arm: searched.label for searched in summary.searched}
     axes.set_yticks(range(len(ordered)), [labels[name] for name in ordered])
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("test error (%), logarithmic")
-    tuned = "tuned learning rate" if summary.is_learning_rate_alone else "tuned parameters"
-    axes.set_title(f"Library default (●) and {tuned} (◆)")
+    subject = summary.plan.subject
+    axes.set_title(f"{subject.untuned.capitalize()} (●) and tuned {subject.tuned} (◆)")
     return figure
 
 
-def _mean_error(summary: Summary, optimizer: str, variant: Any) -> float:
-    entry = summary.find(optimizer, variant)
+def _mean_error(summary: Summary, arm: str, variant: Any) -> float:
+    entry = summary.find(arm, variant)
     assert entry is not None
     return _drawable_error(entry.estimate.mean, count=summary.header["data"]["test"])
 
 
 def _learning_rate(summary: Summary) -> Figure | None:
-    """Draw validation error against learning rate, one panel per optimizer."""
+    """Draw validation error against learning rate, one panel per arm."""
     panels = [searched for searched in summary.searched if searched.trials]
     if not panels:
         return None
@@ -163,7 +168,7 @@ def _learning_rate(summary: Summary) -> Figure | None:
             for trial in searched.trials
             if trial["status"] != "completed"
         ]
-        colour = colours[searched.optimizer]
+        colour = colours[searched.arm]
         # Where other parameters vary too, a line through the trials would be no function.
         mark = "o-" if searched.space.is_learning_rate_alone else "o"
         axes.plot(*zip(*completed, strict=True), mark, color=colour) if completed else None
@@ -184,32 +189,40 @@ def _learning_rate(summary: Summary) -> Figure | None:
     return figure
 
 
+def _cost(summary: Summary, costs: TradeOffs) -> Figure | None:
+    """Draw accuracy against parameters, FLOPs and latency."""
+    data = summary.header["data"]
+    return trade_off_plot.draw(
+        costs, colours=_colours(summary), validation=data["validation"], test=data["test"]
+    )
+
+
 def _learning_curves(summary: Summary) -> Figure | None:
     """Draw the training loss of the tuned configurations along the run, over the seeds."""
     points = [
         {
-            "optimizer": searched.label,
+            summary.plan.subject.singular: searched.label,
             "seed": record["config"]["seed"],
             "epoch": epoch["epoch"] - 1 + (place + 1) / len(epoch["window_losses"]),
             "training loss": loss,
         }
         for searched in summary.searched
         for record in summary.records.values()
-        if (record["optimizer"], record["variant"]) == (searched.optimizer, "tuned")
+        if (record["arm"], record["variant"]) == (searched.arm, "tuned")
         for epoch in record["epochs"]
         for place, loss in enumerate(epoch["window_losses"])
     ]
     if not points:
         return None
     colours = _colours(summary)
-    labels = {searched.label: colours[searched.optimizer] for searched in summary.searched}
+    labels = {searched.label: colours[searched.arm] for searched in summary.searched}
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes: Axes = figure.add_subplot()
     sns.lineplot(
         pd.DataFrame(points),
         x="epoch",
         y="training loss",
-        hue="optimizer",
+        hue=summary.plan.subject.singular,
         palette=labels,
         errorbar=("pi", 100),
         ax=axes,

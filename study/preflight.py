@@ -18,6 +18,7 @@ from mnist_core.data import Dataset, require_batch_fits
 from mnist_core.errors import OptimizerError, UserError
 from mnist_core.own_optimizers import failures_of, is_own
 from mnist_core.step import training_step
+from study.optimizer_plan import OptimizerPlan
 from study.plan import StudyPlan
 from study.space import SearchSpace, parameters_text
 
@@ -34,7 +35,14 @@ def corners(space: SearchSpace, default: Mapping[str, Option]) -> Iterator[dict[
         yield {dimension.name: dimension.corners()[end] for dimension in space.dimensions}
 
 
-def try_optimizers(plan: StudyPlan, dataset: Dataset) -> None:
+def try_plan(plan: StudyPlan, dataset: Dataset) -> None:
+    """Raise `UserError` where a run of a plan could not train, as far as can be told at once."""
+    require_batch_fits(dataset, plan.batch_size)
+    if isinstance(plan, OptimizerPlan):
+        try_optimizers(plan, dataset)
+
+
+def try_optimizers(plan: OptimizerPlan, dataset: Dataset) -> None:
     """Raise `UserError` where an optimizer cannot train somewhere in its space, naming where."""
     for name, space in plan.spaces.items():
         default = space.parameters(plan.default_config(name).to_dict())

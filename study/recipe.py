@@ -142,7 +142,7 @@ def _run_missing(folder: RecipeFolder, plan: RecipePlan, options: argparse.Names
         Task(
             key=key,
             kind="confirmation",
-            optimizer=config.optimizer,
+            arm=config.optimizer,
             variant=None,
             index=index,
             config=config,

@@ -5,6 +5,7 @@
     RUN/environments/*.json  versions, processor, threads; records name theirs
     RUN/study.db             Optuna's storage, for its dashboard; rebuilt from the records
     RUN/checkpoints/         of runs in flight; removed as they finish
+    RUN/latency.json         of a study of architectures: how long one image takes each
     RUN/history.json         runs that were lost and begun again, where there were any
 
 The records are the truth: the report and Optuna's storage are views of them.
@@ -15,56 +16,52 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mnist_core.errors import UserError
-from mnist_core.optimizers import optimizer_spec
-from mnist_core.own_optimizers import WHERE, is_own, source_sha256
+from mnist_core.errors import UserError, unknown_name
 from mnist_core.report import write_json
+from study.architecture_plan import ArchitecturePlan
+from study.optimizer_plan import OptimizerPlan
 from study.plan import VARIANTS, StudyPlan, Variant
 from study.space import recorded_space
 
 SCHEMA = 1
+KINDS: tuple[type[StudyPlan], ...] = (OptimizerPlan, ArchitecturePlan)
 Record = dict[str, Any]
 Row = tuple[Literal["trial", "confirmation"], int, Record]
 """A finished run: its kind, its number, counted from 1 for each kind, and its record."""
 
 
-def trial_key(optimizer: str, index: int) -> str:
+def trial_key(arm: str, index: int) -> str:
     """Name the record of a trial."""
-    return f"trial-{_file_name(optimizer)}-{index:03d}"
+    return f"trial-{_file_name(arm)}-{index:03d}"
 
 
-def confirmation_key(optimizer: str, variant: Variant, index: int) -> str:
+def confirmation_key(arm: str, variant: Variant, index: int) -> str:
     """Name the record of a confirmation run."""
-    return f"confirm-{_file_name(optimizer)}-{variant}-{index:02d}"
+    return f"confirm-{_file_name(arm)}-{variant}-{index:02d}"
 
 
-def _file_name(optimizer: str) -> str:
+def _file_name(arm: str) -> str:
     """Spare files the colon of package.module:Class, which not every file system takes."""
-    return optimizer.replace(":", ".")
+    return arm.replace(":", ".")
 
 
-def described(optimizer: str) -> dict[str, Any]:
-    """Return what plan.json says of an optimizer: the registry's entry, or a user's source."""
-    if is_own(optimizer):
-        return {"name": optimizer, "source_sha256": source_sha256(optimizer)}
-    return asdict(optimizer_spec(optimizer))
+def changed_sources(header: Mapping[str, Any]) -> list[str]:
+    """Say what a study stands on that is no longer what it was when it began."""
+    plan = header["plan"]
+    return plan.changes(header[plan.ARMS]) if isinstance(plan, StudyPlan) else []
 
 
-def changed_sources(header: dict[str, Any]) -> list[str]:
-    """Name the optimizers of a user whose source is not what it was when a study began."""
-    changes = []
-    for name, entry in header.get("optimizers", {}).items():
-        was, now = entry.get("source_sha256"), source_sha256(name) if is_own(name) else None
-        if was is not None and now is None:
-            changes.append(f"the module of {name} is not found: {WHERE}")
-        elif was != now:
-            changes.append(f"the source of {name} differs: SHA-256 was {was}, is {now}")
-    return changes
+def plan_from_dict(values: Mapping[str, Any]) -> StudyPlan:
+    """Build the plan of any kind of study from its `to_dict`."""
+    for kind in KINDS:
+        if kind.ARMS in values:
+            return kind.from_dict(values)
+    raise unknown_name("kind of study with the keys", list(values), [k.ARMS for k in KINDS])
 
 
 def _plan(header: dict[str, Any]) -> StudyPlan:
@@ -75,20 +72,24 @@ def _plan(header: dict[str, Any]) -> StudyPlan:
         entries = header["optimizers"].values()
         spaces = {entry["name"]: recorded_space(entry).to_table() for entry in entries}
         values = {**values, "spaces": spaces}
-    return StudyPlan.from_dict(values)
+    return plan_from_dict(values)
+
+
+def with_arm(record: Record) -> Record:
+    """Return a record as it is written today: before studies compared anything but optimizers,
+    its arm stood under `optimizer`."""
+    if "arm" in record:
+        return record
+    return {"arm" if key == "optimizer" else key: value for key, value in record.items()}
 
 
 def numbered(plan: StudyPlan, records: dict[str, Record]) -> list[Row]:
     """List the finished runs. A number belongs to a place in the plan, whatever has finished."""
-    trials = (
-        trial_key(optimizer, index)
-        for index in range(plan.trials_each)
-        for optimizer in plan.optimizers
-    )
+    trials = (trial_key(arm, index) for index in range(plan.trials_each) for arm in plan.arms)
     confirmations = (
-        confirmation_key(optimizer, variant, index)
+        confirmation_key(arm, variant, index)
         for variant in VARIANTS
-        for optimizer in plan.optimizers
+        for arm in plan.arms
         for index in range(plan.looks[-1])
     )
     return [
@@ -108,7 +109,7 @@ def study_header(plan: StudyPlan, *, data: dict[str, Any], started: str) -> dict
         "started": started,
         "plan": plan.to_dict(),
         "data": data,
-        "optimizers": {name: described(name) for name in plan.optimizers},
+        plan.ARMS: {name: plan.arm_entry(name) for name in plan.arms},
     }
 
 
@@ -189,7 +190,7 @@ class RunFolder:
                 record: Record = json.loads(file.read_text())
                 if record["key"] != file.stem:
                     raise ValueError(f"it is the record of {record['key']!r}")
-                records[file.stem] = record
+                records[file.stem] = with_arm(record)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise UserError(
                     f"{file} is damaged ({error!r}); delete it, and --resume runs it again"

@@ -6,31 +6,30 @@ import math
 from collections.abc import Sequence
 
 from mnist_core.report import cell, duration, markdown_table, percent
-from study import card, search_tables, wording
+from study import card, search_tables, trade_off_tables, wording
 from study.evidence import verdict_confidence
 from study.history import History
 from study.plan import StudyPlan
-from study.space import parameters_text
 from study.summary import Summary
+from study.trade_offs import TradeOffs
 
 
-def render(summary: Summary, drawn: Sequence[str]) -> str:
-    """Return the report as GitHub-flavoured Markdown."""
-    data = summary.header["data"]
+def render(summary: Summary, drawn: Sequence[str], *, costs: TradeOffs | None = None) -> str:
+    """Return the report as GitHub-flavoured Markdown; `costs` are those of architectures."""
+    data, subject = summary.header["data"], summary.plan.subject
     sections = [
-        f"# Optimizers on {data['label']}: which one, and {_at_which(summary)}?",
+        f"# {subject.topic.capitalize()} on {data['label']}: {subject.question}?",
         _opening(summary),
         f"**Finding.** {wording.finding(summary)}",
-        "## Ranking of the tuned optimizers",
+        f"## Ranking of the tuned {subject.plural}",
         f"**The rule**, fixed before any data. {wording.rule(summary)}",
         _ranking(summary),
-        _picture("ranking.png", "mean test accuracy of each tuned optimizer", drawn),
+        _picture("ranking.png", f"mean test accuracy of each tuned {subject.singular}", drawn),
         "## Untuned beside tuned",
         _tuning(summary),
-        _picture("tuning.png", "test error at the library default and tuned", drawn),
-        "## The seed's claim",
-        wording.seed_claim(summary)
-        or "Needs SGD and Adam, confirmed both tuned and at their library defaults.",
+        _picture("tuning.png", subject.tuning_picture, drawn),
+        *_cost(costs, drawn),
+        *_seed_claim(summary),
         "## Learning-rate sensitivity",
         search_tables.sensitivity(summary),
         _picture("learning-rate.png", "validation error against learning rate", drawn),
@@ -58,6 +57,22 @@ def render(summary: Summary, drawn: Sequence[str]) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def _cost(costs: TradeOffs | None, drawn: Sequence[str]) -> list[str]:
+    """Return the section on what accuracy costs, where what is compared differs in it."""
+    if costs is None:
+        return []
+    picture = _picture("cost.png", "error against parameters, FLOPs and latency", drawn)
+    return ["## Accuracy against cost", picture, trade_off_tables.section(costs)]
+
+
+def _seed_claim(summary: Summary) -> list[str]:
+    """Return the section on the seed document's claim, where it made one."""
+    if not summary.plan.subject.has_seed_claim:
+        return []
+    needed = "Needs SGD and Adam, confirmed both tuned and at their library defaults."
+    return ["## The seed's claim", wording.seed_claim(summary) or needed]
+
+
 def _happened(history: History) -> list[str]:
     """Return the section on what happened on the way; nothing where nothing did."""
     if not history.is_eventful:
@@ -83,23 +98,19 @@ def _picture(name: str, description: str, drawn: Sequence[str]) -> str:
     return f"![{description}]({name})" if name in drawn else ""
 
 
-def _at_which(summary: Summary) -> str:
-    alone = summary.is_learning_rate_alone
-    return "at which learning rate" if alone else "with which parameters"
-
-
 def _opening(summary: Summary) -> str:
     plan, data = summary.plan, summary.header["data"]
-    optimizers = ", ".join(searched.label for searched in summary.searched)
-    tuned = "learning rate" if summary.is_learning_rate_alone else "parameters"
+    labels = ", ".join(searched.label for searched in summary.searched)
+    subject = plan.subject
     text = (
-        f"**Asked.** Of {optimizers}: which reaches the highest test accuracy on {data['label']} "
-        f"with the seed's {plan.parameters:,}-parameter network in {card.epochs(plan)}, each "
-        f"with its {tuned} tuned at an equal budget?\n\n"
-        f"**Budget.** {plan.trials_each} trials for each optimizer, chosen on "
-        f"{data['validation']:,} validation images; then the best of each and each at its library "
-        f"default on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one evaluated "
-        f"once on the {data['test']:,} test images. {summary.finished} of {summary.expected} runs "
+        f"**Asked.** Of {labels}: which reaches the highest test accuracy on {data['label']} "
+        f"{subject.condition} in {card.epochs(plan)}, each with its {subject.tuned} "
+        f"tuned at an equal budget?\n\n"
+        f"**Budget.** {plan.trials_each} trials for each {subject.singular}, chosen on "
+        f"{data['validation']:,} validation images; then the best of each and each "
+        f"{subject.as_untuned} on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one "
+        f"evaluated once on the {data['test']:,} test images. {summary.finished} of "
+        f"{summary.expected} runs "
         "are done."
     )
     if summary.is_partial:
@@ -135,7 +146,7 @@ def _ranking(summary: Summary) -> str:
             (
                 place,
                 ranked.confirmed.label,
-                wording.tuned(summary, ranked.confirmed),
+                wording.chosen(summary, ranked.confirmed.runs[0]),
                 ranked.confirmed.estimate.n,
                 wording.accuracy(ranked.confirmed),
                 behind,
@@ -144,11 +155,12 @@ def _ranking(summary: Summary) -> str:
                 misread,
             )
         )
+    subject = summary.plan.subject
     level = f"{100 * verdict_confidence(len(summary.plan.looks)):.4g}"
     header = (
         "",
-        "optimizer",
-        "learning rate" if summary.is_learning_rate_alone else "parameters",
+        subject.singular,
+        subject.chosen,
         "n",
         "mean test accuracy (95 %)",
         f"points from the highest (simultaneous {level} %, other seeds)",
@@ -169,29 +181,32 @@ def _ranking(summary: Summary) -> str:
 
 
 def _tuning(summary: Summary) -> str:
+    subject = summary.plan.subject
     if not summary.tuning_gains:
-        return "No optimizer has been confirmed both tuned and at its library default yet."
+        return f"No {subject.singular} has been confirmed both tuned and {subject.as_untuned} yet."
     alone = summary.is_learning_rate_alone
     rows = []
     for searched in summary.searched:
-        gain = summary.tuning_gains.get(searched.optimizer)
-        tuned = summary.find(searched.optimizer, "tuned")
-        default = summary.find(searched.optimizer, "default")
+        gain = summary.tuning_gains.get(searched.arm)
+        tuned = summary.find(searched.arm, "tuned")
+        default = summary.find(searched.arm, "default")
         if gain is None or tuned is None or default is None:
             continue
         rows.append(
             (
                 searched.label,
-                f"{default.learning_rate:g}" if alone else parameters_text(default.parameters),
+                f"{default.learning_rate:g}"
+                if alone
+                else wording.chosen(summary, default.runs[0]),
                 wording.accuracy(default),
-                wording.tuned(summary, tuned),
+                wording.chosen(summary, tuned.runs[0]),
                 wording.accuracy(tuned),
                 wording.points(gain),
                 "yes" if gain.is_separated else "not separated",
             )
         )
     header = (
-        "optimizer",
+        subject.singular,
         "default rate" if alone else "default",
         "test accuracy at the default (95 %)",
         "tuned rate" if alone else "tuned",
@@ -200,9 +215,8 @@ def _tuning(summary: Summary) -> str:
         "differs",
     )
     note = (
-        "Library defaults run under the same schedule, for which their rate is the peak. Gains "
-        f"are paired by seed (n = {summary.plan.confirm_seeds}, Student t, Bonferroni over the "
-        "rows)."
+        f"{subject.untuned_note} Gains are paired by seed (n = {summary.plan.confirm_seeds}, "
+        "Student t, Bonferroni over the rows)."
     )
     return markdown_table(rows, header=header, numeric=header[1:6]) + "\n\n" + note
 
@@ -222,7 +236,7 @@ def _time(summary: Summary) -> str:
         for entry in summary.confirmed
     ]
     header = (
-        "optimizer",
+        summary.plan.subject.singular,
         "configuration",
         "median training time",
         "images/s",
@@ -254,7 +268,7 @@ def _diverged(summary: Summary) -> str:
     rows = [
         (
             record["key"],
-            wording.parameters(summary, record),
+            wording.chosen(summary, record),
             cell(f"failed: {record['error']}") if "error" in record else record["status"],
             record.get("diverged_at_step") or f"epoch {len(record['epochs'])}",
         )
@@ -263,10 +277,11 @@ def _diverged(summary: Summary) -> str:
     ]
     text = "None: every run completed with a finite loss."
     if rows:
-        shown = rate if alone else "parameters"
-        text = markdown_table(rows, header=("run", shown, "status", "at step"))
+        text = markdown_table(
+            rows, header=("run", summary.plan.subject.chosen, "status", "at step")
+        )
     guessing = [
-        f"{record['key']} ({wording.parameters(summary, record)})" for record in summary.guessing
+        f"{record['key']} ({wording.chosen(summary, record)})" for record in summary.guessing
     ]
     if guessing:
         text += (

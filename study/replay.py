@@ -152,7 +152,7 @@ def _replay(
                     Task(
                         key=record["key"],
                         kind=record["kind"],
-                        optimizer=record["optimizer"],
+                        arm=record["arm"],
                         variant=record["variant"],
                         index=record["index"],
                         config=TrainConfig.from_dict(record["config"]),

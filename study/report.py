@@ -20,10 +20,12 @@ def write_report(folder: RunFolder) -> str:
     """Write report.md and the plots of a run folder, and its search spaces where they are not the
     registry's; return the finding in one line."""
     from mnist_core.report import write_atomically
-    from study import card, plots, render, wording
+    from study import card, latency, plots, render, wording
+    from study.architecture_plan import ArchitecturePlan
     from study.history import read_history
     from study.space_file import to_toml
     from study.summary import summarise
+    from study.trade_offs import trade_offs
 
     summary = summarise(
         folder.read_header(),
@@ -31,10 +33,13 @@ def write_report(folder: RunFolder) -> str:
         folder.read_environments(),
         history=read_history(folder.history_file),
     )
-    drawn = plots.draw_all(summary, folder.path)
-    if card.needs_file(summary.plan):
+    plan, costs = summary.plan, None
+    if isinstance(plan, ArchitecturePlan):
+        costs = trade_offs(summary, latency.read(folder.path), limits=plan.limits)
+    drawn = plots.draw_all(summary, folder.path, costs=costs)
+    if plan.needs_space_file:
         write_atomically(folder.path / card.SPACE_NAME, to_toml(summary.plan.spaces))
-    write_atomically(folder.path / "report.md", render.render(summary, drawn))
+    write_atomically(folder.path / "report.md", render.render(summary, drawn, costs=costs))
     return wording.headline(summary)
 
 

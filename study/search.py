@@ -1,14 +1,15 @@
-"""The search: one Optuna study per optimizer, so that budgets are equal and no sampler or pruner
-can favour one optimizer over another.
+"""The search: one Optuna study per arm, so that budgets are equal and no sampler or pruner
+can favour one arm over another.
 
 Optuna's storage is rebuilt from the records at every start, so that a kill leaves nothing
-half-told. The proposal of (seed, optimizer, index) depends on these three, and for adaptive
-samplers on the optimizer's earlier trials, and on nothing else: not on workers, not on a resume.
+half-told. The proposal of (seed, arm, index) depends on these three, and for adaptive
+samplers on the arm's earlier trials, and on nothing else: not on workers, not on a resume.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,12 +35,12 @@ from study.records import Record, RunFolder, trial_key
 DIVERGED_VALUE = 0.0
 
 
-def sampler_for(plan: StudyPlan, optimizer: str, *, index: int) -> optuna.samplers.BaseSampler:
+def sampler_for(plan: StudyPlan, arm: str, *, index: int) -> optuna.samplers.BaseSampler:
     """Return Optuna's sampler for one proposal, with every option spelled out.
 
     It is seeded anew for each trial: a resumed study then proposes what an undisturbed one would.
     """
-    seed = derive_seed(plan.seed, "sampler", optimizer, index) % 2**31
+    seed = derive_seed(plan.seed, "sampler", arm, index) % 2**31
     if plan.sampler == "tpe":
         return optuna.samplers.TPESampler(
             n_startup_trials=max(2, plan.trials_each // 3),
@@ -65,11 +66,12 @@ def sampler_options(plan: StudyPlan) -> str:
     if plan.sampler == "lhs":
         return f"scipy.stats.qmc.LatinHypercube(d={d}, scramble=False, strength=1)"
     if plan.sampler == "qmc":
-        return f"scipy.stats.qmc.Sobol(d={d}, scramble=True), one sequence per optimizer"
+        one = f"one sequence per {plan.subject.singular}"
+        return f"scipy.stats.qmc.Sobol(d={d}, scramble=True), {one}"
     if plan.sampler == "random":
         draws = "log-uniform draws" if plan.is_learning_rate_alone else "independent draws"
-        return f"{draws}, one generator per (optimizer, trial)"
-    sampler = sampler_for(plan, plan.optimizers[0], index=0)
+        return f"{draws}, one generator per ({plan.subject.singular}, trial)"
+    sampler = sampler_for(plan, plan.arms[0], index=0)
     startup = max(2, plan.trials_each // 3)
     return f"optuna {type(sampler).__name__}, {startup} start-up trials, seeded anew per trial"
 
@@ -87,31 +89,32 @@ def pruner_for(plan: StudyPlan) -> optuna.pruners.BasePruner:
     return optuna.pruners.NopPruner()
 
 
-def designed_parameters(plan: StudyPlan, optimizer: str) -> list[dict[str, Any]]:
-    """Return the parameters of all trials of an independent sampler, in their order."""
+def designed_parameters(plan: StudyPlan, arm: str) -> list[dict[str, Any]]:
+    """Return the parameters of all trials of an independent sampler, in their order: those of
+    its sequence's first points that the plan allows, so that a longer sequence begins alike."""
     from scipy.stats import qmc
 
-    seed = derive_seed(plan.seed, "design", plan.sampler, optimizer) % 2**31
-    searched, count = plan.spaces[optimizer].dimensions, plan.trials_each
-    d = len(searched)
-    if plan.sampler == "lhs":
-        units = qmc.LatinHypercube(d=d, scramble=False, strength=1, rng=seed).random(count)
-    elif plan.sampler == "qmc":
-        points = qmc.Sobol(d=d, scramble=True, rng=seed).random_base2((count - 1).bit_length())
-        units = points[:count]
-    else:
-        units = np.random.default_rng(seed).random((count, d))
-    return [
-        {entry.name: entry.at(unit) for entry, unit in zip(searched, point, strict=True)}
-        for point in units
-    ]
+    seed = derive_seed(plan.seed, "design", plan.sampler, arm) % 2**31
+    d, count = len(plan.spaces[arm].dimensions), plan.trials_each
+    for exponent in itertools.count((count - 1).bit_length()):
+        if plan.sampler == "lhs":
+            units = qmc.LatinHypercube(d=d, scramble=False, strength=1, rng=seed).random(count)
+        elif plan.sampler == "qmc":
+            units = qmc.Sobol(d=d, scramble=True, rng=seed).random_base2(exponent)
+        else:
+            units = np.random.default_rng(seed).random((2**exponent, d))
+        placed = (plan.parameters_at(arm, point.tolist()) for point in units)
+        allowed = [parameters for parameters in placed if parameters is not None]
+        if len(allowed) >= count:
+            return allowed[:count]
+    raise AssertionError("a plan allows some of its points")
 
 
-def distributions(plan: StudyPlan, optimizer: str) -> dict[str, BaseDistribution]:
+def distributions(plan: StudyPlan, arm: str) -> dict[str, BaseDistribution]:
     """Return the distribution of each searched parameter, choices as the texts of their JSON:
     Optuna takes no lists."""
     found: dict[str, BaseDistribution] = {}
-    for entry in plan.spaces[optimizer].dimensions:
+    for entry in plan.spaces[arm].dimensions:
         if entry.choices:
             found[entry.name] = CategoricalDistribution([json.dumps(c) for c in entry.choices])
         elif entry.integer:
@@ -121,44 +124,42 @@ def distributions(plan: StudyPlan, optimizer: str) -> dict[str, BaseDistribution
     return found
 
 
-def to_optuna(plan: StudyPlan, optimizer: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def to_optuna(plan: StudyPlan, arm: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's parameters as Optuna holds them."""
     return {
         entry.name: json.dumps(parameters[entry.name]) if entry.choices else parameters[entry.name]
-        for entry in plan.spaces[optimizer].dimensions
+        for entry in plan.spaces[arm].dimensions
     }
 
 
-def from_optuna(plan: StudyPlan, optimizer: str, held: Mapping[str, Any]) -> dict[str, Any]:
+def from_optuna(plan: StudyPlan, arm: str, held: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's parameters from what Optuna holds."""
     return {
         entry.name: next(c for c in entry.choices if json.dumps(c) == held[entry.name])
         if entry.choices
         else held[entry.name]
-        for entry in plan.spaces[optimizer].dimensions
+        for entry in plan.spaces[arm].dimensions
     }
 
 
 def propose(
-    plan: StudyPlan, optimizer: str, index: int, records: Mapping[str, Record]
+    plan: StudyPlan, arm: str, index: int, records: Mapping[str, Record]
 ) -> dict[str, Any]:
     """Return the parameters of one trial, as a function of nothing but the plan and the records
     of the trials before it, which an adaptive sampler needs all of."""
     if plan.sampler in INDEPENDENT_SAMPLERS:
-        return designed_parameters(plan, optimizer)[index]
-    study = optuna.create_study(
-        direction="maximize", sampler=sampler_for(plan, optimizer, index=index)
-    )
-    study.add_trials(earlier_trials(plan, optimizer, index, records))
-    return from_optuna(plan, optimizer, study.ask(distributions(plan, optimizer)).params)
+        return designed_parameters(plan, arm)[index]
+    study = optuna.create_study(direction="maximize", sampler=sampler_for(plan, arm, index=index))
+    study.add_trials(earlier_trials(plan, arm, index, records))
+    return from_optuna(plan, arm, study.ask(distributions(plan, arm)).params)
 
 
 def earlier_trials(
-    plan: StudyPlan, optimizer: str, index: int, records: Mapping[str, Record]
+    plan: StudyPlan, arm: str, index: int, records: Mapping[str, Record]
 ) -> list[FrozenTrial]:
-    """Return Optuna's view of an optimizer's trials before one."""
-    keys = (trial_key(optimizer, earlier) for earlier in range(index))
-    return [finished_trial(plan, optimizer, records[key]) for key in keys]
+    """Return Optuna's view of an arm's trials before one."""
+    keys = (trial_key(arm, earlier) for earlier in range(index))
+    return [finished_trial(plan, arm, records[key]) for key in keys]
 
 
 @contextlib.contextmanager
@@ -187,47 +188,47 @@ class Search:
         for file in database.parent.glob(f"{database.name}*"):
             file.unlink()
         self._storage = optuna.storages.RDBStorage(folder.storage_url)
-        self._studies = {name: self._create(name, records) for name in plan.optimizers}
+        self._studies = {name: self._create(name, records) for name in plan.arms}
         self._running: dict[str, optuna.Trial] = {}
 
-    def _create(self, optimizer: str, records: dict[str, Record]) -> optuna.Study:
+    def _create(self, arm: str, records: dict[str, Record]) -> optuna.Study:
         """Create a study whose trial numbers are the plan's indices: finished ones first as they
         ended, then the designed ones waiting. What an adaptive sampler saw must be a prefix."""
         plan = self._plan
         study = optuna.create_study(
-            study_name=optimizer,
+            study_name=arm,
             storage=self._storage,
             direction="maximize",
-            sampler=sampler_for(plan, optimizer, index=0),
+            sampler=sampler_for(plan, arm, index=0),
             pruner=pruner_for(plan),
         )
         study.set_user_attr("plan", plan.to_dict())
         designed = plan.sampler in INDEPENDENT_SAMPLERS
-        design = designed_parameters(plan, optimizer) if designed else []
+        design = designed_parameters(plan, arm) if designed else []
         prefix = True
         for index in range(plan.trials_each):
-            record = records.get(trial_key(optimizer, index))
+            record = records.get(trial_key(arm, index))
             prefix = prefix and record is not None
             if record is not None and (prefix or not plan.is_sequential):
-                study.add_trial(finished_trial(plan, optimizer, record))
+                study.add_trial(finished_trial(plan, arm, record))
             elif designed:
-                study.enqueue_trial(to_optuna(plan, optimizer, design[index]))
+                study.enqueue_trial(to_optuna(plan, arm, design[index]))
         return study
 
-    def ask(self, optimizer: str) -> tuple[int, dict[str, Any]]:
-        """Return the index and the parameters of the optimizer's next trial."""
-        study = self._studies[optimizer]
+    def ask(self, arm: str) -> tuple[int, dict[str, Any]]:
+        """Return the index and the parameters of the arm's next trial."""
+        study = self._studies[arm]
         trials = study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
-        study.sampler = sampler_for(self._plan, optimizer, index=min(waiting, default=len(trials)))
-        trial = study.ask(distributions(self._plan, optimizer))
-        self._running[trial_key(optimizer, trial.number)] = trial
-        return trial.number, from_optuna(self._plan, optimizer, trial.params)
+        study.sampler = sampler_for(self._plan, arm, index=min(waiting, default=len(trials)))
+        trial = study.ask(distributions(self._plan, arm))
+        self._running[trial_key(arm, trial.number)] = trial
+        return trial.number, from_optuna(self._plan, arm, trial.params)
 
     def tell(self, record: Record) -> None:
         """Tell Optuna how a trial ended."""
         trial = self._running.pop(record["key"])
-        study = self._studies[record["optimizer"]]
+        study = self._studies[record["arm"]]
         if self._plan.pruner == "none":
             for epoch in record["epochs"]:
                 trial.report(epoch["validation_accuracy"], epoch["epoch"])
@@ -249,15 +250,15 @@ def _attributes(record: Record) -> dict[str, Any]:
     return {"status": record["status"], "weights_sha256": record["weights_sha256"]}
 
 
-def finished_trial(plan: StudyPlan, optimizer: str, record: Record) -> FrozenTrial:
+def finished_trial(plan: StudyPlan, arm: str, record: Record) -> FrozenTrial:
     """Build Optuna's view of a record."""
-    parameters = plan.spaces[optimizer].parameters(record["config"])
+    parameters = plan.parameters(arm, record["config"])
     pruned = record["status"] == "pruned"
     return create_trial(
         state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
         value=None if pruned else told_value(record),
-        params=to_optuna(plan, optimizer, parameters),
-        distributions=distributions(plan, optimizer),
+        params=to_optuna(plan, arm, parameters),
+        distributions=distributions(plan, arm),
         user_attrs=_attributes(record),
         intermediate_values={
             epoch["epoch"]: epoch["validation_accuracy"] for epoch in record["epochs"]

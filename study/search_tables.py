@@ -15,7 +15,7 @@ WIDTH_DISTANCE = 0.005
 
 
 def sensitivity(summary: Summary) -> str:
-    """Return what the search found for each optimizer, and why its range."""
+    """Return what the search found for each arm, and why its range."""
     rows = []
     for searched in summary.searched:
         accuracies = sorted(
@@ -38,7 +38,7 @@ def sensitivity(summary: Summary) -> str:
             )
         )
     header = (
-        "optimizer",
+        summary.plan.subject.singular,
         "range searched",
         "trials",
         "not completed",
@@ -110,7 +110,7 @@ def smaller_budgets(summary: Summary) -> str:
         if len(searched.outcomes()[1]) == summary.plan.trials_each
     ]
     if not complete:
-        return "No optimizer's search is complete yet."
+        return f"No {summary.plan.subject.singular}'s search is complete yet."
     budgets = _shown_budgets(summary.plan.trials_each)
     expected = {
         searched.label: [
@@ -133,7 +133,7 @@ def smaller_budgets(summary: Summary) -> str:
         rows.append((searched.label, *cells, width))
     rows.append(("*highest*", *leaders, ""))
     header = (
-        "optimizer",
+        summary.plan.subject.singular,
         *(f"{b} trial{'s' if b > 1 else ''}" for b in budgets),
         "width, decades",
     )

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,29 @@ from mnist_core import data, runtime
 from mnist_core.data import Dataset
 from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError
 from mnist_core.index import add_line
-from mnist_core.own_optimizers import is_own
 from mnist_core.report import duration
+from study import latency
+from study.announce import announce, run_line
 from study.board import Board, LocalBoard
 from study.confirmation import remaining
 from study.history import read_history, write_history
 from study.plan import StudyPlan
-from study.preflight import try_optimizers
+from study.preflight import try_plan
 from study.records import Record, RunFolder, changed_sources
 from study.report import write_report
 from study.runner import Runner
 from study.search import Search, pruner_for, storage_errors
-from study.space import parameters_text
 from study.workers import Pruning, Task, WorkerPool
 
 RESULTS = Path("results")
 
 
-def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
-    """Run a study from its options; return the exit code."""
+def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyPlan]) -> int:
+    """Run a study of a kind from its options; return the exit code."""
     given = dict(given)
     asked = given.pop("dataset", "auto")
-    folder, plan, dataset = (
-        _reopen(options, given, asked) if options.resume else _create(options, given, asked)
+    folder, plan, dataset = (_reopen if options.resume else _create)(
+        options, given, asked, kind=kind
     )
     workers = options.workers or default_workers(plan)
     with folder.lock(), storage_errors(folder):
@@ -64,6 +63,7 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
                 stale_after_seconds=options.stale_after,
                 on_loss=lambda task: _note_loss(folder, task),
             )
+            latency.measure_once(folder.path, plan, records)
         except KeyboardInterrupt:
             interrupted = True
         headline = write_report(folder)
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
     if interrupted:
         print(
             f"interrupted with {len(records)} runs done; the report is partial. Continue with:\n"
-            f"  python -m study.optimizers --resume --output {folder.path}"
+            f"  python -m {plan.MODULE} --resume --output {folder.path}"
         )
         return EXIT_INTERRUPTED
     return 0
@@ -117,16 +117,16 @@ def load(options: argparse.Namespace, name: str, device: str) -> Dataset:
 
 
 def _create(
-    options: argparse.Namespace, given: dict[str, Any], asked: str
+    options: argparse.Namespace, given: dict[str, Any], asked: str, *, kind: type[StudyPlan]
 ) -> tuple[RunFolder, StudyPlan, Dataset]:
-    dataset = load(options, asked, given.get("device", StudyPlan.device))
-    plan = StudyPlan(dataset=dataset.name, **given)
-    try_optimizers(plan, dataset)
+    dataset = load(options, asked, given.get("device", kind.device))
+    plan = kind(dataset=dataset.name, **given)
+    try_plan(plan, dataset)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     path = options.output
     if path is None:
         stamp = started.replace("-", "").replace(":", "")
-        path = RESULTS / dataset.name / f"optimizers-{stamp}"
+        path = RESULTS / dataset.name / f"{plan.subject.topic}-{stamp}"
     folder = RunFolder(path) if options.output is None else folder_for(path, dataset)
     folder.create(plan, data=describe(dataset), started=started)
     return folder, plan, dataset
@@ -153,18 +153,22 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def _reopen(
-    options: argparse.Namespace, given: dict[str, Any], asked: str
+    options: argparse.Namespace, given: dict[str, Any], asked: str, *, kind: type[StudyPlan]
 ) -> tuple[RunFolder, StudyPlan, Dataset]:
     folder = RunFolder(options.output)
     header = folder.read_header()
     plan: StudyPlan = header["plan"]
+    if not isinstance(plan, kind):
+        raise UserError(
+            f"{folder.path} holds a study of {plan.subject.topic}; continue it with python -m "
+            f"{plan.MODULE}"
+        )
     if asked not in ("auto", plan.dataset):
         given["dataset"] = asked
     different = [
-        f"--{field.name.replace('_', '-')} was {getattr(plan, field.name)!r}, now "
-        f"{given[field.name]!r}"
-        for field in fields(plan)
-        if field.name in given and given[field.name] != getattr(plan, field.name)
+        f"--{name.replace('_', '-')} was {getattr(plan, name)!r}, now {given[name]!r}"
+        for name in plan.option_names()
+        if name in given and given[name] != getattr(plan, name)
     ]
     if different:
         raise UserError(
@@ -180,43 +184,9 @@ def _reopen(
             f"{'; '.join(changed)}. The study in {folder.path} continues with the source that it "
             "began with; a new one needs another --output."
         )
-    try_optimizers(plan, dataset)
+    try_plan(plan, dataset)
     folder.make_folders()
     return folder, plan, dataset
-
-
-def announce(
-    plan: StudyPlan, folder: RunFolder, dataset: Dataset, *, workers: int, done: int
-) -> None:
-    """Print what a study will do before it does it."""
-    more = ""
-    if len(plan.looks) > 1:
-        more = f" (the tuned ones up to {plan.looks[-1]}, while their validation is undecided)"
-    print(f"study of {', '.join(plan.optimizers)} on {dataset.label}")
-    what = "the learning rate" if plan.is_learning_rate_alone else "what is listed"
-    print(
-        f"  search: {plan.trials_each} trials each for {what} ({plan.sampler}), "
-        f"by accuracy on {len(dataset.validation):,} validation images"
-    )
-    for name, space in plan.spaces.items():
-        reason = f" ({space.reason})" if is_own(name) and space.reason else ""
-        print(f"    {name}: {space.describe(is_short=plan.is_learning_rate_alone)}{reason}")
-    print(
-        f"  confirmation: the best of each and each library default, {plan.confirm_seeds} fresh "
-        f"seeds{more}, each tested once on {len(dataset.test):,} images"
-    )
-    print(
-        f"  every run: {plan.epochs} epoch(s) of {len(dataset.train):,} images, batch "
-        f"{plan.batch_size}, {plan.schedule} schedule, augmentation {plan.augmentation}"
-    )
-    print(
-        f"  {plan.rows} runs{', or more' if more else ''}, {done} done, on {workers} worker(s) "
-        f"with {plan.threads} thread(s) "
-        f"each; output: {folder.path}"
-    )
-    unused = plan.trials - plan.trials_each * len(plan.optimizers)
-    if unused:
-        print(f"  {unused} of {plan.trials} trials are not used: budgets are equal")
 
 
 def run_rows(
@@ -237,7 +207,7 @@ def run_rows(
     def on_finish(record: Record) -> None:
         left_over = remaining(plan, board.records)
         done = len(board.records)
-        line = _line(plan, record, number=done, total=done + left_over)
+        line = run_line(plan, record, number=done, total=done + left_over)
         if bar.disable:
             left = (time.perf_counter() - started) / (done - done_before) * left_over
             print(f"{line}; about {duration(left)} left", flush=True)
@@ -251,7 +221,7 @@ def run_rows(
         return
 
     def announce_duration(pool: WorkerPool) -> None:
-        rate = pool.measure_images_per_second(plan.default_config(plan.optimizers[-1]))
+        rate = pool.measure_images_per_second(plan.default_config(plan.arms[-1]))
         images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
         seconds = remaining(plan, board.records) * images / rate / workers
         print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
@@ -286,24 +256,6 @@ def _note_loss(folder: RunFolder, task: Task) -> None:
     write_history(folder.history_file, history.with_loss(task.key))
 
 
-def _line(plan: StudyPlan, record: Record, *, number: int, total: int) -> str:
-    if plan.is_learning_rate_alone:
-        chosen = f"learning rate {record['config']['learning_rate']:.3g}"
-    else:
-        space = plan.spaces[record["optimizer"]]
-        chosen = parameters_text(space.parameters(record["config"]))
-    if record["status"] == "completed":
-        outcome = f"validation {record['validation_accuracy']:.2%}"
-    else:
-        outcome = record["status"] + (f" ({record['error']})" if "error" in record else "")
-    what = record["kind"] if record["variant"] is None else f"{record['variant']} confirmation"
-    return (
-        f"[{number}/{total}] {record['optimizer']} {what} {record['index']}: {chosen}, "
-        f"{outcome}, "
-        f"{record['seconds']:.1f} s"
-    )
-
-
 def _seeds(plan: StudyPlan) -> str:
     looks = plan.looks
     return str(looks[0]) if len(looks) == 1 else f"{looks[0]} to {looks[-1]}"
@@ -319,8 +271,8 @@ def add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline:
     started = json.loads(folder.plan_file.read_text())["started"]
     add_line(
         root / "README.md",
-        section="studies",
-        title=f"Studies of optimizers, {dataset.label}",
+        section=plan.subject.index_section,
+        title=f"Studies of {plan.subject.topic}, {dataset.label}",
         header=("started", "budget", "finding"),
         key=key.as_posix(),
         cells=(

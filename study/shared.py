@@ -1,6 +1,6 @@
 """The board of a study that several processes, on any number of machines, work on together.
 
-Optuna's storage in a PostgreSQL database is the truth: one Optuna study for each optimizer and one
+Optuna's storage in a PostgreSQL database is the truth: one Optuna study for each arm and one
 for the confirmation, NAME/OPTIMIZER and NAME/confirmation, a trial for each run that was begun,
 the whole record in an attribute of each finished one. A run is begun, handed in or given up in an
 exclusive section. What is left to do follows from the records and from what is running, so that
@@ -19,7 +19,7 @@ import uuid
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -31,9 +31,8 @@ from mnist_core.errors import UserError
 from study.board import trial_task
 from study.confirmation import due, missing_trials
 from study.history import History
-from study.plan import StudyPlan
 from study.postgres import Database, LockLost
-from study.records import Record, RunFolder, trial_key
+from study.records import Record, RunFolder, plan_from_dict, trial_key, with_arm
 from study.search import distributions, earlier_trials, propose, to_optuna, told_value
 from study.workers import Task
 
@@ -62,7 +61,7 @@ class SharedBoard:
         self.is_done = False
         self.finished_last = False
         """Whether the study was done when this process handed in a run."""
-        self._plan = StudyPlan.from_dict(self.header["plan"])
+        self._plan = plan_from_dict(self.header["plan"])
         self._database = database
         self._storage = database.storage
         self._name = name
@@ -161,7 +160,7 @@ class SharedBoard:
                     pruner=optuna.pruners.NopPruner(),
                     load_if_exists=True,
                 )
-                for lane in (CONFIRMATION, *self._plan.optimizers)
+                for lane in (CONFIRMATION, *self._plan.arms)
             }
             study, notes = self._studies[CONFIRMATION], self._notes()
             asked = {"header": self.header, "stale_after_seconds": stale_after_seconds}
@@ -192,7 +191,7 @@ class SharedBoard:
             for trial in study.get_trials(deepcopy=False):
                 key = trial.user_attrs["key"]
                 if trial.state in _FINISHED:
-                    self.records[key] = trial.user_attrs["record"]
+                    self.records[key] = with_arm(trial.user_attrs["record"])
                 elif not trial.state.is_finished():
                     self._open[key] = trial
         has_open = any(trial.state == TrialState.RUNNING for trial in self._open.values())
@@ -207,13 +206,13 @@ class SharedBoard:
     def _tasks(self) -> Iterator[Task]:
         """Yield the runs that can begin, most useful first."""
         plan = self._plan
-        missing = {name: missing_trials(plan, self.records, name) for name in plan.optimizers}
+        missing = {name: missing_trials(plan, self.records, name) for name in plan.arms}
         for index in range(plan.trials_each):
-            for optimizer in plan.optimizers:
-                waits = plan.is_sequential and missing[optimizer][:1] != [index]
-                key = trial_key(optimizer, index)
-                if index in missing[optimizer] and not waits and self._is_free(key):
-                    yield self._trial_task(key, optimizer, index)
+            for arm in plan.arms:
+                waits = plan.is_sequential and missing[arm][:1] != [index]
+                key = trial_key(arm, index)
+                if index in missing[arm] and not waits and self._is_free(key):
+                    yield self._trial_task(key, arm, index)
         for task in due(plan, self.records):
             if self._is_free(task.key):
                 yield task
@@ -228,14 +227,14 @@ class SharedBoard:
             or (trial.user_attrs.get("process") == self._process and key not in self._claimed)
         )
 
-    def _trial_task(self, key: str, optimizer: str, index: int) -> Task:
+    def _trial_task(self, key: str, arm: str, index: int) -> Task:
         plan = self._plan
         if key not in self._proposals:
-            self._proposals[key] = propose(plan, optimizer, index, self.records)
-        task = trial_task(plan, optimizer, index, self._proposals[key])
+            self._proposals[key] = propose(plan, arm, index, self.records)
+        task = trial_task(plan, arm, index, self._proposals[key])
         if not task.prunable:
             return task
-        return replace(task, earlier=tuple(earlier_trials(plan, optimizer, index, self.records)))
+        return replace(task, earlier=tuple(earlier_trials(plan, arm, index, self.records)))
 
     def _claim(self) -> tuple[Task, int] | None:
         """Return a run that begins here, and its trial."""
@@ -253,11 +252,11 @@ class SharedBoard:
             plan, parameters = self._plan, self._proposals.get(task.key)
             template = create_trial(
                 state=TrialState.WAITING,
-                params=to_optuna(plan, task.optimizer, parameters) if parameters else {},
-                distributions=distributions(plan, task.optimizer) if parameters else {},
+                params=to_optuna(plan, task.arm, parameters) if parameters else {},
+                distributions=distributions(plan, task.arm) if parameters else {},
                 user_attrs={"key": task.key},
             )
-            lane = task.optimizer if task.kind == "trial" else CONFIRMATION
+            lane = task.arm if task.kind == "trial" else CONFIRMATION
             study_id = self._storage.get_study_id_from_name(f"{self._name}/{lane}")
             trial_id = self._storage.create_new_trial(study_id, template_trial=template)
         self._storage.record_heartbeat(trial_id)
@@ -304,17 +303,16 @@ def _require_same(name: str, known: Mapping[str, Any], asked: Mapping[str, Any])
     """Refuse to join a study that was begun with other options, data or code."""
     was, now = known["header"], asked["header"]
     different = [
-        f"--{field.name.replace('_', '-')} was {was['plan'].get(field.name)!r}, now "
-        f"{now['plan'][field.name]!r}"
-        for field in fields(StudyPlan)
-        if was["plan"].get(field.name) != now["plan"][field.name]
+        f"--{option.replace('_', '-')} was {was['plan'].get(option)!r}, now {value!r}"
+        for option, value in now["plan"].items()
+        if was["plan"].get(option) != value
     ]
     before, after = known["stale_after_seconds"], asked["stale_after_seconds"]
     if before != after:
         different.append(f"--stale-after was {before}, now {after}")
     if was["data"] != now["data"]:
         different.append("it has other data than are here")
-    if was["optimizers"] != now["optimizers"] or was["schema"] != now["schema"]:
+    if any(was.get(key) != now[key] for key in now.keys() - {"plan", "data", "started"}):
         different.append("it was begun by another version of this program")
     if different:
         raise UserError(

@@ -13,11 +13,12 @@ from typing import Any
 from mnist_core.data import Dataset
 from mnist_core.errors import EXIT_INTERRUPTED, UserError
 from mnist_core.report import write_json
-from study import session
+from study import latency, session
+from study.announce import announce
 from study.history import write_history
 from study.plan import StudyPlan
 from study.postgres import Database, parse_url
-from study.preflight import try_optimizers
+from study.preflight import try_plan
 from study.records import RunFolder, study_header
 from study.report import write_report
 from study.search import Search, storage_errors
@@ -28,15 +29,13 @@ from study.workers import WorkerPool
 _LET_THE_LAST_ONE_REPORT_SECONDS = 2.0
 
 
-def run(options: argparse.Namespace, given: dict[str, Any]) -> int:
-    """Take part in a shared study; return the exit code."""
+def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyPlan]) -> int:
+    """Take part in a shared study of a kind; return the exit code."""
     given = dict(given)
     url = parse_url(options.storage)
-    dataset = session.load(
-        options, given.pop("dataset", "auto"), given.get("device", StudyPlan.device)
-    )
-    plan = StudyPlan(dataset=dataset.name, **given)
-    try_optimizers(plan, dataset)
+    dataset = session.load(options, given.pop("dataset", "auto"), given.get("device", kind.device))
+    plan = kind(dataset=dataset.name, **given)
+    try_plan(plan, dataset)
     name = options.study_name or default_name(plan, dataset)
     folder = (
         RunFolder(session.RESULTS / dataset.name / name)
@@ -107,7 +106,7 @@ def _work(
     def make_pool() -> WorkerPool:
         return session.worker_pool(options, plan, scratch, workers=workers, storage_url=None)
 
-    session.announce(plan, folder, dataset, workers=workers, done=len(board.records))
+    announce(plan, folder, dataset, workers=workers, done=len(board.records))
     print(f"  shared: {place}; the same command joins it", flush=True)
     session.run_rows(
         plan,
@@ -164,4 +163,5 @@ def _write_folder(board: SharedBoard, plan: StudyPlan, folder: RunFolder) -> str
             write_json(folder.record_file(key), record)
         write_history(folder.history_file, board.history())
         Search(plan, folder, board.records)
+        latency.measure_once(folder.path, plan, board.records)
         return write_report(folder)

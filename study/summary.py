@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mnist_core.config import Option
 from study.confirmation import best_trial, confirmed_runs, is_broken, remaining
 from study.evidence import (
     Comparison,
@@ -31,12 +30,10 @@ GUESSING_LOSS = 2.25
 class Confirmed:
     """One configuration on its fresh seeds."""
 
-    optimizer: str
+    arm: str
     label: str
     variant: Variant
     learning_rate: float
-    parameters: dict[str, Option]
-    """What was searched, the learning rate among it, as this configuration has it."""
     accuracies: Floats
     """Test accuracy of each seed, in the seeds' order."""
     estimate: Estimate
@@ -52,9 +49,9 @@ class Confirmed:
 
 @dataclass(frozen=True, kw_only=True)
 class Searched:
-    """What the search found for one optimizer."""
+    """What the search found for one arm."""
 
-    optimizer: str
+    arm: str
     label: str
     space: SearchSpace
     trials: list[Record]
@@ -66,10 +63,6 @@ class Searched:
     def learning_rate_range(self) -> tuple[float, float] | None:
         """Return the range searched; None where the rate is fixed or of choices."""
         return self.space.learning_rate_range
-
-    def parameters(self, record: Record) -> dict[str, Option]:
-        """Return a run's parameters, those that are searched."""
-        return self.space.parameters(record["config"])
 
     def outcomes(self) -> tuple[Floats, Floats]:
         """Return learning rates and validation accuracies of the trials that were not pruned; a
@@ -114,7 +107,7 @@ class Summary:
     ranking: list[Ranked]
     """Tuned ones, best mean first."""
     tuning_gains: dict[str, Comparison]
-    """Tuned minus default, by optimizer, where both are complete."""
+    """Tuned minus default, by arm, where both are complete."""
     broken_confirmations: list[Record]
     """Confirmation runs that diverged or failed."""
     records: dict[str, Record]
@@ -150,10 +143,10 @@ class Summary:
         """Count the runs of the whole study, as far as is known."""
         return self.finished + self.remaining
 
-    def find(self, optimizer: str, variant: Variant) -> Confirmed | None:
+    def find(self, arm: str, variant: Variant) -> Confirmed | None:
         """Return a confirmed configuration."""
         for confirmed in self.confirmed:
-            if (confirmed.optimizer, confirmed.variant) == (optimizer, variant):
+            if (confirmed.arm, confirmed.variant) == (arm, variant):
                 return confirmed
         return None
 
@@ -167,18 +160,16 @@ def summarise(
 ) -> Summary:
     """Compute what the records of a study show."""
     plan: StudyPlan = header["plan"]
-    searched = [_searched(plan, records, name) for name in plan.optimizers]
+    searched = [_searched(plan, records, name) for name in plan.arms]
     confirmed = [
         entry
         for variant in ("tuned", "default")
-        for name in plan.optimizers
+        for name in plan.arms
         if (entry := _confirmed(plan, records, name, variant)) is not None
     ]
-    by_key = {(entry.optimizer, entry.variant): entry for entry in confirmed}
+    by_key = {(entry.arm, entry.variant): entry for entry in confirmed}
     both = [
-        name
-        for name in plan.optimizers
-        if (name, "tuned") in by_key and (name, "default") in by_key
+        name for name in plan.arms if (name, "tuned") in by_key and (name, "default") in by_key
     ]
     return Summary(
         plan=plan,
@@ -209,17 +200,17 @@ def summarise(
     )
 
 
-def _searched(plan: StudyPlan, records: dict[str, Record], optimizer: str) -> Searched:
-    keys = (trial_key(optimizer, index) for index in range(plan.trials_each))
-    best = best_trial(plan, records, optimizer)
+def _searched(plan: StudyPlan, records: dict[str, Record], arm: str) -> Searched:
+    keys = (trial_key(arm, index) for index in range(plan.trials_each))
+    best = best_trial(plan, records, arm)
     trials = [records[key] for key in keys if key in records]
     return Searched(
-        optimizer=optimizer,
-        label=plan.spaces[optimizer].label,
-        space=plan.spaces[optimizer],
+        arm=arm,
+        label=plan.spaces[arm].label,
+        space=plan.spaces[arm],
         trials=trials,
         best=best,
-        edge=_edge(best, trials) if plan.spaces[optimizer].learning_rate_range else None,
+        edge=_edge(best, trials) if plan.spaces[arm].learning_rate_range else None,
     )
 
 
@@ -237,23 +228,22 @@ def _edge(best: Record | None, trials: list[Record]) -> str | None:
 def _confirmed(
     plan: StudyPlan,
     records: dict[str, Record],
-    optimizer: str,
+    arm: str,
     variant: Variant,
 ) -> Confirmed | None:
     """Return a configuration at the last look all of whose seeds completed."""
-    if is_broken(records, optimizer, variant):
+    if is_broken(records, arm, variant):
         return None
-    looks = [confirmed_runs(records, optimizer, variant, look) for look in plan.looks]
+    looks = [confirmed_runs(records, arm, variant, look) for look in plan.looks]
     runs = next((runs for runs in reversed(looks) if runs is not None), None)
     if runs is None:
         return None
     accuracies = np.array([run["test"]["correct"] / run["test"]["count"] for run in runs])
     return Confirmed(
-        optimizer=optimizer,
-        label=plan.spaces[optimizer].label,
+        arm=arm,
+        label=plan.spaces[arm].label,
         variant=variant,
         learning_rate=runs[0]["config"]["learning_rate"],
-        parameters=plan.spaces[optimizer].parameters(runs[0]["config"]),
         accuracies=accuracies,
         estimate=mean_estimate(accuracies),
         validation_mean=float(np.mean([run["validation_accuracy"] for run in runs])),

@@ -7,7 +7,6 @@ from collections import Counter
 from mnist_core.report import percent, percent_interval, wilson_interval
 from study.evidence import Comparison, detectable, verdict_confidence
 from study.records import Record
-from study.space import parameters_text
 from study.summary import Confirmed, Ranked, Summary
 
 _RULE = (
@@ -17,11 +16,11 @@ _RULE = (
     "for randomised blocks; a pair whose own differences spread more than the pooled ones is held"
     " to its own), which covers the choice of the best by looking. What is compared are the "
     "configurations that this search found, the luck of one seed included; another search may "
-    "find others. In simulated studies of six equal optimizers and three seeds, a false "
+    "find others. In simulated studies of six equal {plural} and three seeds, a false "
     "separation appears anywhere in about 4 % where all spread alike, 5 % where their spreads "
     "grow evenly to threefold, and 7 % (10 %) where a single one spreads three (five) times more "
     "than all others. The intervals speak of other seeds on these test images; other images of "
-    "the same kind would move every optimizer, mostly together"
+    "the same kind would move every {singular}, mostly together"
 )
 
 
@@ -30,7 +29,7 @@ _LOOKS = (
     "accuracies were not yet separated from the highest got more (1 % of error for all of these "
     "looks). The test accuracies were judged once, at the end, at the other 4 % (intervals of "
     "{level} %), so that the chance of any false separation stays below 5 %; a pair is compared "
-    "on the seeds that both have. In simulated studies of two copies of one optimizer, with the "
+    "on the seeds that both have. In simulated studies of two copies of one {singular}, with the "
     "spread of real runs, 5 % of them at most are separated, and a difference of three standard "
     "errors (of the first look) is found in 95 %"
 )
@@ -40,7 +39,8 @@ def rule(summary: Summary) -> str:
     """Return the rule of comparison, with what it leaves out."""
     looks = summary.plan.looks
     level = f"{100 * verdict_confidence(len(looks)):.4g}"
-    compared = _RULE.format(level=level)
+    subject = summary.plan.subject
+    compared = _RULE.format(level=level, singular=subject.singular, plural=subject.plural)
     text = f"{compared}."
     if summary.ranking:
         count = summary.header["data"]["test"]
@@ -51,7 +51,8 @@ def rule(summary: Summary) -> str:
         )
     if len(looks) > 1:
         steps = ", ".join(map(str, looks[:-1]))
-        text += f" {_LOOKS.format(steps=steps, most=looks[-1], level=level)}."
+        looked = _LOOKS.format(steps=steps, most=looks[-1], level=level, singular=subject.singular)
+        text += f" {looked}."
     return text
 
 
@@ -107,18 +108,11 @@ def accuracy(confirmed: Confirmed) -> str:
     )
 
 
-def tuned(summary: Summary, confirmed: Confirmed) -> str:
-    """Return the learning rate of a tuned configuration, or all that was searched."""
-    if summary.is_learning_rate_alone:
-        return f"{confirmed.learning_rate:.3g}"
-    return parameters_text(confirmed.parameters)
-
-
-def parameters(summary: Summary, record: Record) -> str:
+def chosen(summary: Summary, record: Record) -> str:
     """Return a run's learning rate, or all that was searched."""
     if summary.is_learning_rate_alone:
         return f"{record['config']['learning_rate']:.3g}"
-    return parameters_text(summary.plan.spaces[record["optimizer"]].parameters(record["config"]))
+    return summary.plan.chosen_text(record["arm"], record["config"])
 
 
 def unequal_spaces(summary: Summary) -> str:
@@ -166,38 +160,36 @@ def headline(summary: Summary) -> str:
 
 
 def _others(summary: Summary) -> str:
-    if len(summary.ranking) == len(summary.plan.optimizers):
+    if len(summary.ranking) == len(summary.plan.arms):
         return "all others"
     return "all others that are confirmed"
 
 
 def _not_ranked(summary: Summary) -> str:
-    """Name the optimizers that are missing from the ranking for good, and why."""
+    """Name the arms that are missing from the ranking for good, and why."""
     broken: dict[str, set[str]] = {}
     for record in summary.broken_confirmations:
         if record["variant"] == "tuned":
-            broken.setdefault(record["optimizer"], set()).add(record["status"])
+            broken.setdefault(record["arm"], set()).add(record["status"])
     reasons = [
         f"{searched.label} (none of its {len(searched.trials)} trials completed)"
         for searched in summary.searched
         if searched.best is None and len(searched.trials) == summary.plan.trials_each
     ] + [
-        f"{searched.label} ({' and '.join(sorted(broken[searched.optimizer]))} when confirmed)"
+        f"{searched.label} ({' and '.join(sorted(broken[searched.arm]))} when confirmed)"
         for searched in summary.searched
-        if searched.optimizer in broken
+        if searched.arm in broken
     ]
     return f"Not ranked: {', '.join(reasons)}." if reasons else ""
 
 
 def _collapsed(summary: Summary) -> str:
     """Say which tuned configurations learnt nothing on some of their seeds, and what it costs."""
-    runs = Counter(
-        record["optimizer"] for record in summary.guessing if record["variant"] == "tuned"
-    )
+    runs = Counter(record["arm"] for record in summary.guessing if record["variant"] == "tuned")
     each = ", ".join(
         f"{entry.confirmed.label} on {count} of {len(entry.confirmed.runs)} seeds"
         for entry in summary.ranking
-        if (count := runs[entry.confirmed.optimizer])
+        if (count := runs[entry.confirmed.arm])
     )
     if not each:
         return ""
@@ -210,11 +202,9 @@ def _collapsed(summary: Summary) -> str:
 
 def _failures(summary: Summary) -> str:
     """Say how many runs an exception of their optimizer ended."""
-    counts = Counter(record["optimizer"] for record in summary.failed)
+    counts = Counter(record["arm"] for record in summary.failed)
     each = ", ".join(
-        f"{count} of {entry.label}"
-        for entry in summary.searched
-        if (count := counts[entry.optimizer])
+        f"{count} of {entry.label}" for entry in summary.searched if (count := counts[entry.arm])
     )
     return f"Runs that failed with an error of their optimizer: {each}." if each else ""
 
@@ -253,21 +243,21 @@ def finding(summary: Summary) -> str:
     more = (not_ranked, _collapsed(summary), unequal_spaces(summary), _failures(summary))
     sentences += [text for text in more if text]
     gains = summary.tuning_gains
-    what = "learning rate" if summary.is_learning_rate_alone else "parameters"
+    subject = summary.plan.subject
     if gains:
-        labels = {searched.optimizer: searched.label for searched in summary.searched}
+        labels = {searched.arm: searched.label for searched in summary.searched}
         gained = [name for name in gains if gains[name].low > 0]
         if gained:
             largest = max(gained, key=lambda name: gains[name].difference)
             sentences.append(
-                f"Tuning the {what} raised {len(gained)} of {len(gains)} optimizers above "
-                f"their library default beyond doubt, most of all {labels[largest]}: "
-                f"{points(gains[largest])} points."
+                f"Tuning the {subject.tuned} raised {len(gained)} of {len(gains)} "
+                f"{subject.plural} above their {subject.untuned} beyond doubt, most of all "
+                f"{labels[largest]}: {points(gains[largest])} points."
             )
         else:
             sentences.append(
-                f"No optimizer's tuned {what} {'is' if summary.is_learning_rate_alone else 'are'} "
-                "separated from its library default."
+                f"No {subject.singular}'s tuned {subject.tuned} {subject.tuned_verb} separated "
+                f"from its {subject.untuned}."
             )
     edges = [searched.label for searched in summary.searched if searched.edge]
     if edges:
@@ -291,7 +281,7 @@ def seed_claim(summary: Summary) -> str | None:
     means = {key: entry.estimate.mean for key, entry in known.items()}
     before = 100 * (means["adam", "default"] - means["sgd", "default"])
     after = 100 * (means["adam", "tuned"] - means["sgd", "tuned"])
-    ranked = {entry.confirmed.optimizer: entry for entry in summary.ranking}
+    ranked = {entry.confirmed.arm: entry for entry in summary.ranking}
     plan = summary.plan
     text = (
         "The project's seed document says: SGD about 96 %, Adam about 98 %, Adam is the better "
@@ -322,7 +312,7 @@ def seed_claim(summary: Summary) -> str | None:
     else:
         text += "Tuning the learning rate does not explain most of the difference."
     best = summary.ranking[0].confirmed
-    if "adam" in ranked and best.optimizer != "adam":
+    if "adam" in ranked and best.arm != "adam":
         relation = (
             "better than Adam here"
             if ranked["adam"].behind_best.is_separated

@@ -34,7 +34,8 @@ class Task:
 
     key: str
     kind: Literal["trial", "confirmation"]
-    optimizer: str
+    arm: str
+    """What the study compares: an optimizer, a family of architectures."""
     variant: str | None
     """`tuned` or `default` for a confirmation."""
     index: int
@@ -212,7 +213,7 @@ def _execute(task: Task, counter: int | None) -> Record:
     record: Record = {
         "key": task.key,
         "kind": task.kind,
-        "optimizer": task.optimizer,
+        "arm": task.arm,
         "variant": task.variant,
         "index": task.index,
         "config": task.config.to_dict(),
@@ -302,9 +303,9 @@ def _open_trial(task: Task) -> Any:
         study.add_trials(task.earlier)
         return study.ask()
     storage = optuna.storages.RDBStorage(pruning.storage_url)
-    study = optuna.load_study(study_name=task.optimizer, storage=storage, pruner=pruning.pruner)
+    study = optuna.load_study(study_name=task.arm, storage=storage, pruner=pruning.pruner)
     number = storage.get_trial_id_from_study_id_trial_number(
-        storage.get_study_id_from_name(task.optimizer), task.index
+        storage.get_study_id_from_name(task.arm), task.index
     )
     return optuna.trial.Trial(study, number)
 
@@ -312,26 +313,19 @@ def _open_trial(task: Task) -> Any:
 def _measure(config: TrainConfig) -> float:
     import itertools
 
-    from mnist_core import model as models
-    from mnist_core import optimizers
     from mnist_core.batches import epoch_batches
-    from mnist_core.own_optimizers import failures_of
-    from mnist_core.step import training_step
+    from mnist_core.learner import Learner
 
     dataset = _worker["dataset"]
-    model = models.build_for(config, device=dataset.train.labels.device)
-    optimizer = optimizers.build(
-        config.optimizer,
-        model.parameters(),
-        learning_rate=config.learning_rate,
-        options=config.optimizer_options,
-    )
+    learner = Learner(config, dataset)
     batches = itertools.cycle(epoch_batches(dataset, config, epoch=1))
-    with failures_of(config.optimizer):
-        for images, labels in itertools.islice(batches, _WARMUP_STEPS):
-            training_step(model, optimizer, images, labels)
-        started = time.perf_counter()
-        for images, labels in itertools.islice(batches, _TIMED_STEPS):
-            training_step(model, optimizer, images, labels)
-    next(model.parameters()).sum().item()  # waits for the device
+
+    def train(steps: int) -> None:
+        for images, labels in itertools.islice(batches, steps):
+            loss = learner.step(images, labels, learning_rate=config.learning_rate)
+        loss.item()  # waits for the device
+
+    train(_WARMUP_STEPS)
+    started = time.perf_counter()
+    train(_TIMED_STEPS)
     return _TIMED_STEPS * config.batch_size / (time.perf_counter() - started)

@@ -18,6 +18,7 @@ import pytest
 from mnist_core.optimizers import optimizer_spec
 from study import search
 from study.board import trial_task
+from study.optimizer_plan import OptimizerPlan
 from study.plan import VARIANTS, StudyPlan
 from study.records import Record, RunFolder, confirmation_key, trial_key
 from study.search import Search
@@ -56,10 +57,10 @@ ENVIRONMENT = {
 }
 
 
-def make_plan(**changes: Any) -> StudyPlan:
+def make_plan(**changes: Any) -> OptimizerPlan:
     """Build a small plan; what is named differs from it."""
     values = {"dataset": "digits", "optimizers": ("sgd", "adam"), "trials": 8, "confirm_seeds": 3}
-    return StudyPlan(**{**values, **changes})
+    return OptimizerPlan(**{**values, **changes})
 
 
 def accuracy_at(optimizer: str, learning_rate: float) -> float:
@@ -72,12 +73,12 @@ def accuracy_at(optimizer: str, learning_rate: float) -> float:
 def run_task(task: Task, *, accuracy: float | None = None, status: str = "completed") -> Record:
     """Return the record that a worker might have written for a task."""
     if accuracy is None:
-        accuracy = accuracy_at(task.optimizer, task.config.learning_rate)
+        accuracy = accuracy_at(task.arm, task.config.learning_rate)
     completed = status == "completed"
     record: Record = {
         "key": task.key,
         "kind": task.kind,
-        "optimizer": task.optimizer,
+        "arm": task.arm,
         "variant": task.variant,
         "index": task.index,
         "config": task.config.to_dict(),
@@ -105,7 +106,7 @@ def run_task(task: Task, *, accuracy: float | None = None, status: str = "comple
         "seconds": 2.0,
     }
     if status == "failed":
-        record["error"] = f"{task.optimizer} failed in a step: RuntimeError: boom | bang"
+        record["error"] = f"{task.arm} failed in a step: RuntimeError: boom | bang"
     if task.kind == "confirmation" and completed:
         count = 500
         record["test"] = {
@@ -127,26 +128,26 @@ def search_records(
     """Drive a search to its end from `known` records; return all of its records."""
     records = {record["key"]: record for record in known}
     studies = Search(plan, folder, records)
-    for optimizer in plan.optimizers:
-        done = sum(record["optimizer"] == optimizer for record in records.values())
+    for arm in plan.arms:
+        done = sum(record["arm"] == arm for record in records.values())
         for _ in range(plan.trials_each - done):
-            index, parameters = studies.ask(optimizer)
-            task = trial_task(plan, optimizer, index, parameters)
+            index, parameters = studies.ask(arm)
+            task = trial_task(plan, arm, index, parameters)
             rate = parameters["learning_rate"]
-            record = run_task(task, accuracy=objective(optimizer, rate))
+            record = run_task(task, accuracy=objective(arm, rate))
             studies.tell(record)
             records[record["key"]] = record
     return records
 
 
 def proposals(plan: StudyPlan, path: Path, **keywords: Any) -> dict[str, list[float]]:
-    """Return the learning rates that a search proposes, by optimizer, in the trials' order."""
+    """Return the learning rates that a search proposes, by arm, in the trials' order."""
     path.mkdir(parents=True, exist_ok=True)
     return rates(plan, search_records(plan, RunFolder(path), **keywords))
 
 
 def rates(plan: StudyPlan, records: dict[str, Record]) -> dict[str, list[float]]:
-    """Return the trials' learning rates, by optimizer, in the trials' order."""
+    """Return the trials' learning rates, by arm, in the trials' order."""
     return {
         name: [
             records[trial_key(name, index)]["config"]["learning_rate"]
@@ -163,9 +164,9 @@ def keep_storage_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "optuna", stand_in)
 
 
-def parameters_at(plan: StudyPlan, optimizer: str, place: float) -> dict[str, Any]:
+def parameters_at(plan: StudyPlan, arm: str, place: float) -> dict[str, Any]:
     """Return the parameters at a place in [0, 1) of every range."""
-    return {entry.name: entry.at(place) for entry in plan.spaces[optimizer].dimensions}
+    return {entry.name: entry.at(place) for entry in plan.spaces[arm].dimensions}
 
 
 def write_study(
@@ -182,7 +183,7 @@ def write_study(
     """Write the folder of a study.
 
     Trials lie evenly over the range, the best at `best_place` of it; `accuracies` are the test
-    accuracies of (optimizer, variant) over the seeds; records for whose key `left_out` is true
+    accuracies of (arm, variant) over the seeds; records for whose key `left_out` is true
     are not written.
     """
     from mnist_core.report import write_json
@@ -190,12 +191,12 @@ def write_study(
     folder = RunFolder(path)
     folder.create(plan, data=data, started="2026-01-02T03:04:05Z")
     write_json(path / "environments" / "environment0.json", ENVIRONMENT)
-    for optimizer in plan.optimizers:
-        status = "diverged" if optimizer in all_diverged else "completed"
-        status = "failed" if optimizer in all_failed else status
+    for arm in plan.arms:
+        status = "diverged" if arm in all_diverged else "completed"
+        status = "failed" if arm in all_failed else status
         for index in range(plan.trials_each):
             place = (index + 0.5) / plan.trials_each
-            task = trial_task(plan, optimizer, index, parameters_at(plan, optimizer, place))
+            task = trial_task(plan, arm, index, parameters_at(plan, arm, place))
             record = run_task(
                 task,
                 accuracy=0.97 - 0.1 * abs(place - best_place),
@@ -206,17 +207,17 @@ def write_study(
         for variant in VARIANTS:
             if variant == "tuned" and status != "completed":
                 continue
-            values = (accuracies or {}).get((optimizer, variant))
-            config = plan.default_config(optimizer)
+            values = (accuracies or {}).get((arm, variant))
+            config = plan.default_config(arm)
             if variant == "tuned":
-                best = parameters_at(plan, optimizer, best_place)
-                config = plan.trial_config(optimizer, best)
+                best = parameters_at(plan, arm, best_place)
+                config = plan.trial_config(arm, best)
             for index, seed in enumerate(plan.confirmation_seeds()):
-                key = confirmation_key(optimizer, variant, index)
+                key = confirmation_key(arm, variant, index)
                 task = Task(
                     key=key,
                     kind="confirmation",
-                    optimizer=optimizer,
+                    arm=arm,
                     variant=variant,
                     index=index,
                     config=config.with_seed(seed),

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from study import optimizers, report
-from study.plan import StudyPlan
+from study.optimizer_plan import OptimizerPlan
 
 from .conftest import ROOT
 from .study_samples import DIGITS, make_plan, write_study
@@ -212,7 +212,7 @@ def test_help_names_every_option_with_its_default_and_imports_nothing_heavy(run_
     result = run_python("-X", "importtime", "-m", "study.optimizers", "--help")
     assert result.returncode == 0
     words = " ".join(result.stdout.split())
-    options = {key: value for key, value in StudyPlan().to_dict().items() if key != "spaces"}
+    options = {key: value for key, value in OptimizerPlan().to_dict().items() if key != "spaces"}
     for name, value in options.items():
         shown = ",".join(value) if isinstance(value, list) else value
         assert f"--{name.replace('_', '-')}" in words

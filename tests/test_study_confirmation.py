@@ -34,10 +34,8 @@ def finish(plan, records, *, accuracies, status=lambda task: "completed", limit=
         for task in tasks:
             if limit is not None and len(order) >= limit:
                 return order
-            spread = 1e-4 * (unevenness(task.index, task.optimizer) % 7 - 3)
-            record = run_task(
-                task, accuracy=accuracies[task.optimizer] + spread, status=status(task)
-            )
+            spread = 1e-4 * (unevenness(task.index, task.arm) % 7 - 3)
+            record = run_task(task, accuracy=accuracies[task.arm] + spread, status=status(task))
             records[task.key] = record
             order.append(task.key)
     return order
@@ -104,7 +102,7 @@ def test_the_test_split_has_no_say():
     before = seeds_due(plan, records)
     for record in records.values():
         if "test" in record:
-            record["test"]["correct"] = 0 if record["optimizer"] == "adam" else 500
+            record["test"]["correct"] = 0 if record["arm"] == "adam" else 500
     assert seeds_due(plan, records) == before
 
 
@@ -117,7 +115,7 @@ def test_a_diverged_confirmation_leaves_the_race_and_the_others_go_on():
         accuracies=dict.fromkeys(OPTIMIZERS, 0.98),
         status=lambda task: (
             "diverged"
-            if (task.optimizer, task.variant, task.index) == ("sgd", "tuned", 2)
+            if (task.arm, task.variant, task.index) == ("sgd", "tuned", 2)
             else "completed"
         ),
     )
@@ -129,11 +127,11 @@ def test_an_optimizer_without_a_best_holds_nobody_up():
     plan = auto_plan()
     records = searched(plan)
     for key, record in records.items():
-        if record["optimizer"] == "sgd":
+        if record["arm"] == "sgd":
             records[key] = {**record, "status": "diverged", "validation_accuracy": None}
     finish(plan, records, accuracies=dict.fromkeys(OPTIMIZERS, 0.98))
     assert seeds_due(plan, records) == {"sgd": 5, "adam": 20, "nadam": 20}
-    assert not any(r["optimizer"] == "sgd" and r["variant"] == "tuned" for r in records.values())
+    assert not any(r["arm"] == "sgd" and r["variant"] == "tuned" for r in records.values())
 
 
 @settings(max_examples=60, deadline=None)

@@ -22,7 +22,7 @@ from study.evidence import (
     paired_estimate,
     undecided,
 )
-from study.plan import StudyPlan
+from study.optimizer_plan import OptimizerPlan
 from study.records import RunFolder
 
 # Montgomery, Design and Analysis of Experiments, 4.1: yields of vascular grafts at four extrusion
@@ -198,7 +198,7 @@ def test_a_planted_difference_is_found_and_no_other():
     assert strangers <= 20
 
 
-AUTO = StudyPlan(confirm_seeds=5, confirm_most=20).looks
+AUTO = OptimizerPlan(confirm_seeds=5, confirm_most=20).looks
 STUDIES = 2000
 
 
@@ -213,9 +213,7 @@ def real_spreads() -> tuple[Floats, ...]:
         for record in RunFolder(plan_file.parent).read_records().values():
             if record["variant"] == "tuned":
                 test = record["test"]["correct"] / record["test"]["count"]
-                runs.setdefault(record["optimizer"], []).append(
-                    (record["validation_accuracy"], test)
-                )
+                runs.setdefault(record["arm"], []).append((record["validation_accuracy"], test))
         for values in map(np.array, runs.values()):
             n = len(values)
             spreads.append((values - values.mean(axis=0)) * (n / (n - 1)) ** 0.5)

@@ -9,8 +9,8 @@ import shlex
 import pytest
 
 from study import optimizers, replay, report
-from study.plan import StudyPlan
-from study.records import RunFolder, changed_sources
+from study.optimizer_plan import OptimizerPlan
+from study.records import RunFolder
 from study.workers import WorkerPool
 
 from . import study_processes
@@ -168,7 +168,7 @@ def test_bad_optimizers_lose_nothing_of_the_others(finished, tmp_path):
     folder, output = finished
     records = RunFolder(folder / "out").read_records()
     by_optimizer = {
-        name: {record["status"] for record in records.values() if record["optimizer"] == name}
+        name: {record["status"] for record in records.values() if record["arm"] == name}
         for name in ("adam", "lion:Lion", "bad:Fragile", "bad:Bottomless")
     }
     assert by_optimizer == {
@@ -230,7 +230,7 @@ def test_the_command_of_its_report_plans_the_same_study(finished, monkeypatch):
     monkeypatch.chdir(folder / "out")
     monkeypatch.syspath_prepend(str(folder))
     options = optimizers.parse(shlex.split(command)[3:])
-    plan = StudyPlan(**optimizers.given_options(options))
+    plan = OptimizerPlan(**optimizers.given_options(options))
     assert plan == RunFolder(folder / "out").read_header()["plan"]
 
 
@@ -267,20 +267,20 @@ def test_a_changed_source_is_noticed(finished, monkeypatch, capsys):
 def test_the_header_holds_the_digest_of_a_users_source(tmp_path, monkeypatch):
     name = importable(tmp_path, monkeypatch, LION, "Lion")
     options = optimizers.parse([*SMALL, "--optimizers", name, "--trials", "1"])
-    plan = StudyPlan(**optimizers.given_options(options))
+    plan = OptimizerPlan(**optimizers.given_options(options))
     folder = RunFolder(tmp_path / "run")
     folder.create(plan, data={}, started="")
     header = json.loads(folder.plan_file.read_text())
     assert len(header["optimizers"][name]["source_sha256"]) == 64
-    assert changed_sources(header) == []
+    assert plan.changes(header["optimizers"]) == []
     module = tmp_path / f"{name.split(':')[0]}.py"
     module.write_text(module.read_text() + "\n")
-    (change,) = changed_sources(header)
+    (change,) = plan.changes(header["optimizers"])
     assert change.startswith(f"the source of {name} differs: SHA-256 was ")
 
 
 def test_a_study_names_no_folder_of_the_user(tmp_path, monkeypatch):
     name = importable(tmp_path, monkeypatch, LION, "Lion")
     options = optimizers.parse([*SMALL, "--optimizers", name, "--trials", "1"])
-    plan = StudyPlan(**optimizers.given_options(options))
+    plan = OptimizerPlan(**optimizers.given_options(options))
     assert str(tmp_path) not in json.dumps(plan.to_dict())

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from mnist_core.errors import UserError
-from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
+from study.optimizer_plan import OptimizerPlan
+from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS
 from study.space import registry_space
 
 from .study_samples import make_plan
@@ -24,14 +25,14 @@ def confirmations(plan):
 
 
 def test_the_default_is_thirty_trials_of_six_optimizers_five_each():
-    plan = StudyPlan()
+    plan = OptimizerPlan()
     assert (plan.optimizers, plan.trials, plan.trials_each) == (SIX, 30, 5)
     assert plan.confirm_seeds >= 3
 
 
 @pytest.mark.parametrize(("trials", "each"), [(6, 1), (11, 1), (30, 5), (31, 5), (35, 5), (36, 6)])
 def test_budgets_are_equal_whatever_the_trials(trials, each):
-    plan = StudyPlan(optimizers=SIX, trials=trials)
+    plan = OptimizerPlan(optimizers=SIX, trials=trials)
     assert plan.trials_each == each
 
 
@@ -125,14 +126,14 @@ def test_only_adaptive_samplers_wait_for_earlier_trials(sampler):
 
 def test_a_plan_survives_json():
     plan = make_plan(sampler="tpe", seed=2**40, epochs=3, pruner="median", schedule="constant")
-    assert StudyPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    assert OptimizerPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
 def test_a_plan_says_what_is_searched_by_itself():
     values = json.loads(json.dumps(make_plan().to_dict()))
     assert values["spaces"]["adam"]["learning_rate"] == {"low": 5e-4, "high": 5e-2, "log": True}
     values["spaces"]["adam"]["learning_rate"]["low"] = 1e-5
-    changed = StudyPlan.from_dict(values)
+    changed = OptimizerPlan.from_dict(values)
     assert changed.spaces["adam"].learning_rate_range == (1e-5, 5e-2)
     assert changed != make_plan()
     assert hash(changed) == hash(make_plan())
@@ -146,4 +147,4 @@ def test_a_space_of_an_optimizer_that_is_not_searched_is_refused():
 
 def test_an_unknown_key_of_a_saved_plan_is_refused():
     with pytest.raises(UserError, match=r"unknown plan key 'trails'; known: .*trials"):
-        StudyPlan.from_dict({**make_plan().to_dict(), "trails": 3})
+        OptimizerPlan.from_dict({**make_plan().to_dict(), "trails": 3})

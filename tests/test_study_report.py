@@ -14,7 +14,7 @@ import matplotlib.image
 import pytest
 
 from study import optimizers, render
-from study.plan import StudyPlan
+from study.optimizer_plan import OptimizerPlan
 from study.records import RunFolder, trial_key
 from study.report import write_report
 from study.space import space_from_table
@@ -188,7 +188,7 @@ def test_the_command_of_a_report_parses_to_the_same_plan(changes, tmp_path):
     assert words[:3] == ["python", "-m", "study.optimizers"]
     options = optimizers.parse(words[3:])
     optimizers.check(options)
-    assert StudyPlan(**optimizers.given_options(options)) == plan
+    assert OptimizerPlan(**optimizers.given_options(options)) == plan
 
 
 def test_the_command_of_a_report_names_the_file_that_lies_beside_it(reports, monkeypatch):
@@ -197,7 +197,7 @@ def test_the_command_of_a_report_names_the_file_that_lies_beside_it(reports, mon
     assert command.endswith("--space space.toml")
     monkeypatch.chdir(folder.path)
     options = optimizers.parse(shlex.split(command)[3:])
-    assert StudyPlan(**optimizers.given_options(options)) == folder.read_header()["plan"]
+    assert OptimizerPlan(**optimizers.given_options(options)) == folder.read_header()["plan"]
     assert resolve(THREE, folder.path / "space.toml")["adam"] == SPACES["adam"]
 
 

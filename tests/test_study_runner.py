@@ -55,14 +55,14 @@ class Pool:
 
     def _run(self, task):
         with self._lock:
-            self.running.append((task.kind, task.optimizer))
+            self.running.append((task.kind, task.arm))
             for lane, count in Counter(self.running).items():
                 self.most_running[lane] = max(self.most_running[lane], count)
             pause = self._random.random() * self._jitter
         time.sleep(pause)
         record = self._execute(task)
         with self._lock:
-            self.running.remove((task.kind, task.optimizer))
+            self.running.remove((task.kind, task.arm))
         return record
 
     def progress(self, future):
@@ -225,7 +225,7 @@ def test_of_equally_accurate_trials_the_one_with_the_smaller_loss_is_best():
 @pytest.mark.parametrize("status", ["diverged", "pruned"])
 def test_an_optimizer_none_of_whose_trials_completed_has_no_best_to_confirm(study, status):
     def execute(task):
-        broken = task.kind == "trial" and task.optimizer == "sgd"
+        broken = task.kind == "trial" and task.arm == "sgd"
         return run_task(task, status=status if broken else "completed")
 
     plan = make_plan(pruner="median", schedule="constant", epochs=2)

@@ -185,9 +185,7 @@ def test_a_finished_search_opens_in_optuna_with_every_trial_complete(sampler, fo
             name
         ]
         assert study.best_value == max(
-            record["validation_accuracy"]
-            for record in records.values()
-            if record["optimizer"] == name
+            record["validation_accuracy"] for record in records.values() if record["arm"] == name
         )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mnist_core.errors import UserError
 from mnist_core.optimizers import OPTIMIZERS
-from study.plan import StudyPlan
+from study.optimizer_plan import OptimizerPlan
 from study.space import (
     Dimension,
     SearchSpace,
@@ -279,7 +279,7 @@ def test_an_argument_without_a_default_needs_one_named(tmp_path, monkeypatch, re
 
 def test_labels_that_cannot_be_told_apart_are_refused(resolved):
     with pytest.raises(UserError, match="must have different labels, got AdamW, AdamW"):
-        StudyPlan(
+        OptimizerPlan(
             optimizers=("adam", "adamw"),
             spaces=resolved('[adam]\nlabel = "AdamW"', "adam", "adamw"),
         )
@@ -288,7 +288,7 @@ def test_labels_that_cannot_be_told_apart_are_refused(resolved):
 def test_a_pruner_wants_constant_schedules_of_every_space(resolved):
     spaces = resolved('[adam]\nschedule = { choices = ["constant", "cosine"] }')
     with pytest.raises(UserError, match="pruner 'median' needs --schedule constant, got 'cosine'"):
-        StudyPlan(
+        OptimizerPlan(
             optimizers=("adam",), spaces=spaces, pruner="median", schedule="constant", epochs=2
         )
 
@@ -358,8 +358,8 @@ def test_a_space_survives_toml_json_and_a_plan(tmp_path_factory, table):
     assert resolve(["adam"], again) == spaces
     table = json.loads(json.dumps(spaces["adam"].to_table()))
     assert space_from_table("adam", table) == spaces["adam"]
-    plan = StudyPlan(optimizers=("adam",), trials=1, spaces=spaces)
-    assert StudyPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    plan = OptimizerPlan(optimizers=("adam",), trials=1, spaces=spaces)
+    assert OptimizerPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
 @settings(max_examples=60)
@@ -367,7 +367,7 @@ def test_a_space_survives_toml_json_and_a_plan(tmp_path_factory, table):
 def test_a_trials_parameters_are_read_back_from_its_configuration(table, units):
     space = registry_space("adam")
     refined = space_from_table("adam", {**space.to_table(), **table})
-    plan = StudyPlan(
+    plan = OptimizerPlan(
         optimizers=("adam",), trials=1, spaces={"adam": refined_with_defaults(refined)}
     )
     parameters = {

@@ -40,7 +40,7 @@ def summary(tmp_path):
 def test_the_ranking_is_by_mean_test_accuracy(summary):
     lower = [value - 0.002 for value in BEST]
     ranking = summary(FAR, lower, BEST).ranking
-    assert [entry.confirmed.optimizer for entry in ranking] == ["nadam", "adam", "sgd"]
+    assert [entry.confirmed.arm for entry in ranking] == ["nadam", "adam", "sgd"]
     assert ranking[-1].behind_best.is_separated
     assert not ranking[1].behind_best.is_separated
 
@@ -139,7 +139,7 @@ def test_an_optimizer_whose_trials_all_diverged_is_not_awaited_and_is_named(summ
     assert not found.is_partial
     searched = found.searched[0]
     assert (searched.best, searched.edge, searched.not_completed) == (None, None, 10)
-    assert [entry.confirmed.optimizer for entry in found.ranking] == ["adam", "nadam"]
+    assert [entry.confirmed.arm for entry in found.ranking] == ["adam", "nadam"]
     assert "Not ranked: SGD" in wording.finding(found)
     assert "Adam is better than all others that are confirmed" in wording.finding(found)
 
@@ -163,7 +163,7 @@ def test_a_broken_confirmation_keeps_its_optimizer_out_and_is_named(tmp_path, st
     write_json(file, record)
     found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
     assert [entry["key"] for entry in found.broken_confirmations] == ["confirm-adam-tuned-01"]
-    assert "adam" not in [entry.confirmed.optimizer for entry in found.ranking]
+    assert "adam" not in [entry.confirmed.arm for entry in found.ranking]
     assert "adam" not in found.tuning_gains
     assert not found.is_partial
     assert f"Not ranked: Adam ({status} when confirmed)." in wording.finding(found)

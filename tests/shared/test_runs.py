@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_core.errors import UserError
-from study.plan import StudyPlan
+from study.optimizer_plan import OptimizerPlan
 from study.records import RunFolder
 
 from ..study_samples import DIGITS, ENVIRONMENT, make_plan, run_task, search_records
@@ -222,4 +222,4 @@ def test_proposals_do_not_depend_on_what_was_lost(join, tmp_path):
 
 def test_a_plan_goes_through_the_header(join):
     board = join(make_plan(optimizers=("adam",)))
-    assert StudyPlan.from_dict(board.header["plan"]) == make_plan(optimizers=("adam",))
+    assert OptimizerPlan.from_dict(board.header["plan"]) == make_plan(optimizers=("adam",))

@@ -1,0 +1,176 @@
+"""The command line that all studies share: the options of a plan, and those of where it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from mnist_core.commands.arguments import add_data_arguments
+from mnist_core.datasets import require_choice
+from mnist_core.errors import UserError
+from mnist_core.schedules import SCHEDULES
+from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
+
+AUTO_SEEDS = (5, 20)
+STORAGE_VARIABLE = "STUDY_STORAGE"
+_HELP = {
+    "trials": "training runs of the whole search, shared out equally",
+    "epochs": "passes over the train split, of every run",
+    "batch_size": "images per step",
+    "schedule": f"one of {', '.join(SCHEDULES)}",
+    "augmentation": f"one of {', '.join(AUGMENTATIONS)}; seed is rotation by up to 10 degrees and "
+    "shifts by up to a tenth of the side",
+    "pruner": "; ".join(f"{name}: {text}" for name, text in PRUNERS.items())
+    + ". Others than none need --schedule constant and several epochs",
+    "confirm_seeds": "fresh seeds for each configuration that is confirmed; auto: "
+    f"{AUTO_SEEDS[0]}, and up to {AUTO_SEEDS[1]} for the tuned ones that are undecided",
+    "confirm_most": "the seeds up to which undecided ones are taken, in steps of --confirm-seeds; "
+    "0: no further than --confirm-seeds",
+    "target_accuracy": "validation accuracy to which the report gives the time",
+    "seed": "decides the trials, their training and the confirmation's seeds",
+    "device": "cpu or cuda",
+    "threads": "CPU threads of each worker",
+}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _seeds(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or auto, got {text!r}") from None
+
+
+def parser_for(
+    kind: type[StudyPlan], *, description: str, epilog: str, help_texts: Mapping[str, str]
+) -> argparse.ArgumentParser:
+    """Return the parser of a kind of study; options of the plan that are not given are absent
+    from what it parses. `help_texts` are those of the kind's own options."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {kind.MODULE}", description=description, epilog=epilog
+    )
+    samplers = "; ".join(f"{name}: {SAMPLERS[name]}" for name in kind.SAMPLER_NAMES)
+    texts = {**_HELP, "sampler": samplers, **help_texts}
+    converters: dict[str, Any] = {kind.ARMS: _names, "confirm_seeds": _seeds}
+    defaults = {entry.name: entry.default for entry in fields(kind)}
+    for name in kind.option_names():
+        if name == "dataset":
+            continue
+        default = defaults[name]
+        assert default is not MISSING
+        is_names = isinstance(default, tuple)
+        shown = ",".join(default) if is_names else default
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=converters.get(name, type(default)),
+            default=argparse.SUPPRESS,
+            metavar="NAMES" if is_names else type(default).__name__.upper(),
+            help=f"{texts[name]} (default: {shown})",
+        )
+    add_data_arguments(parser, dataset_default=argparse.SUPPRESS)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="INT",
+        help="processes that train at the same time; they change no result (default: the "
+        "available cores over --threads; 1 on cuda)",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
+    )
+    parser.add_argument(
+        "--storage",
+        default=os.environ.get(STORAGE_VARIABLE),
+        metavar="URL",
+        help="share the study with other processes, on any machine, through this PostgreSQL "
+        "database: postgresql+psycopg://USER@HOST/DATABASE; the same command joins it (default: "
+        f"the variable {STORAGE_VARIABLE}, else a local file in the run's folder)",
+    )
+    parser.add_argument(
+        "--study-name",
+        metavar="NAME",
+        help="name of a shared study (default: made from the data and the options)",
+    )
+    parser.add_argument(
+        "--stale-after",
+        type=int,
+        default=120,
+        metavar="SECONDS",
+        help="a run that shows no progress for so long is taken for lost, and begun again "
+        "(default: 120)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the study in --output where it stopped"
+    )
+    return parser
+
+
+def given_options(options: argparse.Namespace, kind: type[StudyPlan]) -> dict[str, Any]:
+    """Return the plan's options that the command line named."""
+    names = kind.option_names()
+    given = {name: value for name, value in vars(options).items() if name in names}
+    if given.get("confirm_seeds") == "auto":
+        first, most = AUTO_SEEDS
+        given = {"confirm_most": most, **given, "confirm_seeds": first}
+    return given
+
+
+def check(options: argparse.Namespace, given: Mapping[str, Any], kind: type[StudyPlan]) -> None:
+    """Refuse, before anything is loaded, what no data set could make right."""
+    values = dict(given)
+    require_choice(values.pop("dataset", "auto"))
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"workers must be >= 1, got {options.workers}")
+    if options.stale_after < 1:
+        raise UserError(f"stale_after must be >= 1 second, got {options.stale_after}")
+    if options.storage:
+        _check_shared(options, values)
+    elif options.study_name is not None:
+        raise UserError("--study-name needs --storage: a local study is named by its --output")
+    if not options.resume:
+        kind(**values)
+    elif options.output is None:
+        raise UserError("--resume needs --output, the folder of the study to continue")
+    elif not (options.output / "plan.json").exists():
+        raise UserError(
+            f"nothing to resume: {options.output} holds no plan.json; start without --resume"
+        )
+
+
+def _check_shared(options: argparse.Namespace, given: Mapping[str, Any]) -> None:
+    from study.postgres import parse_url
+
+    parse_url(options.storage)
+    if options.resume:
+        raise UserError(
+            "--resume continues a study in a local folder; a shared one (--storage, or the "
+            f"variable {STORAGE_VARIABLE}) is joined by running the same command again"
+        )
+    if options.study_name is not None and not re.fullmatch(r"\w[\w.-]*", options.study_name):
+        raise UserError(
+            f"study_name must be letters, digits, '_', '-' and '.', got {options.study_name!r}"
+        )
+    if given.get("pruner") == "hyperband":
+        raise UserError(
+            "pruner 'hyperband' cannot be used with --storage: it sorts trials by Optuna's "
+            "numbers, which runs that are lost and begun again shift; use median, or none"
+        )
+
+
+def run(options: argparse.Namespace, given: Mapping[str, Any], kind: type[StudyPlan]) -> int:
+    """Run a study of a kind, here or shared; return the exit code."""
+    if options.storage:
+        from study import shared_session as session
+    else:
+        from study import session  # type: ignore[no-redef]
+    return session.run(options, dict(given), kind=kind)

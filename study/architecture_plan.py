@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mnist_core.config import Option, TrainConfig
+from mnist_core.datasets import require_known
 from mnist_core.errors import UserError, unknown_name
-from mnist_core.networks import Architecture
 from mnist_core.optimizers import optimizer_spec
 from study import families, subject
 from study.families import FAMILIES, Limits
@@ -63,7 +63,13 @@ class ArchitecturePlan(StudyPlan):
     @property
     def limits(self) -> Limits:
         """Return what an architecture may cost."""
-        return Limits(parameters=self.max_parameters, forward_flops=self.max_flops)
+        spec = require_known(self.dataset)
+        return Limits(
+            parameters=self.max_parameters,
+            forward_flops=self.max_flops,
+            shape=spec.shape,
+            classes=len(spec.classes),
+        )
 
     @property
     def limits_text(self) -> str:
@@ -150,8 +156,8 @@ class ArchitecturePlan(StudyPlan):
         narrowest = list(families.smallest(self.spaces[name]))
         if any(map(self.limits.hold, narrowest)):
             return
-        parameters = min(map(Architecture.parameters, narrowest))
-        flops = min(map(Architecture.forward_flops, narrowest))
+        parameters = min(map(self.limits.parameters_of, narrowest))
+        flops = min(map(self.limits.forward_flops_of, narrowest))
         least = f"{parameters:,} parameters" + (f" and {flops:,} FLOPs" if self.max_flops else "")
         raise UserError(
             f"no architecture of the family {name!r} has {self.limits_text}: its smallest has "

@@ -32,7 +32,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help_texts={
             "families": f"names, separated by commas, of {', '.join(FAMILIES)}",
             "optimizer": f"that trains all of them: one of {', '.join(OPTIMIZERS)}",
-            "max_parameters": "that a proposed architecture may have, on images of MNIST's shape",
+            "max_parameters": "that a proposed architecture may have, for the data set's images",
             "max_flops": "of one image's forward pass (2 × multiply-adds) that a proposed "
             "architecture may cost; 0: no limit",
         },

@@ -18,7 +18,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mnist_core.config import Option
-from mnist_core.networks import CHOICES, NETWORKS, POOL, Architecture
+from mnist_core.networks import (
+    CHOICES,
+    MNIST_CLASSES,
+    MNIST_SHAPE,
+    NETWORKS,
+    POOL,
+    Architecture,
+    Shape,
+)
 from mnist_core.optimizers import optimizer_spec
 from study.space import LEARNING_RATE, Dimension, SearchSpace
 
@@ -46,17 +54,28 @@ _REASONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What an architecture may cost."""
+    """What an architecture may cost, for images of a shape and a number of classes."""
 
     parameters: int
     forward_flops: int = 0
     """For one image; 0: no limit."""
+    shape: Shape = MNIST_SHAPE
+    classes: int = MNIST_CLASSES
+
+    def parameters_of(self, architecture: Architecture) -> int:
+        """Return an architecture's number of parameters."""
+        return architecture.parameters(self.shape, self.classes)
+
+    def forward_flops_of(self, architecture: Architecture) -> int:
+        """Return the FLOPs of an architecture's forward pass, for one image."""
+        return architecture.forward_flops(self.shape, self.classes)
 
     def hold(self, architecture: Architecture, *, share: float = 1.0) -> bool:
         """Tell whether an architecture uses at most a share of each limit."""
-        return architecture.parameters() <= share * self.parameters and (
-            not self.forward_flops or architecture.forward_flops() <= share * self.forward_flops
-        )
+        if self.parameters_of(architecture) > share * self.parameters:
+            return False
+        flops = self.forward_flops
+        return not flops or self.forward_flops_of(architecture) <= share * flops
 
 
 def family_space(name: str, *, optimizer: str) -> SearchSpace:

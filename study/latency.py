@@ -21,9 +21,10 @@ from scipy import stats
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
-from mnist_core.networks import MNIST_SHAPE, Architecture
+from mnist_core.networks import Architecture
 from mnist_core.report import write_json
 from study.architecture_plan import ArchitecturePlan
+from study.families import Limits
 from study.plan import StudyPlan
 from study.records import Record
 
@@ -103,19 +104,26 @@ def round_medians(
     return medians
 
 
-def measure(architectures: Sequence[Architecture]) -> Measurement:
-    """Measure architectures on one thread of this machine's CPU, on random weights: what a
-    network answers changes nothing in how long it takes."""
+def measure(architectures: Sequence[Architecture], limits: Limits) -> Measurement:
+    """Measure architectures on one thread of this machine's CPU, on random weights and an empty
+    image of the limits' shape: what a network answers changes nothing in how long it takes."""
     import torch
 
     from mnist_core import model as models
     from mnist_core import provenance, runtime
 
     device = runtime.prepare(device="cpu", threads=1)
-    image = torch.zeros(1, *MNIST_SHAPE).to(memory_format=torch.channels_last)
+    image = torch.zeros(1, *limits.shape).to(memory_format=torch.channels_last)
 
     def call_of(architecture: Architecture) -> Callable[[], object]:
-        network = models.build(architecture, seed=0, device=device).eval()
+        network = models.build(
+            architecture,
+            seed=0,
+            device=device,
+            input_shape=limits.shape,
+            classes=limits.classes,
+        )
+        network.eval()
         return lambda: network(image)
 
     with torch.inference_mode():
@@ -143,7 +151,7 @@ def measure_once(folder: Path, plan: StudyPlan, records: Mapping[str, Record]) -
     known = read(folder)
     if wanted and (known is None or not set(wanted) <= known.round_medians.keys()):
         print(f"measuring the latency of {len(wanted)} architectures", flush=True)
-        write(folder, measure(wanted))
+        write(folder, measure(wanted, plan.limits))
 
 
 def write(folder: Path, measurement: Measurement) -> None:

@@ -84,7 +84,8 @@ def of_architectures(*, optimizer: str, limits: str) -> Subject:
         untuned_note="Named networks are those of `python -m mnist_core describe`, at the "
         f"library's default learning rate for {optimizer} under the same schedule, for which it "
         "is the peak.",
-        network=f"one of a family, with {limits} in the search; torch's default initialisation",
+        network=f"one of a family; those searched have {limits}, and what fits at no width from "
+        "4 upwards is passed over; torch's default initialisation",
         not_tuned=f"the optimizer ({optimizer}, library defaults), batch size, schedule, length, "
         "kernel sizes, widths of the stages relative to each other",
         has_seed_claim=False,

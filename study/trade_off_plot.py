@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from study.trade_offs import COSTS, Candidate, Cost, TradeOffs
 
@@ -35,14 +36,14 @@ def draw(
             _draw_confirmed(grid[1][column], found.confirmed, cost, colours=colours, count=test)
         grid[-1][column].set_xlabel(_TITLES[cost.name])
         for axes in grid[:, column]:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-            axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+            if cost.name == "parameters":  # all within a factor of two
+                axes.xaxis.set_major_locator(MaxNLocator(5))
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+            else:
+                axes.set_xscale("log")
+                _plain_ticks(axes.xaxis)
             axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+            _plain_ticks(axes.yaxis)
     grid[0][0].set_ylabel("validation error (%), trials")
     if found.confirmed:
         grid[1][0].set_ylabel("test error (%), fresh seeds")
@@ -68,6 +69,12 @@ def draw(
         handles=marks[: None if found.confirmed else -2], loc="outside upper center", ncols=4
     )
     return figure
+
+
+def _plain_ticks(axis: Axis) -> None:
+    axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
 def _error(accuracy: float, count: int) -> float:
@@ -137,7 +144,7 @@ def _draw_confirmed(
         assert one.confirmed is not None
         estimate, colour = one.confirmed.estimate, colours[one.arm]
         is_tuned = one.confirmed.variant == "tuned"
-        ends = [_error(min(accuracy, 1.0), count) for accuracy in (estimate.high, estimate.low)]
+        ends = [_error(accuracy, count) for accuracy in (estimate.high, max(estimate.low, 0.0))]
         axes.plot([value, value], ends, color=colour, linewidth=1.6)
         axes.plot(
             value,

@@ -31,9 +31,7 @@ def section(found: TradeOffs) -> str:
     parts = []
     if found.confirmed:
         parts += ["Confirmed on fresh seeds:", _confirmed(found.confirmed)]
-    marked = sorted(
-        (one for one in found.trials if one.fronts), key=lambda one: one.architecture.parameters()
-    )
+    marked = sorted((one for one in found.trials if one.fronts), key=lambda one: one.parameters)
     parts += [
         f"On a Pareto front of the {len(found.trials)} completed trials, one run each:",
         _trials(marked),
@@ -46,8 +44,7 @@ def section(found: TradeOffs) -> str:
         _latency_note(found),
     ]
     larger = [
-        f"{one.label} ({one.architecture.parameters():,} parameters, "
-        f"{one.architecture.forward_flops() / 1e6:.2f} MFLOP)"
+        f"{one.label} ({one.parameters:,} parameters, {one.forward_flops / 1e6:.2f} MFLOP)"
         for one in found.confirmed
         if one.name != "tuned" and not found.limits.hold(one.architecture)
     ]
@@ -65,8 +62,8 @@ def _costs(one: Candidate) -> tuple[str, str, str]:
         low, high = one.latency.low, one.latency.high
         latency = f"{one.latency.microseconds:.0f} ({low:.0f} to {high:.0f})"
     return (
-        f"{one.architecture.parameters():,}",
-        f"{one.architecture.forward_flops() / 1e6:.2f}",
+        f"{one.parameters:,}",
+        f"{one.forward_flops / 1e6:.2f}",
         latency,
     )
 

@@ -26,6 +26,9 @@ class Candidate:
     name: str
     """`trial 7`, `tuned` or `named network`."""
     architecture: Architecture
+    parameters: int
+    forward_flops: int
+    """For one image."""
     latency: Latency | None
     validation_accuracy: float
     """Of a confirmed one the mean over its seeds."""
@@ -43,8 +46,8 @@ class Cost:
 
 
 COSTS = (
-    Cost(name="parameters", of=lambda one: one.architecture.parameters()),
-    Cost(name="FLOPs", of=lambda one: one.architecture.forward_flops() / 1e6),
+    Cost(name="parameters", of=lambda one: one.parameters),
+    Cost(name="FLOPs", of=lambda one: one.forward_flops / 1e6),
     Cost(name="latency", of=lambda one: None if one.latency is None else one.latency.microseconds),
 )
 
@@ -70,6 +73,8 @@ def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Lim
             label=summary.plan.spaces[arm].label,
             name=name,
             architecture=architecture,
+            parameters=limits.parameters_of(architecture),
+            forward_flops=limits.forward_flops_of(architecture),
             latency=None if measurement is None else measurement.of(architecture),
             validation_accuracy=accuracy,
         )

@@ -65,10 +65,11 @@ class Study:
         *arguments: object,
         prefix: list[str] | None = None,
         variables: dict[str, str] | None = None,
+        module: str = "study.optimizers",
     ) -> None:
         self.stdout = self.stderr = ""
         self.process = subprocess.Popen(
-            [*(prefix or []), *command(*arguments)],
+            [*(prefix or []), *command(*arguments, module=module)],
             cwd=folder,
             env=environment(folder / "cache") | (variables or {}),
             stdout=subprocess.PIPE,

@@ -17,6 +17,7 @@ import pytest
 
 from mnist_core.optimizers import optimizer_spec
 from study import search
+from study.architecture_plan import ArchitecturePlan
 from study.board import trial_task
 from study.optimizer_plan import OptimizerPlan
 from study.plan import VARIANTS, StudyPlan
@@ -63,6 +64,12 @@ def make_plan(**changes: Any) -> OptimizerPlan:
     return OptimizerPlan(**{**values, **changes})
 
 
+def make_architecture_plan(**changes: Any) -> ArchitecturePlan:
+    """Build a small plan of a study of architectures; what is named differs from it."""
+    values = {"dataset": "digits", "families": ("seed", "deep"), "trials": 8, "confirm_seeds": 3}
+    return ArchitecturePlan(**{**values, **changes})
+
+
 def accuracy_at(optimizer: str, learning_rate: float) -> float:
     """Return an accuracy that peaks in the middle of the optimizer's range."""
     low, high = optimizer_spec(optimizer).learning_rate_range
@@ -73,7 +80,7 @@ def accuracy_at(optimizer: str, learning_rate: float) -> float:
 def run_task(task: Task, *, accuracy: float | None = None, status: str = "completed") -> Record:
     """Return the record that a worker might have written for a task."""
     if accuracy is None:
-        accuracy = accuracy_at(task.arm, task.config.learning_rate)
+        accuracy = accuracy_at(task.config.optimizer, task.config.learning_rate)
     completed = status == "completed"
     record: Record = {
         "key": task.key,
@@ -166,7 +173,9 @@ def keep_storage_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def parameters_at(plan: StudyPlan, arm: str, place: float) -> dict[str, Any]:
     """Return the parameters at a place in [0, 1) of every range."""
-    return {entry.name: entry.at(place) for entry in plan.spaces[arm].dimensions}
+    parameters = plan.parameters_at(arm, [place] * len(plan.spaces[arm].dimensions))
+    assert parameters is not None
+    return parameters
 
 
 def write_study(

@@ -15,7 +15,14 @@ from mnist_core.errors import UserError
 from study.optimizer_plan import OptimizerPlan
 from study.records import RunFolder
 
-from ..study_samples import DIGITS, ENVIRONMENT, make_plan, run_task, search_records
+from ..study_samples import (
+    DIGITS,
+    ENVIRONMENT,
+    make_architecture_plan,
+    make_plan,
+    run_task,
+    search_records,
+)
 from .boards import alone_records, assert_each_finished_once, small_plan, work
 
 KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "2"))
@@ -223,3 +230,14 @@ def test_proposals_do_not_depend_on_what_was_lost(join, tmp_path):
 def test_a_plan_goes_through_the_header(join):
     board = join(make_plan(optimizers=("adam",)))
     assert OptimizerPlan.from_dict(board.header["plan"]) == make_plan(optimizers=("adam",))
+
+
+def test_a_study_of_architectures_is_shared_as_one_of_optimizers_is(join, trials, tmp_path):
+    plan = make_architecture_plan(trials=6, confirm_seeds=2)
+    first, second = join(plan), join(plan)
+    keys = work(first, runs=3) + work(second, runs=4) + work(first)
+    assert len(keys) == len(set(keys)) == plan.rows
+    assert first.records == alone_records(plan, tmp_path)
+    assert_each_finished_once(trials(), first.records)
+    with pytest.raises(UserError, match="began with other options"):
+        join(small_plan())

@@ -34,7 +34,7 @@ def test_other_urls_are_refused_and_not_repeated(storage, words):
 
 def test_without_the_driver_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(UserError, match=r"compact-mnist\[postgres\].*-e '\.\[postgres\]'"):
+    with pytest.raises(UserError, match=r"needs the extra \[postgres\]: .*-e '\.\[postgres\]'"):
         parse_url("postgresql+psycopg://me@host/db")
 
 

@@ -88,7 +88,7 @@ def protocol(summary: Summary) -> str:
         ),
         (
             "not tuned",
-            f"{subject.not_tuned}. Another search space may rank otherwise (Choi et al. 2019)",
+            subject.not_tuned,
         ),
     ]
     return markdown_table(rows, header=("", ""))

@@ -5,8 +5,9 @@ convolutions that keep its size, `width` channels in the first stage and twice a
 others (about the seed's 16, 32, 40). `depth` convolutions are dealt out evenly, the first stages
 first. The width is not drawn: a proposal draws a share of the limit in [1/2, 1), and its width is
 the largest that stays within it. So no proposal is refused for being too wide, every choice of
-depth, pooling, activation and head keeps its equal chance whatever it costs, and all families
-spend about the same number of parameters, which is what makes their accuracies comparable.
+depth, pooling, activation and head keeps its equal chance whatever it costs (unless not even the
+narrowest fits), and all searched widths spend half to all of the limit, which is what makes the
+accuracies of families comparable.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from mnist_core.report import cell, duration, markdown_table, percent
-from study import card, search_tables, trade_off_tables, wording
+from study import card, search_tables, seed_claim, trade_off_tables, wording
 from study.evidence import verdict_confidence
 from study.history import History
 from study.plan import StudyPlan
@@ -70,7 +70,7 @@ def _seed_claim(summary: Summary) -> list[str]:
     if not summary.plan.subject.has_seed_claim:
         return []
     needed = "Needs SGD and Adam, confirmed both tuned and at their library defaults."
-    return ["## The seed's claim", wording.seed_claim(summary) or needed]
+    return ["## The seed's claim", seed_claim.measured(summary) or needed]
 
 
 def _happened(history: History) -> list[str]:
@@ -207,8 +207,8 @@ def _tuning(summary: Summary) -> str:
         )
     header = (
         subject.singular,
-        "default rate" if alone else "default",
-        "test accuracy at the default (95 %)",
+        subject.untuned_column,
+        f"test accuracy {subject.of_untuned} (95 %)",
         "tuned rate" if alone else "tuned",
         "test accuracy tuned (95 %)",
         "gain in points (95 %, all rows together)",

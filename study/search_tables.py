@@ -62,7 +62,7 @@ def sensitivity(summary: Summary) -> str:
         markdown_table(rows, header=header, numeric=header[1:8])
         + "\n\nOne run each, on validation images: the best of several is flattered by its "
         f"choice, which is why the ranking stands on fresh seeds and test images.{several}"
-        f"\n\nWhy these ranges. {notes}."
+        f"\n\n{summary.plan.subject.reasons}. {notes}."
     )
 
 

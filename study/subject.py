@@ -27,6 +27,11 @@ class Subject:
     untuned: str
     """What a tuned configuration is compared with."""
     as_untuned: str
+    of_untuned: str
+    """After "test accuracy"."""
+    untuned_column: str
+    reasons: str
+    """What introduces why each arm is searched as it is."""
     tuning_picture: str
     """What the picture of untuned beside tuned shows."""
     untuned_note: str
@@ -54,14 +59,19 @@ def of_optimizers(*, is_learning_rate_alone: bool, parameters: int) -> Subject:
         chosen="learning rate" if alone else "parameters",
         untuned="library default",
         as_untuned="at its library default",
+        of_untuned="at the default",
+        untuned_column="default rate" if alone else "default",
+        reasons="Why these ranges",
         tuning_picture="test error at the library default and tuned",
         untuned_note="Library defaults run under the same schedule, for which their rate is the "
         "peak.",
         network=f"the seed's `Net`, {parameters:,} parameters, torch's default initialisation",
         not_tuned="momentum, betas, epsilon, weight decay (library defaults, or the registry's "
-        "entry), batch size, schedule, length, network"
+        "entry), batch size, schedule, length, network. Another search space may rank otherwise "
+        "(Choi et al. 2019)"
         if alone
-        else "whatever is not listed as searched (its library's default), length, network",
+        else "whatever is not listed as searched (its library's default), length, network. "
+        "Another search space may rank otherwise (Choi et al. 2019)",
         has_seed_claim=True,
     )
 
@@ -80,6 +90,9 @@ def of_architectures(*, optimizer: str, limits: str) -> Subject:
         chosen="architecture",
         untuned="named network",
         as_untuned="as its named network",
+        of_untuned="of the named network",
+        untuned_column="named network",
+        reasons="What these families are",
         tuning_picture="test error of the named network and of the best found",
         untuned_note="Named networks are those of `python -m mnist_core describe`, at the "
         f"library's default learning rate for {optimizer} under the same schedule, for which it "
@@ -87,6 +100,7 @@ def of_architectures(*, optimizer: str, limits: str) -> Subject:
         network=f"one of a family; those searched have {limits}, and what fits at no width from "
         "4 upwards is passed over; torch's default initialisation",
         not_tuned=f"the optimizer ({optimizer}, library defaults), batch size, schedule, length, "
-        "kernel sizes, widths of the stages relative to each other",
+        "kernel sizes, widths of the stages relative to each other. Another search space may "
+        "rank otherwise",
         has_seed_claim=False,
     )

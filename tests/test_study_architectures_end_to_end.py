@@ -80,10 +80,9 @@ def test_a_resumed_study_that_is_done_measures_nothing_again(undisturbed, tmp_pa
         assert (tmp_path / "out" / name).read_bytes() == (undisturbed.path / name).read_bytes()
 
 
-@pytest.mark.parametrize("row", [("--trial", "3"), ("--confirmation", "5")])
-def test_a_row_is_replayed_to_the_same_bits(undisturbed, row):
+def test_a_row_is_replayed_to_the_same_bits(undisturbed):
     completed = subprocess.run(
-        [sys.executable, "-m", "study.replay", str(undisturbed.path), *row],
+        [sys.executable, "-m", "study.replay", str(undisturbed.path), "--trial", "3"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from mnist_core.report import write_json
-from study import wording
+from study import seed_claim, wording
 from study.summary import summarise
 
 from .study_samples import MNIST, make_plan, write_study
@@ -201,13 +201,13 @@ def test_no_runs_at_all_are_summarised(summary):
 
 
 def test_the_seeds_claim_needs_both_of_its_optimizers(summary):
-    assert wording.seed_claim(summary(BEST, FAR, optimizers=("adam", "nadam"))) is None
+    assert seed_claim.measured(summary(BEST, FAR, optimizers=("adam", "nadam"))) is None
 
 
 def test_the_seeds_claim_stands_beside_what_was_measured(summary):
     sgd_default = [0.5, 0.51, 0.49, 0.5]
     found = summary(CLOSE, BEST, FAR, data=MNIST, defaults=sgd_default)
-    text = wording.seed_claim(found)
+    text = seed_claim.measured(found)
     assert text is not None
     assert "SGD about 96 %, Adam about 98 %" in text
     means = {name: found.find(name, "tuned").estimate.mean for name in ("sgd", "adam")}
@@ -228,7 +228,7 @@ def test_the_seeds_difference_is_explained_by_learning_rates_only_where_tuning_c
         }
         folder = write_study(tmp_path / name, plan, accuracies=accuracies)
         found = summarise(folder.read_header(), folder.read_records(), {})
-        return wording.seed_claim(found)
+        return seed_claim.measured(found)
 
     assert "one of learning rates" in claim("closes", CLOSE)
     assert "does not explain most" in claim("stays", FAR)

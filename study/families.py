@@ -184,7 +184,7 @@ def smallest(space: SearchSpace) -> Iterator[Architecture]:
     """Yield a family's narrowest architectures, one for each combination of what has a cost."""
     names = [entry.name for entry in space.dimensions if entry.name in (_DEPTH, "pooling", "head")]
     dimensions = [space.dimension(name) for name in names]
-    untold = {
+    lowest = {
         entry.name: entry.corners()[0] for entry in space.dimensions if entry.name not in names
     }
     values = [
@@ -193,7 +193,7 @@ def smallest(space: SearchSpace) -> Iterator[Architecture]:
         if entry is not None
     ]
     for combination in itertools.product(*values):
-        yield architecture_of(space, {**untold, **dict(zip(names, combination, strict=True))})
+        yield architecture_of(space, {**lowest, **dict(zip(names, combination, strict=True))})
 
 
 def network_entry(name: str) -> dict[str, Any]:

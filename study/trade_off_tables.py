@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mnist_core.networks import Architecture
-from mnist_core.report import markdown_table, percent
+from mnist_core.report import markdown_table, percent, wilson_interval
 from study import wording
 from study.trade_offs import COSTS, Candidate, TradeOffs
 
@@ -37,8 +37,10 @@ def section(found: TradeOffs) -> str:
         _trials(marked),
         "*Front*: the costs for which no other row of its kind (confirmed; trials) is as cheap or "
         "cheaper and reads more validation images, or as many. The test split has no say in it. "
-        "A trial is a single run, and the best of many is flattered by its choice: a front of "
-        "trials says where to look, the confirmed rows what was found. Forward MFLOP count twice "
+        f"A trial is a single run on {found.validation_images:,} images, at the best's accuracy "
+        f"uncertain by about ±{_uncertainty(found):.2f} points (Wilson, 95 %), and the best of "
+        "many is flattered by its choice: a front of trials says where to look, the confirmed "
+        "rows what was found. Forward MFLOP count twice "
         "the multiply-adds of convolutions and fully connected layer for one image; "
         "normalisation, activation and pooling cost time and are not counted.",
         _latency_note(found),
@@ -54,6 +56,13 @@ def section(found: TradeOffs) -> str:
             f"{', '.join(larger)}."
         )
     return "\n\n".join(parts)
+
+
+def _uncertainty(found: TradeOffs) -> float:
+    """Return half the interval of the best trial's validation accuracy, in points."""
+    best = max(one.validation_accuracy for one in found.trials)
+    low, high = wilson_interval(round(best * found.validation_images), found.validation_images)
+    return 50 * (high - low)
 
 
 def _costs(one: Candidate) -> tuple[str, str, str]:

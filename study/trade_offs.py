@@ -61,6 +61,7 @@ class TradeOffs:
     confirmed: list[Candidate]
     measurement: Measurement | None
     limits: Limits
+    validation_images: int
 
 
 def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Limits) -> TradeOffs:
@@ -97,6 +98,7 @@ def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Lim
         confirmed=_with_fronts(confirmed),
         measurement=measurement,
         limits=limits,
+        validation_images=summary.header["data"]["validation"],
     )
 
 

@@ -153,9 +153,7 @@ def false_separations(spreads, *, studies):
 
 def stated_percentages():
     """Return what the report's rule says of equal, growing, one threefold, one fivefold spread."""
-    text = wording._RULE.split("In simulated studies of six equal optimizers and three seeds", 1)[
-        1
-    ]
+    text = wording._RULE.split("In simulated studies of six equal {plural} and three seeds", 1)[1]
     return [int(number) / 100 for number in re.findall(r"(\d+) %", text)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import resource
@@ -202,20 +203,23 @@ def test_a_record_with_nan_is_refused_and_the_old_file_kept(path):
     assert path.read_bytes() == before
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files_only():
-    """Refuse writes beyond 10 kB with a real error of the system, as a full disk does."""
+    """Refuse writes beyond 10 kB with a real error of the system, as a full disk does.
+
+    Not as a fixture: pytest reports while one holds, into a log that may be longer than that.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_write_that_the_system_cuts_short_leaves_the_old_file_and_no_other(
-    path, small_files_only
-):
+def test_a_write_that_the_system_cuts_short_leaves_the_old_file_and_no_other(path):
     before = path.read_bytes()
-    with pytest.raises(OSError, match="File too large"):
+    with small_files_only(), pytest.raises(OSError, match="File too large"):
         write(path, dataset_sha256="new")
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]

@@ -121,10 +121,7 @@ class ArchitecturePlan(StudyPlan):
     def space_text(self, arm: str, *, is_short: bool = False) -> str:
         """Return what is searched for a family, in words."""
         space = self.spaces[arm]
-        if is_short:
-            return space.describe(is_short=True)
-        width = space.dimension("width")
-        text = space.describe()
+        width, text = space.dimension("width"), space.describe(is_short=is_short)
         if width is None:
             return text
         drawn = (

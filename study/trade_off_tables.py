@@ -14,7 +14,7 @@ _NUMERIC = (*_HEADER, "validation accuracy")
 
 
 def layers_text(architecture: Architecture) -> str:
-    """Return an architecture in one line: its layers, then what is not the seed's."""
+    """Return an architecture in one line."""
     parts = ["-".join(map(str, architecture.layers)), architecture.activation]
     if architecture.normalisation != "none":
         parts.append(f"{architecture.normalisation} normalisation")
@@ -40,9 +40,9 @@ def section(found: TradeOffs) -> str:
         f"A trial is a single run on {found.validation_images:,} images, at the best's accuracy "
         f"uncertain by about ±{_uncertainty(found):.2f} points (Wilson, 95 %), and the best of "
         "many is flattered by its choice: a front of trials says where to look, the confirmed "
-        "rows what was found. Forward MFLOP count twice "
-        "the multiply-adds of convolutions and fully connected layer for one image; "
-        "normalisation, activation and pooling cost time and are not counted.",
+        "rows what was found. Forward MFLOP count twice the multiply-adds of convolutions and "
+        "fully connected layer for one image; normalisation, activation and pooling cost time and "
+        "are not counted.",
         _latency_note(found),
     ]
     larger = [

@@ -12,6 +12,22 @@ from mnist_core.errors import unknown_name
 
 RECIPES: dict[str, TrainConfig] = {
     "seed": TrainConfig(),
+    "sprint": TrainConfig(
+        network_options={
+            "layers": ["5x5:16", "pool", 32, "pool", 48],
+            "pooling": "stride",
+            "normalisation": "batch",
+        },
+        optimizer="adamw",
+        learning_rate=0.03,
+        schedule="one-cycle",
+        epochs=1,
+        batch_size=128,
+        label_smoothing=0.05,
+        rotation_degrees=0.0,
+        translation=0.0,
+        precision="bfloat16",
+    ),
 }
 
 

@@ -14,7 +14,7 @@ RECIPES: dict[str, TrainConfig] = {
     "seed": TrainConfig(),
     "sprint": TrainConfig(
         network_options={
-            "layers": ["5x5:16", "pool", 32, "pool", 48],
+            "layers": ("5x5:16", "pool", 32, "pool", 48),
             "pooling": "stride",
             "normalisation": "batch",
         },

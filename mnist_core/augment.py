@@ -30,14 +30,6 @@ class Transforms:
     coefficients: Tensor
     shifts: Tensor
 
-    def take(self, indices: slice) -> Transforms:
-        """Return the transforms of some of the images."""
-        return Transforms(self.coefficients[indices], self.shifts[indices])
-
-    def to(self, device: torch.device) -> Transforms:
-        """Return the transforms on `device`."""
-        return Transforms(self.coefficients.to(device), self.shifts.to(device))
-
 
 def draw(
     count: int,

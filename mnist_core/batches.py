@@ -7,6 +7,8 @@ as one tensor, on the device of the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -38,63 +40,90 @@ def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
     return len(dataset.train) // batch_size
 
 
-def epoch_batches(
-    dataset: Dataset, config: TrainConfig, *, epoch: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield one epoch, shuffled and augmented: images [b, c, h, w] float32, labels [b] int64.
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """What chance decides of one epoch: tensors with a row for each image, in the order shown."""
 
-    Order and augmentation depend on the seed and the epoch alone.
+    order: Tensor
+    """[n] int64: which image of the split."""
+    flips: Tensor | None = None
+    """[n] bool: whether it is mirrored."""
+    coefficients: Tensor | None = None
+    """[n, 6] int32, and `shifts`: see `augment.Transforms`."""
+    shifts: Tensor | None = None
+    maps: Tensor | None = None
+    """[n, 2, 3] float32: see `affine.draw`."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return those that there are, by name."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Draws:
+        """Return the draws with every tensor changed in the same way."""
+        return Draws(**{name: change(value) for name, value in self.tensors().items()})
+
+
+def draw_epoch(dataset: Dataset, config: TrainConfig, *, epoch: int) -> Draws:
+    """Draw the order and the augmentation of an epoch's images, on the CPU.
+
+    They depend on the seed and the epoch alone.
     """
-    split = dataset.train
-    device = split.labels.device
-    used = steps_per_epoch(dataset, config.batch_size) * config.batch_size
-    order = torch.randperm(len(split), generator=generator(config.seed, "order", epoch))
-    order = order[:used].to(device)
-    augmented = _augmentation(split, config, count=used, epoch=epoch)
-    flips = None
+    count = steps_per_epoch(dataset, config.batch_size) * config.batch_size
+    order = torch.randperm(len(dataset.train), generator=generator(config.seed, "order", epoch))
+    drawn = {"order": order[:count]}
     if config.horizontal_flip:
         draws = generator(config.seed, "flip", epoch)
-        flips = augment.draw_flips(used, generator=draws).to(device)
-    stride = config.batch_size * max(1, PREPARED_IMAGES // config.batch_size)
-    for start in range(0, used, stride):
-        several = slice(start, start + stride)
-        images = split.images[order[several]]
-        if flips is not None:
-            images = augment.flip(images, flips[several])
-        images = augmented(images, several)
-        normalised = normalise(images, mean=dataset.mean, std=dataset.std)
-        labels = split.labels[order[several]]
-        for first in range(0, len(labels), config.batch_size):
-            batch = slice(first, first + config.batch_size)
-            yield normalised[batch], labels[batch]
-
-
-def _augmentation(
-    split: Split, config: TrainConfig, *, count: int, epoch: int
-) -> Callable[[Tensor, slice], Tensor]:
-    """Draw an epoch's transforms; return what applies some of them to as many images."""
-    device = split.labels.device
+        drawn["flips"] = augment.draw_flips(count, generator=draws)
     draws = generator(config.seed, "augmentation", epoch)
     if config.interpolation == "bilinear":
-        maps = affine.draw(
+        drawn["maps"] = affine.draw(
             count,
             rotation_degrees=config.rotation_degrees,
             translation=config.translation,
             scaling=config.scaling,
             shear_degrees=config.shear_degrees,
             generator=draws,
-        ).to(device)
-        return lambda images, several: affine.apply(images, maps[several])
-    if not (config.rotation_degrees or config.translation):
-        return lambda images, several: images
-    transforms = augment.draw(
-        count,
-        side=split.images.shape[-1],
-        rotation_degrees=config.rotation_degrees,
-        translation=config.translation,
-        generator=draws,
-    ).to(device)
-    return lambda images, several: augment.apply(images, transforms.take(several))
+        )
+    elif config.rotation_degrees or config.translation:
+        transforms = augment.draw(
+            count,
+            side=dataset.train.images.shape[-1],
+            rotation_degrees=config.rotation_degrees,
+            translation=config.translation,
+            generator=draws,
+        )
+        drawn |= {"coefficients": transforms.coefficients, "shifts": transforms.shifts}
+    return Draws(**drawn)
+
+
+def prepare(dataset: Dataset, draws: Draws) -> tuple[Tensor, Tensor]:
+    """Return drawn training images, augmented and normalised, [n, c, h, w] float32, and their
+    labels [n] int64. The draws must lie on the device of the data."""
+    images = dataset.train.images[draws.order]
+    if draws.flips is not None:
+        images = augment.flip(images, draws.flips)
+    if draws.maps is not None:
+        images = affine.apply(images, draws.maps)
+    if draws.coefficients is not None and draws.shifts is not None:
+        images = augment.apply(images, augment.Transforms(draws.coefficients, draws.shifts))
+    normalised = normalise(images, mean=dataset.mean, std=dataset.std)
+    return normalised, dataset.train.labels[draws.order]
+
+
+def epoch_batches(
+    dataset: Dataset, config: TrainConfig, *, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield one epoch, shuffled and augmented: images [b, c, h, w] float32, labels [b] int64."""
+    device = dataset.train.labels.device
+    draws = draw_epoch(dataset, config, epoch=epoch).map(lambda tensor: tensor.to(device))
+    stride = config.batch_size * max(1, PREPARED_IMAGES // config.batch_size)
+    for start in range(0, len(draws.order), stride):
+        several = slice(start, start + stride)
+        images, labels = prepare(dataset, draws.map(itemgetter(several)))
+        for first in range(0, len(labels), config.batch_size):
+            batch = slice(first, first + config.batch_size)
+            yield images[batch], labels[batch]
 
 
 def evaluation_batches(

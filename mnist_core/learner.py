@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+import copy
 
+import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mnist_core import model as models
 from mnist_core import optimizers
@@ -35,20 +36,15 @@ class Learner:
         self._called: nn.Module = self.trained
         if config.precision == "bfloat16":
             self._called = models.Bfloat16(self.trained)
-        self._average = None
-        if config.averaging:
-            average = get_ema_multi_avg_fn(config.averaging)  # type: ignore[no-untyped-call]
-            self._average = AveragedModel(self.trained, multi_avg_fn=average, use_buffers=True)
+        self._average = WeightAverage(self.trained, config.averaging) if config.averaging else None
 
     @property
     def result(self) -> models.Network:
         """Return what the run is for: the averaged network where weights are averaged, else the
         trained one."""
-        if self._average is None:
-            return self.trained
-        return cast(models.Network, self._average.module)
+        return self.trained if self._average is None else self._average.network
 
-    def step(self, images: Tensor, labels: Tensor, *, learning_rate: float) -> Tensor:
+    def step(self, images: Tensor, labels: Tensor, *, learning_rate: float | Tensor) -> Tensor:
         """Take one step; return the loss before it, a detached scalar on the device."""
         set_learning_rate(self.optimizer, learning_rate)
         with failures_of(self._config.optimizer):
@@ -60,7 +56,7 @@ class Learner:
                 label_smoothing=self._config.label_smoothing,
             )
         if self._average is not None:
-            self._average.update_parameters(self.trained)
+            self._average.update(self.trained)
         return loss
 
     def restore(self, saved: Checkpoint) -> None:
@@ -68,5 +64,36 @@ class Learner:
         saved.restore_trained(self.trained)
         saved.restore_optimizer(self.optimizer)
         if self._average is not None:
-            saved.restore_model(self.result)
-            self._average.n_averaged.fill_(1)  # the next step averages rather than copies
+            saved.restore_model(self._average.network)
+            self._average.is_empty = False
+
+
+class WeightAverage:
+    """An exponential moving average of a network's weights and buffers, step by step.
+
+    As torch's `AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`, but for its counter
+    on the device, which the host would read at every step; counts are copied.
+    """
+
+    def __init__(self, network: models.Network, decay: float) -> None:
+        self.network = copy.deepcopy(network)
+        self.is_empty = True
+        """Whether the next update copies rather than averages."""
+        self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def update(self, network: models.Network) -> None:
+        """Move the average towards a network."""
+        averaged: list[tuple[Tensor, Tensor]] = []
+        values = zip(
+            self.network.state_dict().values(), network.state_dict().values(), strict=True
+        )
+        for mine, theirs in values:
+            if self.is_empty or not mine.is_floating_point():
+                mine.copy_(theirs)
+            else:
+                averaged.append((mine, theirs))
+        if averaged:
+            mine_all, theirs_all = map(list, zip(*averaged, strict=True))
+            self._average(mine_all, theirs_all, None)
+        self.is_empty = False

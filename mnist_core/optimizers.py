@@ -38,7 +38,11 @@ class OptimizerSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments that make it this optimizer; all others keep the library's default."""
     fused: bool = False
-    """Whether torch has a fused CPU kernel for it (the same update in one pass)."""
+    """Whether torch has a fused kernel for it (the same update in one pass)."""
+    capturable: bool = False
+    """Whether it must be told that its steps are captured in a CUDA graph."""
+    uncaptured_because: str = ""
+    """Why its steps cannot be captured; empty where they can."""
     default_learning_rate: float
     """The library's own default (a test compares it with the signature)."""
     learning_rate_range: tuple[float, float]
@@ -82,6 +86,7 @@ _SPECS = (
         name="rmsprop",
         label="RMSprop",
         class_name="RMSprop",
+        capturable=True,
         default_learning_rate=1e-2,
         learning_rate_range=(2e-4, 2e-2),
         reason="steps are about the learning rate itself, as Adam's, without bias correction "
@@ -92,6 +97,7 @@ _SPECS = (
         label="Adam",
         class_name="Adam",
         fused=True,
+        capturable=True,
         default_learning_rate=1e-3,
         learning_rate_range=(5e-4, 5e-2),
         reason="two decades, from half the library's default upwards: short annealed runs like "
@@ -102,6 +108,7 @@ _SPECS = (
         label="AdamW",
         class_name="AdamW",
         fused=True,
+        capturable=True,
         default_learning_rate=1e-3,
         learning_rate_range=(5e-4, 5e-2),
         reason="the same as Adam, so that the two differ in weight decay alone",
@@ -110,6 +117,7 @@ _SPECS = (
         name="nadam",
         label="NAdam",
         class_name="NAdam",
+        capturable=True,
         default_learning_rate=2e-3,
         learning_rate_range=(5e-4, 5e-2),
         reason="the same as Adam",
@@ -118,6 +126,7 @@ _SPECS = (
         name="radam",
         label="RAdam",
         class_name="RAdam",
+        capturable=True,
         default_learning_rate=1e-3,
         learning_rate_range=(5e-4, 5e-2),
         reason="the same as Adam",
@@ -126,6 +135,7 @@ _SPECS = (
         name="adamax",
         label="Adamax",
         class_name="Adamax",
+        capturable=True,
         default_learning_rate=2e-3,
         learning_rate_range=(5e-4, 5e-2),
         reason="the same as Adam; its infinity norm makes smaller steps, so the best is higher up",
@@ -143,6 +153,7 @@ _SPECS = (
         name="adadelta",
         label="Adadelta",
         class_name="Adadelta",
+        capturable=True,
         default_learning_rate=1.0,
         learning_rate_range=(0.05, 5.0),
         reason="the method sets its own units; 1.0 is both the paper's and the library's",
@@ -151,6 +162,7 @@ _SPECS = (
         name="asgd",
         label="ASGD",
         class_name="ASGD",
+        capturable=True,
         default_learning_rate=1e-2,
         learning_rate_range=(1e-2, 1.0),
         reason="the same as SGD, whose steps it takes; the average is not what is evaluated",
@@ -159,6 +171,7 @@ _SPECS = (
         name="adafactor",
         label="Adafactor",
         class_name="Adafactor",
+        uncaptured_because="its step reads its counter on the host",
         default_learning_rate=1e-2,
         learning_rate_range=(3e-4, 0.1),
         reason="its updates are scaled by the parameters' norm: wider upwards than Adam",
@@ -217,21 +230,42 @@ def build(
 ) -> torch.optim.Optimizer:
     """Build the optimizer over `parameters`, each of which it must own exactly once.
 
-    `options` are further arguments of its constructor, before the registry's own ones. Raises
-    `OptimizerError` where the constructor refuses them.
+    `options` are further arguments of its constructor, before the registry's own ones. On CUDA
+    the learning rate is a tensor where its steps can be captured. Raises `OptimizerError` where
+    the constructor refuses its options.
     """
+    import torch
+
     require_known(name)
     owned = list(parameters)
     if len({id(parameter) for parameter in owned}) != len(owned):
         raise UserError("an optimizer must own every parameter exactly once, got one twice")
     is_own = own_optimizers.is_own(name)
+    on_cuda = any(parameter.is_cuda for parameter in owned)
     if not is_own:
-        spec = optimizer_spec(name)
-        options = {**({"fused": True} if spec.fused else {}), **spec.options, **options}
+        options = {**_kernels(optimizer_spec(name), on_cuda=on_cuda), **options}
     found = optimizer_class(name)
     own_optimizers.require_arguments(name, found, ["lr", *options])
     optimizer = own_optimizers.construct(
         name, found, owned, learning_rate=learning_rate, options=options
     )
     own_optimizers.require_lr_in_groups(name, optimizer)
+    if on_cuda and not uncaptured_because(name):
+        for group in optimizer.param_groups:
+            group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=owned[0].device)
     return optimizer
+
+
+def _kernels(spec: OptimizerSpec, *, on_cuda: bool) -> dict[str, Any]:
+    """Return the constructor's arguments of a registered optimizer."""
+    chosen: dict[str, Any] = {"fused": True} if spec.fused else {}
+    if on_cuda and spec.capturable:
+        chosen |= {"capturable": True} if spec.fused else {"capturable": True, "foreach": True}
+    return {**chosen, **spec.options}
+
+
+def uncaptured_because(name: str) -> str:
+    """Return why an optimizer's steps are not captured in a CUDA graph; empty where they are."""
+    if own_optimizers.is_own(name):
+        return "nothing is known of what its step does"
+    return optimizer_spec(name).uncaptured_because

@@ -33,7 +33,10 @@ def training_step(
     return loss.detach()
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Set the learning rate of all parameter groups."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float | Tensor) -> None:
+    """Set the learning rate of all parameter groups: where it is a tensor, within it."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        if isinstance(group["lr"], Tensor):
+            group["lr"].copy_(torch.as_tensor(learning_rate))
+        else:
+            group["lr"] = float(learning_rate)

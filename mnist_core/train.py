@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mnist_core import checkpoint as checkpoints
 from mnist_core import model as models
+from mnist_core import optimizers
 from mnist_core.batches import epoch_batches, steps_per_epoch
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, require_batch_fits
@@ -26,6 +27,7 @@ from mnist_core.errors import UserError
 from mnist_core.evaluate import evaluate
 from mnist_core.learner import Learner
 from mnist_core.randomness import derive_seed
+from mnist_core.resident import ResidentSteps
 from mnist_core.schedules import multiplier
 
 WINDOWS_PER_EPOCH = 20
@@ -90,6 +92,8 @@ class Progress:
 
 
 Observer = Callable[[Progress], None]
+LossesByWindow = Callable[[int], Iterator[Tensor]]
+"""Takes the steps of an epoch; yields the losses of each window of them, on the CPU."""
 
 
 def _ignore(progress: Progress) -> None:
@@ -102,13 +106,16 @@ def train(
     *,
     checkpoint: Path | None = None,
     observe: Observer = _ignore,
+    captures: bool = True,
 ) -> TrainResult:
     """Train from the start, or from `checkpoint` where that file exists.
 
     With `checkpoint`, the file is written after every epoch. `observe` is called after every
-    window of steps and after every epoch; what it raises ends the run. Raises `UserError` where
-    the checkpoint is damaged, or of another configuration or data, and `OptimizerError` where the
-    optimizer refuses its options, fails in a step, or has a state that cannot be saved.
+    window of steps and after every epoch; what it raises ends the run. On CUDA all windows of an
+    epoch are observed at its end, and with `captures` steps are replayed from a CUDA graph where
+    the optimizer allows it, which changes no bit. Raises `UserError` where the checkpoint is
+    damaged, or of another configuration or data, and `OptimizerError` where the optimizer refuses
+    its options, fails in a step, or has a state that cannot be saved.
     """
     if config.dataset != dataset.name:
         raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
@@ -122,13 +129,16 @@ def train(
         records = [epoch_record_from_dict(values) for values in saved.record["epochs"]]
         diverged_at_step = saved.record["diverged_at_step"]
 
+    losses_by_window = _stepper(config, dataset, learner, captures=captures)
     for epoch in range(len(records) + 1, config.epochs + 1):
         if diverged_at_step is not None:
             break
         # Dropout draws from torch's global generator.
         with torch.random.fork_rng(devices=_cuda_devices(dataset)):
             torch.manual_seed(derive_seed(config.seed, "network", epoch))
-            outcome = _train_epoch(config, dataset, learner, epoch=epoch, observe=observe)
+            outcome = _train_epoch(
+                config, dataset, learner, losses_by_window, epoch=epoch, observe=observe
+            )
         if isinstance(outcome, int):
             diverged_at_step = outcome
         else:
@@ -187,31 +197,53 @@ def epoch_record_from_dict(values: dict[str, Any]) -> EpochRecord:
     return EpochRecord(**{**values, "window_losses": tuple(values["window_losses"])})
 
 
+def _stepper(
+    config: TrainConfig, dataset: Dataset, learner: Learner, *, captures: bool
+) -> LossesByWindow:
+    """Return how the steps of a run are taken: one by one, or on CUDA whole epochs at once."""
+    steps = steps_per_epoch(dataset, config.batch_size)
+    window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
+    if _is_on_cuda(dataset) and not optimizers.uncaptured_because(config.optimizer):
+        resident = ResidentSteps(config, dataset, learner, is_captured=captures)
+
+        def all_at_once(epoch: int) -> Iterator[Tensor]:
+            losses = resident.run_epoch(epoch).cpu()
+            for first in range(0, steps, window_steps):
+                yield losses[first : first + window_steps]
+
+        return all_at_once
+
+    def one_by_one(epoch: int) -> Iterator[Tensor]:
+        window: list[Tensor] = []
+        for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch)):
+            progress = ((epoch - 1) * steps + step) / (config.epochs * steps)
+            rate = config.learning_rate * multiplier(config.schedule, progress)
+            window.append(learner.step(images, labels, learning_rate=rate))
+            if len(window) == window_steps or step + 1 == steps:
+                yield torch.stack(window).cpu()
+                window.clear()
+
+    return one_by_one
+
+
 def _train_epoch(
     config: TrainConfig,
     dataset: Dataset,
     learner: Learner,
+    losses_by_window: LossesByWindow,
     *,
     epoch: int,
     observe: Observer,
 ) -> EpochRecord | int:
     """Train and validate one epoch. Return its record, or the step at which it had diverged."""
     steps = steps_per_epoch(dataset, config.batch_size)
-    window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
     done_before = (epoch - 1) * steps
-    window: list[Tensor] = []
     window_losses: list[float] = []
-    exploded_steps = 0
+    exploded_steps = step = 0
     learner.trained.train()
     started = time.perf_counter()
-    for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch), start=1):
-        progress = (done_before + step - 1) / (config.epochs * steps)
-        rate = config.learning_rate * multiplier(config.schedule, progress)
-        window.append(learner.step(images, labels, learning_rate=rate))
-        if step % window_steps and step < steps:
-            continue
-        losses = torch.stack(window)
-        window.clear()
+    for losses in losses_by_window(epoch):
+        step += len(losses)
         is_exploded = float(losses.min()) > EXPLODED_LOSS
         exploded_steps = exploded_steps + len(losses) if is_exploded else 0
         if not bool(losses.isfinite().all()) or exploded_steps >= min(EXPLODED_STEPS, steps):
@@ -227,8 +259,6 @@ def _train_epoch(
                 finished_epoch=None,
             )
         )
-    if device_is_asynchronous(dataset):
-        torch.cuda.synchronize()
     trained = time.perf_counter()
     validation = evaluate(learner.result, dataset, dataset.validation)
     if not math.isfinite(validation.loss):  # the epoch's last step broke the weights
@@ -255,10 +285,8 @@ def _train_epoch(
 
 
 def _cuda_devices(dataset: Dataset) -> list[torch.device]:
-    device = dataset.train.labels.device
-    return [device] if device.type == "cuda" else []
+    return [dataset.train.labels.device] if _is_on_cuda(dataset) else []
 
 
-def device_is_asynchronous(dataset: Dataset) -> bool:
-    """Tell whether work on the data's device outlives the call that started it."""
-    return dataset.train.labels.device.type == "cuda"
+def _is_on_cuda(dataset: Dataset) -> bool:
+    return dataset.train.labels.is_cuda

@@ -64,6 +64,7 @@ def enter(workload: Workload) -> None:
     """Set what the workload wants of the process: its threads, and TF32 on or off."""
     torch.set_num_threads(workload.threads or available_cores())
     torch.backends.cuda.matmul.allow_tf32 = workload.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = workload.precision == "tf32"
 
 
 def _call(workload: Workload, function: Callable[..., object], **more: Any) -> Call:
@@ -88,6 +89,8 @@ def _training_step(workload: Workload, dataset_name: str) -> Prepared:
     moved = traffic.count_bytes(counted)
     if workload.mode == "compiled":
         counted = _step_call(workload, networks.compile_forward(network), batch, labels)
+    elif workload.mode == "captured":
+        counted = networks.capture(counted)
     return Prepared(
         call=_call(workload, counted),
         images=workload.batch_size,
@@ -124,7 +127,7 @@ def _optimizer_step(workload: Workload, dataset_name: str) -> Prepared:
 
 def _training_loop(workload: Workload, dataset_name: str) -> Prepared:
     full = images.load(dataset_name, workload.device)
-    steps = min(LOOP_STEPS, len(full.train) // workload.batch_size)
+    steps = min(LOOP_STEPS[workload.device], len(full.train) // workload.batch_size)
     dataset = images.subset(full, steps * workload.batch_size)
     config = TrainConfig(
         dataset=full.name,
@@ -196,8 +199,11 @@ def _inference(workload: Workload, dataset_name: str) -> Prepared:
         forward = networks.compile_forward(network)
     elif workload.mode == "ahead-of-time":
         forward = networks.compile_ahead_of_time(network, batch)
+    call = _forward_call(workload, forward, batch)
+    if workload.mode == "captured":
+        call = networks.capture(call)
     return Prepared(
-        call=_call(workload, _forward_call(workload, forward, batch)),
+        call=_call(workload, call),
         images=workload.batch_size,
         flops=_flops(training=False) * workload.batch_size,
         bytes=moved,

@@ -87,6 +87,20 @@ def compile_ahead_of_time(network: nn.Module, images: Tensor) -> Forward:
     return loaded
 
 
+def capture(call: Callable[[], object]) -> Callable[[], object]:
+    """Return what replays a call from a CUDA graph. It is called three times before."""
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):  # what libraries and optimizers allocate once is there after that
+            call()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        call()
+    return graph.replay
+
+
 def example(batch_size: int, device: torch.device) -> Tensor:
     """Return images of noise [batch_size, 1, 28, 28] float32."""
     generator = torch.Generator().manual_seed(SEED)

@@ -27,8 +27,9 @@ Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 TRAINING_BATCHES = (64, 256, 1024)
 INFERENCE_BATCHES = (1, 16, 64, 256, 1024)
-LOOP_STEPS = 36
-"""Steps of one datum of a whole loop."""
+LOOP_STEPS: dict[Device, int] = {"cpu": 36, "cuda": 859}
+"""Steps of one datum of a whole loop; on CUDA a whole epoch, so that capturing the step counts as
+it does in a run."""
 DATA_WORKERS = (0, 2)
 """Of the DataLoaders. One worker was slower than either on two cores, wherever it was timed."""
 SEED_STEPS = 12
@@ -50,6 +51,7 @@ class Workload:
         "eager",
         "compiled",
         "ahead-of-time",
+        "captured",
         "onnxruntime",
         "naive",
         "seed",
@@ -93,6 +95,14 @@ class Workload:
         return cls(**values)
 
 
+_PRECISIONS = {"float32": "float32", "tf32": "TF32", "bfloat16": "bfloat16"}
+
+
+def _captured(precision: str) -> dict[str, Any]:
+    name = f"{_PRECISIONS[precision]}, CUDA graph"
+    return {"name": name, "precision": precision, "mode": "captured"}
+
+
 def _training(device: Device) -> Iterable[Workload]:
     for batch in TRAINING_BATCHES:
         group = f"{device}: training step, batch {batch}"
@@ -107,6 +117,8 @@ def _training(device: Device) -> Iterable[Workload]:
             forms += [{"name": "float32, compiled", "mode": "compiled"}]
         if batch == 1024:
             forms += [{"name": "bfloat16, compiled", "mode": "compiled", "precision": "bfloat16"}]
+        if device == "cuda":
+            forms += [{"name": "TF32", "precision": "tf32"}, *map(_captured, _PRECISIONS)]
         for form in forms:
             yield Workload(
                 group=group, kind="training-step", device=device, batch_size=batch, **form
@@ -204,6 +216,8 @@ def _latency(device: Device) -> Iterable[Workload]:
             forms.append(_AHEAD_OF_TIME)
         if device == "cpu":  # its build for CUDA is another package
             forms.append(_ONNX_RUNTIME)
+        else:
+            forms += [_captured("float32"), _captured("bfloat16")]
         how = "" if device == "cuda" else ", one thread" if threads else ", all threads"
         for form in forms:
             yield Workload(
@@ -231,6 +245,8 @@ def _throughput(device: Device) -> Iterable[Workload]:
             ]
         if device == "cpu":
             forms.append(_ONNX_RUNTIME)
+        else:
+            forms += [_captured("float32"), _captured("bfloat16")]
         for form in forms:
             yield Workload(group=group, kind="inference", device=device, batch_size=batch, **form)
 

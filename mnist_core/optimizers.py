@@ -269,3 +269,13 @@ def uncaptured_because(name: str) -> str:
     if own_optimizers.is_own(name):
         return "nothing is known of what its step does"
     return optimizer_spec(name).uncaptured_because
+
+
+def capture_notes(names: Iterable[str], *, device: str) -> list[str]:
+    """Return a line for each optimizer whose steps the host must take one by one on CUDA."""
+    reasons = {name: uncaptured_because(name) for name in names} if device == "cuda" else {}
+    return [
+        f"{name}'s steps are not captured in a CUDA graph: {reason}"
+        for name, reason in reasons.items()
+        if reason
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mnist_core.data import Dataset
+from mnist_core.optimizers import capture_notes
 from mnist_core.own_optimizers import is_own
 from study.plan import StudyPlan
 from study.records import Record, RunFolder
@@ -37,6 +38,9 @@ def announce(
         f"with {plan.threads} thread(s) "
         f"each; output: {folder.path}"
     )
+    trained_by = {plan.default_config(arm).optimizer for arm in plan.arms}
+    for note in capture_notes(sorted(trained_by), device=plan.device):
+        print(f"  {note}")
     unused = plan.trials - plan.trials_each * len(plan.arms)
     if unused:
         print(f"  {unused} of {plan.trials} trials are not used: budgets are equal")

@@ -36,16 +36,25 @@ def test_every_case_of_the_registry_is_collected_once_by_a_file() -> None:
     assert collected == Counter(workload.id for workload in WORKLOADS)
 
 
-def test_cpu_and_cuda_have_the_same_cases_but_for_threads_and_formats() -> None:
+def test_cpu_and_cuda_have_the_same_cases_but_for_threads_formats_and_graphs() -> None:
     def names(device: str, kind: str) -> set[str]:
         return {
             f"{w.group.removeprefix(device)}/{w.name}"
             for w in WORKLOADS
             if w.device == device and w.kind == kind
+            if w.mode != "captured" and w.precision != "tf32"
         }
 
     for kind in ("training-step", "optimizer-step", "training-loop", "seed-loop"):
         assert names("cpu", kind) == names("cuda", kind)
+
+
+def test_on_cuda_steps_and_calls_are_replayed_from_graphs_too() -> None:
+    captured = [w for w in WORKLOADS if w.mode == "captured"]
+    assert {w.device for w in captured} == {"cuda"}
+    for kind in ("training-step", "inference"):
+        groups = {w.group for w in workloads.of_kind(kind) if w.device == "cuda"}
+        assert {w.group for w in captured if w.kind == kind} == groups
 
 
 def test_every_optimizer_is_timed() -> None:

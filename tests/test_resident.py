@@ -123,6 +123,9 @@ def test_what_is_captured_is_said_of_every_optimizer():
     assert optimizers.uncaptured_because("adafactor")
     assert optimizers.uncaptured_because("mine.optim:Lion")
     assert not optimizers.uncaptured_because("adam")
+    (note,) = optimizers.capture_notes(["adam", "adafactor"], device="cuda")
+    assert note.startswith("adafactor's steps are not captured")
+    assert optimizers.capture_notes(["adafactor"], device="cpu") == []
 
 
 @pytest.fixture(scope="module")

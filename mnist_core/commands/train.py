@@ -158,6 +158,7 @@ def run(options: argparse.Namespace) -> int:
     config = _config(options, dataset.name)
     from mnist_core.data import require_batch_fits
     from mnist_core.evaluate import evaluate
+    from mnist_core.optimizers import capture_notes
     from mnist_core.progress import ProgressDisplay
     from mnist_core.report import write_json
     from mnist_core.train import train
@@ -166,6 +167,8 @@ def run(options: argparse.Namespace) -> int:
     folder = _prepare_folder(options, dataset.name)
     print(f"configuration {config.digest()}: {json.dumps(config.to_dict())}")
     print(f"data: {dataset.label}, {len(dataset.train):,} images to train on; output: {folder}")
+    for note in capture_notes([config.optimizer], device=options.device):
+        print(note)
     with ProgressDisplay(epochs=config.epochs) as display:
         result = train(
             config, dataset, checkpoint=folder / CHECKPOINT_NAME, observe=display.observe

@@ -2,8 +2,10 @@
 
 import ast
 import itertools
+import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -104,8 +106,8 @@ def test_readme_has_commands_and_ci_runs_the_installing_and_testing_ones():
 def test_every_other_readme_command_works_when_pasted(tmp_path):
     """Run them in order in an empty folder; of a long one, its --help."""
     for command, is_long in readme_commands():
-        if "pip install" in command or "pytest" in command:
-            continue
+        if "pip install" in command or "pytest" in command or " results/" in command:
+            continue  # committed networks are evaluated below, where MNIST is at hand
         if "<<" in command:  # a file that the next commands need
             words = ["bash", "-euc", command]
         else:
@@ -123,3 +125,24 @@ def test_every_other_readme_command_works_when_pasted(tmp_path):
             check=False,
         )
         assert completed.returncode == 0, f"{command}\n{completed.stdout}\n{completed.stderr}"
+
+
+NETWORKS = sorted((ROOT / "results").glob("*/*/recipe-*.safetensors"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda path: path.parent.name)
+def test_a_committed_network_reads_what_its_report_says(network, mnist_folder, tmp_path):
+    copied = tmp_path / network.name
+    shutil.copy(network, copied)
+    assert f"evaluate {network.relative_to(ROOT)}" in (ROOT / "README.md").read_text()
+    completed = subprocess.run(
+        [sys.executable, "-m", "mnist_core", "evaluate", copied, "--data-dir", str(mnist_folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert completed.returncode == 0, completed.stderr
+    record = json.loads((network.parent / "records" / f"{network.stem}.json").read_text())
+    correct, count = record["test"]["correct"], record["test"]["count"]
+    assert f"{correct / count:.2%}" in completed.stdout

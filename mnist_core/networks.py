@@ -195,7 +195,7 @@ _SPECS = (
         name="dropout",
         label="seed's, dropout",
         architecture=Architecture(layers=(16, 32, POOL, 40, POOL, "1x1:24"), dropout=0.25),
-        reason="the seed's with a quarter of its 600 features dropped in training",
+        reason="the seed's with a quarter of its last features dropped in training",
     ),
     NetworkSpec(
         name="batch-norm",
@@ -215,7 +215,7 @@ _SPECS = (
             head="mean",
         ),
         reason="six convolutions that keep the image's size, and means of the last feature maps "
-        "in the place of the seed's 6,010 parameters in the last layer",
+        "in the place of the seed's wide last layer",
     ),
 )
 NETWORKS: dict[str, NetworkSpec] = {spec.name: spec for spec in _SPECS}

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import images, networks, onnx_form, seed_recipe, traffic
+from bench import images, networks, onnx_form, traffic
 from bench.timing import Call, Elsewhere
 from bench.workloads import LOOP_STEPS, SEED_STEPS, Workload
-from mnist_core import batches, optimizers, train
+from mnist_core import batches, optimizers, seed_recipe, train
 from mnist_core import model as models
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.seed_recipe import Net as SeedNet
 from bench.workloads import Workload
 from mnist_core import model as models
 from mnist_core import onnx_graph
 from mnist_core.model import Bfloat16
 from mnist_core.networks import MNIST_SHAPE
+from mnist_core.seed_recipe import Net as SeedNet
 
 Forward = Callable[[Tensor], object]
 SEED = 0

@@ -58,7 +58,8 @@ class _Served:
         """Make the seed's training ready; return the images of an epoch less its first batch."""
         import torch
 
-        from bench import images, seed_recipe
+        from bench import images
+        from mnist_core import seed_recipe
 
         case = Workload.from_dict(workload)
         full = images.load(dataset, "cpu")

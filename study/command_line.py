@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.commands.arguments import add_data_arguments
-from mnist_core.datasets import require_choice
+from mnist_core.datasets import AUTO, require_choice
 from mnist_core.errors import UserError
 from mnist_core.schedules import SCHEDULES
+from study.obvious import NAME, require_shape
 from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
 
 AUTO_SEEDS = (5, 20)
@@ -89,6 +90,12 @@ def parser_for(
         "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
     )
     parser.add_argument(
+        "--beside",
+        choices=(NAME,),
+        help="when the runs are done, time one epoch of the obvious script for the same study, "
+        "and say in the report how many times as long it would take",
+    )
+    parser.add_argument(
         "--storage",
         default=os.environ.get(STORAGE_VARIABLE),
         metavar="URL",
@@ -128,7 +135,10 @@ def given_options(options: argparse.Namespace, kind: type[StudyPlan]) -> dict[st
 def check(options: argparse.Namespace, given: Mapping[str, Any], kind: type[StudyPlan]) -> None:
     """Refuse, before anything is loaded, what no data set could make right."""
     values = dict(given)
-    require_choice(values.pop("dataset", "auto"))
+    asked = values.pop("dataset", AUTO)
+    require_choice(asked)
+    if options.beside and asked != AUTO:
+        require_shape(asked)
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers must be >= 1, got {options.workers}")
     if options.stale_after < 1:
@@ -151,6 +161,10 @@ def _check_shared(options: argparse.Namespace, given: Mapping[str, Any]) -> None
     from study.postgres import parse_url
 
     parse_url(options.storage)
+    if options.beside:
+        raise UserError(
+            "--beside compares with the time of one machine; leave it out with --storage"
+        )
     if options.resume:
         raise UserError(
             "--resume continues a study in a local folder; a shared one (--storage, or the "

@@ -6,6 +6,7 @@
     RUN/study.db             Optuna's storage, for its dashboard; rebuilt from the records
     RUN/checkpoints/         of runs in flight; removed as they finish
     RUN/latency.json         of a study of architectures: how long one image takes each
+    RUN/obvious.json         with --beside: what the obvious script would have cost
     RUN/history.json         runs that were lost and begun again, where there were any
 
 The records are the truth: the report and Optuna's storage are views of them.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from mnist_core.report import cell, duration, markdown_table, percent
-from study import card, search_tables, seed_claim, trade_off_tables, wording
+from study import card, obvious, search_tables, seed_claim, trade_off_tables, wording
 from study.evidence import verdict_confidence
 from study.history import History
 from study.plan import StudyPlan
@@ -14,8 +14,15 @@ from study.summary import Summary
 from study.trade_offs import TradeOffs
 
 
-def render(summary: Summary, drawn: Sequence[str], *, costs: TradeOffs | None = None) -> str:
-    """Return the report as GitHub-flavoured Markdown; `costs` are those of architectures."""
+def render(
+    summary: Summary,
+    drawn: Sequence[str],
+    *,
+    costs: TradeOffs | None = None,
+    beside: obvious.Beside | None = None,
+) -> str:
+    """Return the report as GitHub-flavoured Markdown; `costs` are those of architectures, `beside`
+    is what the obvious script would have cost."""
     data, subject = summary.header["data"], summary.plan.subject
     sections = [
         f"# {subject.topic.capitalize()} on {data['label']}: {subject.question}?",
@@ -40,6 +47,7 @@ def render(summary: Summary, drawn: Sequence[str], *, costs: TradeOffs | None = 
         or "No tuned configuration has run yet.",
         "## Time",
         _time(summary),
+        obvious.section(beside) if beside else "",
         "## Diverged and stopped runs",
         _diverged(summary),
         "## All runs",

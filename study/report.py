@@ -20,7 +20,7 @@ def write_report(folder: RunFolder) -> str:
     """Write report.md and the plots of a run folder, and its search spaces where they are not the
     registry's; return the finding in one line."""
     from mnist_core.report import write_atomically
-    from study import card, latency, plots, render, wording
+    from study import card, latency, obvious, plots, render, wording
     from study.architecture_plan import ArchitecturePlan
     from study.history import read_history
     from study.space_file import to_toml
@@ -39,7 +39,9 @@ def write_report(folder: RunFolder) -> str:
     drawn = plots.draw_all(summary, folder.path, costs=costs)
     if plan.needs_space_file:
         write_atomically(folder.path / card.SPACE_NAME, to_toml(summary.plan.spaces))
-    write_atomically(folder.path / "report.md", render.render(summary, drawn, costs=costs))
+    beside = obvious.read(folder.path)
+    page = render.render(summary, drawn, costs=costs, beside=beside)
+    write_atomically(folder.path / "report.md", page)
     return wording.headline(summary)
 
 

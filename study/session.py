@@ -18,7 +18,7 @@ from mnist_core.data import Dataset
 from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError
 from mnist_core.index import add_line
 from mnist_core.report import duration
-from study import latency
+from study import latency, obvious
 from study.announce import announce, run_line
 from study.board import Board, LocalBoard
 from study.confirmation import remaining
@@ -53,6 +53,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
 
         announce(plan, folder, dataset, workers=workers, done=len(records))
         interrupted = False
+        known, started = set(records), time.perf_counter()
         try:
             run_rows(
                 plan,
@@ -63,7 +64,17 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
                 stale_after_seconds=options.stale_after,
                 on_loss=lambda task: _note_loss(folder, task),
             )
+            seconds = time.perf_counter() - started
             latency.measure_once(folder.path, plan, records)
+            if options.beside:
+                obvious.measure(
+                    folder.path,
+                    plan,
+                    [record for key, record in records.items() if key not in known],
+                    seconds=seconds,
+                    workers=workers,
+                    data_dir=options.data_dir,
+                )
         except KeyboardInterrupt:
             interrupted = True
         headline = write_report(folder)

@@ -66,8 +66,8 @@ def test_backward_is_called_in_the_training_step_alone():
         if re.search(r"\.backward\(", file.read_text())
         and file.name not in ("seed_recipe.py", "references.py")
     }
-    # bench/seed_recipe.py is the loop that a user would write and study/references.py holds other
-    # people's recipes: both are kept to be compared with.
+    # mnist_core/seed_recipe.py is the loop that a user would write and study/references.py holds
+    # other people's recipes: both are kept to be compared with.
     assert callers == {"mnist_core/step.py"}
 
 

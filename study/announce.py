@@ -31,7 +31,7 @@ def announce(
     )
     print(
         f"  every run: {plan.epochs} epoch(s) of {len(dataset.train):,} images, batch "
-        f"{plan.batch_size}, {plan.schedule} schedule, augmentation {plan.augmentation}"
+        f"{plan.batch_size}, schedule {plan.schedule_text}, augmentation {plan.augmentation}"
     )
     print(
         f"  {plan.rows} runs{', or more' if more else ''}, {done} done, on {workers} worker(s) "

@@ -63,7 +63,7 @@ def protocol(summary: Summary) -> str:
         ("network", subject.network),
         ("loss, batch, length", f"NLL, {plan.batch_size} images, {epochs(plan)}"),
         ("augmentation", augmentation),
-        ("schedule", plan.schedule),
+        ("schedule", plan.schedule_text),
         (
             "budget",
             f"{plan.trials_each} trials for each of {len(plan.arms)} {subject.plural}, then "

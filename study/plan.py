@@ -187,6 +187,12 @@ class StudyPlan(ABC):
         searched = space.dimension("schedule")
         return searched.choices if searched else (space.fixed.get("schedule", self.schedule),)
 
+    @property
+    def schedule_text(self) -> str:
+        """Return the schedule of every run, or that they differ in it."""
+        schedules = {value for name in self.arms for value in self._schedules(name)}
+        return str(*schedules) if len(schedules) == 1 else "as searched for each"
+
     def _complete_spaces(self) -> None:
         """Take the registry's entry where no space is given, and refuse what cannot be told
         apart."""

@@ -64,7 +64,10 @@ def of_optimizers(*, is_learning_rate_alone: bool, parameters: int) -> Subject:
         reasons="Why these ranges",
         tuning_picture="test error at the library default and tuned",
         untuned_note="Library defaults run under the same schedule, for which their rate is the "
-        "peak.",
+        "peak."
+        if alone
+        else "Untuned is what the search space names as the default, and the library's default "
+        "for the rest; a rate is the peak of its schedule.",
         network=f"the seed's `Net`, {parameters:,} parameters, torch's default initialisation",
         not_tuned="momentum, betas, epsilon, weight decay (library defaults, or the registry's "
         "entry), batch size, schedule, length, network. Another search space may rank otherwise "

@@ -9,7 +9,7 @@ import pytest
 from mnist_core.errors import UserError
 from study.optimizer_plan import OptimizerPlan
 from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS
-from study.space import registry_space
+from study.space import registry_space, space_from_table
 
 from .study_samples import make_plan
 
@@ -148,3 +148,18 @@ def test_a_space_of_an_optimizer_that_is_not_searched_is_refused():
 def test_an_unknown_key_of_a_saved_plan_is_refused():
     with pytest.raises(UserError, match=r"unknown plan key 'trails'; known: .*trials"):
         OptimizerPlan.from_dict({**make_plan().to_dict(), "trails": 3})
+
+
+@pytest.mark.parametrize(
+    ("schedules", "text"),
+    [
+        ({}, "one-cycle"),
+        ({"schedule": "cosine"}, "cosine"),
+        ({"schedule": {"choices": ["constant", "one-cycle"]}}, "as searched for each"),
+    ],
+)
+def test_the_schedule_is_named_where_all_runs_share_it(schedules, text):
+    rate = {"learning_rate": {"low": 0.01, "high": 1.0, "log": True}}
+    table = {**rate, **schedules, "default": {"learning_rate": 0.1}}
+    spaces = {name: space_from_table(name, table) for name in ("sgd", "adam")}
+    assert make_plan(spaces=spaces).schedule_text == text

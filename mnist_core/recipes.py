@@ -1,8 +1,8 @@
 """Named recipes: whole configurations that are worth a name, as `train --recipe NAME` takes them.
 
-`seed` is where this project started, `record` aims at the highest accuracy and `sprint` at 99 %
-in the shortest time, both with no more parameters than the seed's network. How they were found,
-and what did not help, is told in their reports under results/. Importing this module is cheap.
+`seed` is where this project started, and `sprint` aims at 99 % in the shortest time, with no more
+parameters than the seed's network. docs/recipes.md tells how it was found, and what did not help.
+Importing this module is cheap.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """How well does a named recipe do, and in what time? On fresh seeds, each tested once.
 
-    python -m study.recipe record --seeds 5 --workers 2 --threads 1
     python -m study.recipe sprint --seeds 10 --beside fast,examples
 
 Writes report.md, the raw records and the first run's network into a new folder under results/.

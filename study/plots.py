@@ -126,7 +126,7 @@ def _tuning(summary: Summary) -> Figure | None:
         axes.plot(before, place, "o", color=_DEFAULT_COLOUR, markersize=8)
         axes.plot(after, place, "D", color=colours[name], markersize=8)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
     _plain_percent(axes.xaxis)
     labels = {searched.arm: searched.label for searched in summary.searched}
     axes.set_yticks(range(len(ordered)), [labels[name] for name in ordered])

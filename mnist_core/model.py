@@ -8,6 +8,7 @@ largest) at a quarter of ReLU's work. `describe` counts parameters, activations 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -57,6 +58,36 @@ class Network(nn.Sequential):
         super().__init__(layers)
         self.input_shape = input_shape
         self.classes = classes
+        self.views = architecture.views
+        if self.views > 1:
+            height, width = input_shape[1:]
+            pixels = torch.arange(height * width).view(height, width)
+            sources = [
+                pixels[_from(height, down)][:, _from(width, right)].flatten()
+                for down, right in architecture.shifts()
+            ]
+            self.register_buffer("view_pixels", torch.stack(sources), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return log-probabilities [n, classes]; in evaluation, of the mean over the views."""
+        if self.training or self.views == 1:
+            return self._one_view(images)
+        # [n, c, views, h·w]: every view is a choice of the image's pixels
+        seen = images.flatten(2)[:, :, self.get_buffer("view_pixels")]
+        stacked = seen.permute(2, 0, 1, 3).reshape(-1, *self.input_shape)
+        each = self._one_view(stacked.contiguous(memory_format=torch.channels_last))
+        by_view = each.view(self.views, -1, self.classes)
+        return by_view.logsumexp(dim=0) - math.log(self.views)
+
+    def _one_view(self, images: Tensor) -> Tensor:
+        for layer in self:
+            images = layer(images)
+        return images
+
+
+def _from(side: int, shift: int) -> Tensor:
+    """Return which row (column) each of a moved image shows; its border is repeated."""
+    return (torch.arange(side) - shift).clamp(0, side - 1)
 
 
 class Bfloat16(nn.Module):
@@ -119,7 +150,7 @@ def weights_digest(model: nn.Module) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """What one layer costs for one image."""
+    """What one layer costs for one view of an image."""
 
     name: str
     kind: str
@@ -132,7 +163,7 @@ class LayerCost:
 
 
 def describe(model: Network) -> list[LayerCost]:
-    """Return the cost of each layer with parameters, for one image, in order of execution."""
+    """Return the cost of each layer with parameters, for one view of an image, in order."""
     costs: list[LayerCost] = []
 
     def record(name: str, layer: nn.Module, output: Tensor) -> None:

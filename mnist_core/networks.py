@@ -27,6 +27,7 @@ CHOICES = {
     "activation": ("relu", "leaky-relu", "silu", "gelu"),
     "head": ("flatten", "mean"),
 }
+VIEWS = (1, 5, 9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,9 @@ class Architecture:
     function."""
     head: str = "flatten"
     """What the fully connected layer sees: all of the last feature maps, or their means."""
+    views: int = 1
+    """Over how many views of an image the class probabilities are averaged in evaluation: itself,
+    moved by a pixel to each side (5), and to each corner (9). Training sees one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -89,6 +93,10 @@ class Architecture:
             raise UserError(f"dropout must be a number, got {self.dropout!r}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must be in [0, 1), got {self.dropout!r}")
+        if isinstance(self.views, bool) or self.views not in VIEWS:
+            raise UserError(
+                f"views must be one of {', '.join(map(str, VIEWS))}, got {self.views!r}"
+            )
         kinds = [_kernel_and_channels(layer) for layer in self.layers]
         if not kinds or kinds[0] is None:
             raise UserError(f"layers must begin with a convolution, got {list(self.layers)}")
@@ -96,6 +104,16 @@ class Architecture:
             raise UserError(
                 f"layers must have a convolution between two {POOL!r}, got {list(self.layers)}"
             )
+
+    def shifts(self) -> list[tuple[int, int]]:
+        """Return how far each view is moved, in pixels down and to the right."""
+        steps = (-1, 0, 1)
+        distance = VIEWS.index(self.views)
+        return [
+            (down, right)
+            for down, right in itertools.product(steps, steps)
+            if abs(down) + abs(right) <= distance
+        ]
 
     def convolutions(self, shape: Shape) -> Iterator[Convolution]:
         """Yield the convolutions for images of `shape`; a `UserError` where nothing is left."""
@@ -141,7 +159,8 @@ class Architecture:
         ) + classes * (self.features(shape) + 1)
 
     def forward_flops(self, shape: Shape = MNIST_SHAPE, classes: int = MNIST_CLASSES) -> int:
-        """Return 2 × the multiply-adds of convolutions and fully connected layer, for an image."""
+        """Return 2 × the multiply-adds of convolutions and fully connected layer, for a view of
+        an image."""
         convolutions = sum(
             convolution.weights * math.prod(convolution.out_size)
             for convolution in self.convolutions(shape)

@@ -3,9 +3,10 @@
 Not with `torch.onnx.export`: of torch's two exporters the old one writes the opset asked for, but
 is deprecated and ends at 23; the new one gives 18 where 11 is asked for, without an exception, and
 needs one more library. The network is a dozen operators whose meaning has not changed since opset
-11, so that any opset from there on is had exactly, from public functions of onnx alone, and the
-same weights give the same bytes under the same version of onnx. What is built by hand can be built
-wrongly: `mnist_core.export` compares every file with torch before it is written.
+11 (one has its axes elsewhere), so that any opset from there on is had exactly, from public
+functions of onnx alone, and the same weights give the same bytes under the same version of onnx.
+What is built by hand can be built wrongly: `mnist_core.export` compares every file with torch
+before it is written.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import nn
 
 from mnist_core.datasets import DatasetSpec, require_known
@@ -31,6 +33,8 @@ OLDEST_OPSET = 11
 """The seed's, and the default: whatever has read ONNX since 2019 reads it."""
 PRODUCER = "compact-mnist"
 INPUT, OUTPUT, BATCH_AXIS = "input", "output", "batch_size"
+_AXES_INPUT = 18
+"""Since this opset the axes of a sum are an input, before an attribute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +94,17 @@ def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = 
     }
     scalars = _constants(network)
     if form.with_normalization:
-        nodes = [*_normalization(INPUT, "normalized"), *_network(network, "normalized")]
+        nodes = [*_normalization(INPUT, "normalized"), *_evaluation(network, "normalized", form)]
         input_type, expected = TensorProto.UINT8, "uint8 pixels"
         scalars["white"] = 255.0
         for name, values in (("mean", spec.mean), ("std", spec.std)):
             arrays[name] = np.array(values, dtype=np.float32).reshape(-1, 1, 1)
     else:
-        nodes = list(_network(network, INPUT))
+        nodes = list(_evaluation(network, INPUT, form))
         input_type, expected = TensorProto.FLOAT, f"float32, (pixel / 255 - {mean}) / {std}"
     arrays |= {name: np.array(value, dtype=np.float32) for name, value in scalars.items()}
+    if network.views > 1:
+        arrays |= _views_arrays(network)
     opsets = [helper.make_opsetid("", form.opset)]
     model = helper.make_model(
         helper.make_graph(
@@ -150,14 +156,51 @@ def _normalization(pixels: str, normalized: str) -> Iterator[NodeProto]:
     yield helper.make_node("Div", ["centred", "std"], [normalized], name="spread")
 
 
-def _network(network: Network, images: str) -> Iterator[NodeProto]:
-    """Yield the network in evaluation mode, layer by layer."""
+def _evaluation(network: Network, images: str, form: Form) -> Iterator[NodeProto]:
+    """Yield the network in evaluation mode: its layers, between its views if it has several."""
+    from onnx import helper
+
+    if network.views == 1:
+        yield from _layers(network, images, OUTPUT)
+        return
+    node = helper.make_node
+    yield node("Reshape", [images, "flat"], ["pixels_in_line"], name="flatten_images")
+    yield node("Gather", ["pixels_in_line", "view_pixels"], ["seen"], name="views", axis=2)
+    yield node("Transpose", ["seen"], ["by_view"], name="views_first", perm=[2, 0, 1, 3])
+    yield node("Reshape", ["by_view", "image"], ["all_views"], name="stack_views")
+    yield from _layers(network, "all_views", "of_all_views")
+    yield node("Reshape", ["of_all_views", "view"], ["of_each_view"], name="unstack_views")
+    summed = "sum_of_views"
+    operator = node("ReduceLogSumExp", ["of_each_view"], [summed], name=summed, keepdims=0)
+    if form.opset >= _AXES_INPUT:
+        operator.input.append("first")
+    else:
+        operator.attribute.append(helper.make_attribute("axes", [0]))
+    yield operator
+    yield node("Sub", [summed, "log_views"], [OUTPUT], name="mean_of_views")
+
+
+def _views_arrays(network: Network) -> dict[str, npt.NDArray[Any]]:
+    """Return what `_evaluation` reads beside weights."""
+    channels = network.input_shape[0]
+    return {
+        "view_pixels": network.get_buffer("view_pixels").cpu().numpy(),
+        "flat": np.array([-1, channels, math.prod(network.input_shape[1:])]),
+        "image": np.array([-1, *network.input_shape]),
+        "view": np.array([network.views, -1, network.classes]),
+        "first": np.array([0]),
+        "log_views": np.array(math.log(network.views), dtype=np.float32),
+    }
+
+
+def _layers(network: Network, images: str, log_probabilities: str) -> Iterator[NodeProto]:
+    """Yield the layers, one after another."""
     from onnx import helper
 
     layers = [(name, layer) for name, layer in network.named_children() if name != "dropout"]
     x = images
     for name, layer in layers:
-        output = OUTPUT if name == layers[-1][0] else f"{name}.output"
+        output = log_probabilities if name == layers[-1][0] else f"{name}.output"
         if isinstance(layer, nn.SiLU):
             yield helper.make_node("Sigmoid", [x], [f"{name}.gate"], name=f"{name}.sigmoid")
             yield helper.make_node("Mul", [x, f"{name}.gate"], [output], name=name)

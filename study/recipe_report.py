@@ -210,7 +210,7 @@ def _recipe(plan: RecipePlan) -> str:
     rows += [
         ("layers", ", ".join(map(str, architecture.layers))),
         ("parameters", f"{_parameters(plan):,}"),
-        ("forward FLOPs of an image", f"{architecture.forward_flops():,}"),
+        ("forward FLOPs of an image", f"{architecture.views * architecture.forward_flops():,}"),
     ]
     return markdown_table(rows, header=("", ""))
 

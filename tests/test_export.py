@@ -21,6 +21,7 @@ from mnist_core.__main__ import main
 from mnist_core.batches import normalise
 from mnist_core.commands import export as command
 from mnist_core.config import TrainConfig
+from mnist_core.networks import architecture
 from mnist_core.onnx_graph import Form
 
 onnx = pytest.importorskip("onnx", reason="the extra [onnx] is not installed: onnx is missing")
@@ -103,6 +104,14 @@ def test_onnx_runtime_agrees_with_torch_at_every_opset(opset, with_normalization
     agreement = exports.verify(onnx_graph.build(network, form), network, form, images=images)
     assert (agreement.images, agreement.batch_sizes) == (100, (1, 3, 64))
     assert 0 < agreement.largest_difference < 1e-5
+
+
+@pytest.mark.parametrize("opset", [11, 17, 18, OPSETS[-1]])
+def test_a_network_of_several_views_is_one_file_as_well(opset, images):
+    several = models.build(architecture("seed", {"views": 9}), seed=0, device=CPU)
+    form = Form(dataset="digits", opset=opset, with_normalization=True)
+    agreement = exports.verify(onnx_graph.build(several, form), several, form, images=images)
+    assert agreement.images == 100
 
 
 @pytest.mark.parametrize("opset", [OPSETS[0], OPSETS[-1]])

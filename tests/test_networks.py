@@ -16,7 +16,7 @@ from mnist_core import model as models
 from mnist_core import onnx_graph
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
-from mnist_core.networks import CHOICES, NETWORKS, POOL, Architecture, architecture
+from mnist_core.networks import CHOICES, NETWORKS, POOL, VIEWS, Architecture, architecture
 from mnist_core.onnx_graph import Form
 from mnist_core.train import train
 
@@ -38,6 +38,7 @@ ARCHITECTURES = st.builds(
     ),
     padding=st.booleans(),
     dropout=st.sampled_from([0.0, 0.5]),
+    views=st.sampled_from(VIEWS),
     **{name: st.sampled_from(known) for name, known in CHOICES.items()},
 )
 
@@ -73,7 +74,8 @@ def test_what_is_counted_without_building_is_what_torch_counts(architecture, sha
     assert models.parameter_count(network) == architecture.parameters(shape, classes)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         output = network(torch.rand(2, *shape))
-    assert 2 * architecture.forward_flops(shape, classes) == counter.get_total_flops()
+    flops = architecture.views * architecture.forward_flops(shape, classes)
+    assert 2 * flops == counter.get_total_flops()
     costs = models.describe(network)
     assert sum(cost.forward_flops for cost in costs) == architecture.forward_flops(shape, classes)
     assert sum(cost.parameters for cost in costs) == architecture.parameters(shape, classes)
@@ -142,6 +144,7 @@ def test_onnx_runtime_agrees_with_the_trained_network(name, small_digits):
         *({"activation": name} for name in CHOICES["activation"]),
         *({"pooling": name, "padding": True} for name in CHOICES["pooling"]),
         {"head": "mean", "normalisation": "batch", "layers": (4, POOL, "5x5:6"), "dropout": 0.3},
+        *({"views": views} for views in VIEWS),
     ],
     ids=lambda options: "-".join(str(value) for value in options.values() if value is not True),
 )
@@ -180,6 +183,35 @@ def test_batch_normalisation_uses_what_training_saw():
     torch.testing.assert_close(in_training, in_evaluation, rtol=0.02, atol=0.05)
 
 
+@pytest.mark.parametrize("views", [5, 9])
+def test_views_are_the_image_moved_by_a_pixel_and_their_probabilities_averaged(views):
+    shape = (2, 12, 15)
+    several, one = (
+        models.build(
+            Architecture(layers=(4, POOL, 6), normalisation="batch", views=count),
+            seed=0,
+            device=CPU,
+            input_shape=shape,
+            classes=3,
+        )
+        for count in (views, 1)
+    )
+    assert models.weights_digest(several) == models.weights_digest(one)
+    images = torch.rand(7, *shape)
+    assert torch.equal(several(images), one(images))  # in training mode
+    moved = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    expected = torch.stack(
+        [
+            one.eval()(moved[:, :, top : top + 12, left : left + 15]).exp()
+            for top in range(3)
+            for left in range(3)
+            if views == 9 or 1 in (top, left)
+        ]
+    )
+    assert len(expected) == views
+    torch.testing.assert_close(several.eval()(images), expected.mean(dim=0).log())
+
+
 def test_the_seeds_network_is_its_layers_one_after_another():
     network = models.build(seed=0, device=CPU)
     images = torch.rand(5, 1, 28, 28)
@@ -202,6 +234,7 @@ def test_the_seeds_network_is_its_layers_one_after_another():
         ({"layers": [True]}, "got True"),
         ({"dropout": 1.0}, "dropout must be in [0, 1), got 1.0"),
         ({"dropout": "much"}, "dropout must be a number, got 'much'"),
+        ({"views": 4}, "views must be one of 1, 5, 9, got 4"),
         ({"padding": 1}, "padding must be true or false, got 1"),
         ({"activation": "tanh"}, "unknown activation 'tanh'; known: gelu, leaky-relu, relu, silu"),
         ({"head": "max"}, "unknown head 'max'; known: flatten, mean"),

@@ -100,3 +100,7 @@ def _print_layers(described: Architecture, dataset: DatasetSpec) -> None:
         "= 2 FLOPs; outputs before pooling. Forward and backward: "
         f"{models.training_flops(costs):,} FLOPs."
     )
+    if described.views > 1:
+        print(
+            f"Evaluation averages {described.views} views of each image, for as many times this."
+        )

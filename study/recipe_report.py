@@ -87,13 +87,20 @@ def _opening(plan: RecipePlan, header: dict[str, object], runs: Sequence[Record]
     return (
         f"**Asked.** What mean test accuracy does the recipe `{plan.recipe}` reach on "
         f"{data['label']}, with a network of {_parameters(plan):,} parameters (the seed's has "
-        "23,354), and how long does it train?\n\n"
+        f"23,354){_views(plan)}, and how long does it train?\n\n"
         f"**Budget.** {config.epochs} epoch{'s' if config.epochs > 1 else ''} of "
         f"{data['train']:,} images a run; {len(runs)} of {plan.seeds} runs are done, each of a "
         "seed that nothing before it used, each evaluated once on the "
-        f"{data['test']:,} test images. The recipe was chosen on the {data['validation']:,} "
-        "validation images alone, with other seeds; these are not trained on."
+        f"{data['test']:,} test images. The recipe was chosen on held-out training images alone, "
+        f"with other seeds; the {data['validation']:,} validation images are not trained on."
     )
+
+
+def _views(plan: RecipePlan) -> str:
+    views = plan.config.architecture().views
+    if views == 1:
+        return ""
+    return f", which averages its answers to {views} views of an image, moved by a pixel"
 
 
 def _finding(plan: RecipePlan, runs: Sequence[Record], references: dict[str, list[Record]]) -> str:

@@ -130,6 +130,17 @@ def test_the_report_says_mean_interval_times_and_what_stands_beside(folder):
     assert "99.01 % (one run)" in text
 
 
+def test_the_report_says_what_a_network_of_several_views_reads(tmp_path):
+    plan = plan_of(config=TrainConfig(network_options={"views": 9}))
+    folder = RecipeFolder(tmp_path / "run")
+    folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
+    recipe_report.write_report(folder)
+    text = (folder.path / "report.md").read_text()
+    assert "which averages its answers to 9 views of an image, moved by a pixel" in text
+    flops = 9 * plan.config.architecture().forward_flops()
+    assert f"{flops:,}" in text
+
+
 def test_the_report_is_built_again_byte_for_byte(folder, capsys):
     recipe_report.write_report(folder)
     first = (folder.path / "report.md").read_bytes()

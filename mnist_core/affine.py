@@ -56,8 +56,13 @@ def inverse_maps(angle: Tensor, *, shear: Tensor, scale: Tensor, shift: Tensor) 
     return torch.cat([linear, offset], dim=2).to(torch.float32)
 
 
-def apply(images: Tensor, maps: Tensor) -> Tensor:
-    """Return images [n, c, h, w] float32 in [0, 255] of images uint8; outside of them is 0."""
+def apply(images: Tensor, maps: Tensor, *, displacements: Tensor | None = None) -> Tensor:
+    """Return images [n, c, h, w] float32 in [0, 255] of images uint8; outside of them is 0.
+
+    `displacements` [n, h, w, 2] are added to where the maps find a pixel.
+    """
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    if displacements is not None:
+        grid = grid + displacements
     pixels = images.to(torch.float32)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

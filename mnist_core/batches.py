@@ -13,7 +13,7 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
-from mnist_core import affine, augment
+from mnist_core import affine, augment, elastic, strokes
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, Split
 from mnist_core.randomness import generator
@@ -53,6 +53,10 @@ class Draws:
     shifts: Tensor | None = None
     maps: Tensor | None = None
     """[n, 2, 3] float32: see `affine.draw`."""
+    bends: Tensor | None = None
+    """[n, 2, p, p] float32: see `elastic.draw`."""
+    strokes: Tensor | None = None
+    """[n] float32: see `strokes.draw`."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return those that there are, by name."""
@@ -94,6 +98,12 @@ def draw_epoch(dataset: Dataset, config: TrainConfig, *, epoch: int) -> Draws:
             generator=draws,
         )
         drawn |= {"coefficients": transforms.coefficients, "shifts": transforms.shifts}
+    if config.elastic:
+        draws = generator(config.seed, "elastic", epoch)
+        drawn["bends"] = elastic.draw(count, elastic=config.elastic, generator=draws)
+    if config.stroke:
+        draws = generator(config.seed, "stroke", epoch)
+        drawn["strokes"] = strokes.draw(count, stroke=config.stroke, generator=draws)
     return Draws(**drawn)
 
 
@@ -104,9 +114,15 @@ def prepare(dataset: Dataset, draws: Draws) -> tuple[Tensor, Tensor]:
     if draws.flips is not None:
         images = augment.flip(images, draws.flips)
     if draws.maps is not None:
-        images = affine.apply(images, draws.maps)
+        height, width = images.shape[2:]
+        moved = None
+        if draws.bends is not None:
+            moved = elastic.displacements(draws.bends, size=(height, width))
+        images = affine.apply(images, draws.maps, displacements=moved)
     if draws.coefficients is not None and draws.shifts is not None:
         images = augment.apply(images, augment.Transforms(draws.coefficients, draws.shifts))
+    if draws.strokes is not None:
+        images = strokes.apply(images, draws.strokes)
     normalised = normalise(images, mean=dataset.mean, std=dataset.std)
     return normalised, dataset.train.labels[draws.order]
 

@@ -101,6 +101,10 @@ class TrainConfig:
     """Scales are uniform in [1 - scaling, 1 + scaling]."""
     shear_degrees: float = field(default=0.0, metadata=_LATER)
     """Shears along x are uniform in ±shear_degrees."""
+    elastic: float = field(default=0.0, metadata=_LATER)
+    """Largest displacement of an elastic distortion's grid points, as a fraction of the side."""
+    stroke: float = field(default=0.0, metadata=_LATER)
+    """Largest share by which lines are made thicker or thinner; 1 is a whole pixel each side."""
     horizontal_flip: bool = field(default=False, metadata=_LATER)
     """Whether every second image, at random, is shown mirrored."""
 
@@ -155,14 +159,18 @@ class TrainConfig:
             ("label_smoothing", self.label_smoothing),
             ("averaging", self.averaging),
             ("scaling", self.scaling),
+            ("elastic", self.elastic),
         ):
             _require(0 <= value < 1, f"{name} must be in [0, 1)", value)
+        _require(0 <= self.stroke <= 1, "stroke must be in [0, 1]", self.stroke)
         _require(
             0 <= self.shear_degrees <= 45, "shear_degrees must be in [0, 45]", self.shear_degrees
         )
-        if self.interpolation == "nearest" and (self.scaling or self.shear_degrees):
+        if self.interpolation == "nearest" and (
+            self.scaling or self.shear_degrees or self.elastic
+        ):
             raise UserError(
-                "scaling and shear_degrees need interpolation 'bilinear', got 'nearest'"
+                "scaling, shear_degrees and elastic need interpolation 'bilinear', got 'nearest'"
             )
 
     @property

@@ -50,6 +50,8 @@ CONFIGS = st.builds(
     interpolation=st.just("bilinear"),
     scaling=st.floats(0, 1, exclude_max=True),
     shear_degrees=st.floats(0, 45),
+    elastic=st.floats(0, 1, exclude_max=True),
+    stroke=st.floats(0, 1),
 )
 
 
@@ -110,7 +112,14 @@ def test_positional_arguments_are_refused():
         ("interpolation", "cubic", "unknown interpolation 'cubic'; known: bilinear, nearest"),
         ("averaging", 1.0, "averaging must be in [0, 1), got 1.0"),
         ("label_smoothing", -0.1, "label_smoothing must be in [0, 1), got -0.1"),
-        ("scaling", 0.1, "scaling and shear_degrees need interpolation 'bilinear', got 'nearest'"),
+        ("scaling", 0.1, "scaling, shear_degrees and elastic need interpolation 'bilinear'"),
+        (
+            "elastic",
+            0.1,
+            "scaling, shear_degrees and elastic need interpolation 'bilinear', got 'nearest'",
+        ),
+        ("elastic", 1.0, "elastic must be in [0, 1), got 1.0"),
+        ("stroke", 1.1, "stroke must be in [0, 1], got 1.1"),
         ("shear_degrees", 46.0, "shear_degrees must be in [0, 45], got 46.0"),
         ("schedule", "linear", "unknown schedule 'linear'; known: constant, cosine, one-cycle"),
         ("learning_rate", 0.0, "learning_rate must be positive and finite, got 0.0"),

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
-from mnist_core import affine
+from mnist_core import affine, elastic, strokes
 from mnist_core import model as models
 from mnist_core.batches import epoch_batches
 from mnist_core.checkpoint import read
@@ -28,12 +29,16 @@ RECIPES = {
     "averaged": {"averaging": 0.9},
     "smoothed": {"label_smoothing": 0.1},
     "bilinear": {"interpolation": "bilinear", "scaling": 0.1, "shear_degrees": 10.0},
+    "elastic": {"interpolation": "bilinear", "elastic": 0.03},
+    "stroke": {"stroke": 0.5},
     "all": {
         "precision": "bfloat16",
         "averaging": 0.9,
         "label_smoothing": 0.1,
         "interpolation": "bilinear",
         "scaling": 0.1,
+        "elastic": 0.02,
+        "stroke": 0.7,
         "network": "batch-norm",
         "network_options": {"dropout": 0.1},
     },
@@ -183,3 +188,42 @@ def test_shifts_are_shares_of_the_side():
     side_shares = maps[:, :, 2] / 2
     assert 0.24 < float(side_shares.max()) <= 0.25
     assert -0.25 <= float(side_shares.min()) < -0.24
+
+
+def test_grid_points_are_displaced_as_drawn_and_the_pixels_between_them_smoothly():
+    points = elastic.draw(300, elastic=0.03, generator=generator(0, "test"))
+    assert points.shape == (300, 2, elastic.POINTS, elastic.POINTS)
+    quantiles = torch.quantile(points.flatten()[:10_000], torch.linspace(0, 1, 11))
+    assert quantiles.numpy() == pytest.approx(np.linspace(-0.06, 0.06, 11), abs=0.003)
+    # 29 pixels: every seventh lies on a grid point
+    field = elastic.displacements(points, size=(29, 29))
+    torch.testing.assert_close(field[:, ::7, ::7].permute(0, 3, 1, 2), points)
+    for steps in (field.diff(dim=1), field.diff(dim=2)):
+        assert float(steps.abs().max()) < 0.04  # of a largest change of 0.12 within 7 pixels
+
+
+def test_a_displacement_that_is_the_same_everywhere_is_a_shift():
+    images = torch.randint(0, 256, (3, 1, 28, 28)).to(torch.uint8)
+    unmoved = torch.eye(2, 3).expand(3, 2, 3)
+    points = torch.tensor([2 * 2.0 / 28, -2 * 1.0 / 28]).view(1, 2, 1, 1).expand(3, 2, 5, 5)
+    field = elastic.displacements(points, size=(28, 28))
+    moved = affine.apply(images, unmoved, displacements=field)
+    # what was found 2 to the right and 1 above now lies here
+    expected = images[:, :, :-1, 2:].float()
+    torch.testing.assert_close(moved[:, :, 1:, :-2], expected, rtol=0, atol=1e-2)
+
+
+def test_strokes_grow_to_a_dilation_and_shrink_to_an_erosion():
+    images = torch.randint(0, 256, (4, 2, 12, 15)).to(torch.uint8)
+    size = (1, 1, 3, 3)
+    dilated = torch.from_numpy(ndimage.grey_dilation(images.numpy(), size, mode="nearest"))
+    eroded = torch.from_numpy(ndimage.grey_erosion(images.numpy(), size, mode="nearest"))
+    grown = strokes.apply(images, torch.tensor([1.0, -1.0, 0.0, 0.25]))
+    expected = [dilated[0], eroded[1], images[2], 0.75 * images[3] + 0.25 * dilated[3]]
+    torch.testing.assert_close(grown, torch.stack([one.float() for one in expected]))
+
+
+def test_shares_of_strokes_are_uniform_in_their_range():
+    shares = strokes.draw(20_000, stroke=0.4, generator=generator(0, "test"))
+    quantiles = torch.quantile(shares, torch.linspace(0, 1, 11))
+    assert quantiles.numpy() == pytest.approx(np.linspace(-0.4, 0.4, 11), abs=0.01)

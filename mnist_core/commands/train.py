@@ -44,10 +44,12 @@ _HELP = {
     "batch_size": "images per step",
     "rotation_degrees": "largest rotation, in degrees; 0 turns it off",
     "translation": "largest shift, as a fraction of the side; 0 turns it off",
-    "interpolation": f"one of {', '.join(INTERPOLATIONS)}; with bilinear also --scaling and "
-    "--shear-degrees",
+    "interpolation": f"one of {', '.join(INTERPOLATIONS)}; with bilinear also --scaling, "
+    "--shear-degrees and --elastic",
     "scaling": "largest change of scale, as a fraction",
     "shear_degrees": "largest shear, in degrees",
+    "elastic": "largest displacement of an elastic distortion, as a fraction of the side",
+    "stroke": "largest share by which lines are made thicker or thinner, up to 1",
     "seed": "decides initialisation, order, augmentation and dropout",
     "network": f"one of {', '.join(NETWORKS)}",
     "precision": f"of the forward and backward pass, one of {', '.join(PRECISIONS)}",

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mnist_core.randomness import uniform
+
 
 def draw(
     count: int,
@@ -28,13 +30,13 @@ def draw(
 
     They are in `F.affine_grid`'s coordinates, in which an image's side is 2.
     """
-    uniform = torch.rand(count, 5, dtype=torch.float64, generator=generator).mul_(2.0).sub_(1.0)
+    draws = uniform(count, 5, dtype=torch.float64, generator=generator)
     angle, shear = (
-        uniform[:, place] * math.radians(degrees)
+        draws[:, place] * math.radians(degrees)
         for place, degrees in ((0, rotation_degrees), (1, shear_degrees))
     )
-    scale = 1.0 + scaling * uniform[:, 2]
-    shift = 2.0 * translation * uniform[:, 3:]
+    scale = 1.0 + scaling * draws[:, 2]
+    shift = 2.0 * translation * draws[:, 3:]
     return inverse_maps(angle, shear=shear, scale=scale, shift=shift)
 
 

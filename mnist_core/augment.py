@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mnist_core.randomness import uniform
+
 _FIXED_POINT_BITS = 16
 _OUTSIDE = -(1 << 30)
 
@@ -44,9 +46,9 @@ def draw(
     Angles are uniform in ±`rotation_degrees`; shifts are uniform in ±`translation`·`side` pixels,
     rounded to whole pixels.
     """
-    uniform = torch.rand(count, 3, dtype=torch.float64, generator=generator).mul_(2.0).sub_(1.0)
-    angles = uniform[:, 0] * rotation_degrees
-    shifts = (uniform[:, 1:] * (translation * side)).round().to(torch.int32)
+    draws = uniform(count, 3, dtype=torch.float64, generator=generator)
+    angles = draws[:, 0] * rotation_degrees
+    shifts = (draws[:, 1:] * (translation * side)).round().to(torch.int32)
     return from_angles(angles, shifts, side=side)
 
 

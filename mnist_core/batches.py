@@ -114,10 +114,9 @@ def prepare(dataset: Dataset, draws: Draws) -> tuple[Tensor, Tensor]:
     if draws.flips is not None:
         images = augment.flip(images, draws.flips)
     if draws.maps is not None:
-        height, width = images.shape[2:]
-        moved = None
-        if draws.bends is not None:
-            moved = elastic.displacements(draws.bends, size=(height, width))
+        moved = draws.bends
+        if moved is not None:
+            moved = elastic.displacements(moved, size=images.shape[2:])
         images = affine.apply(images, draws.maps, displacements=moved)
     if draws.coefficients is not None and draws.shifts is not None:
         images = augment.apply(images, augment.Transforms(draws.coefficients, draws.shifts))

@@ -7,9 +7,13 @@ et al. 2003's).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mnist_core.randomness import uniform
 
 POINTS = 5
 """Of the coarse grid, along each side: bends are about a quarter of the image wide."""
@@ -21,11 +25,10 @@ def draw(count: int, *, elastic: float, generator: torch.Generator) -> Tensor:
     They are uniform in ±`elastic` sides of the image, and in `F.affine_grid`'s coordinates, in
     which a side is 2.
     """
-    uniform = torch.rand(count, 2, POINTS, POINTS, generator=generator).mul_(2.0).sub_(1.0)
-    return uniform.mul_(2.0 * elastic)
+    return uniform(count, 2, POINTS, POINTS, generator=generator).mul_(2.0 * elastic)
 
 
-def displacements(points: Tensor, *, size: tuple[int, int]) -> Tensor:
+def displacements(points: Tensor, *, size: Sequence[int]) -> Tensor:
     """Return the displacement of every pixel [n, h, w, 2] float32; `size` is (h, w)."""
-    fields = F.interpolate(points, size=size, mode="bicubic", align_corners=True)
+    fields = F.interpolate(points, size=list(size), mode="bicubic", align_corners=True)
     return fields.permute(0, 2, 3, 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 
 import torch
+from torch import Tensor
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -21,3 +22,8 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
     """Return a fresh CPU generator for a purpose."""
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))
+
+
+def uniform(*shape: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Draw numbers uniform in [-1, 1)."""
+    return torch.rand(*shape, dtype=dtype, generator=generator).mul_(2.0).sub_(1.0)

@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mnist_core.randomness import uniform
+
 
 def draw(count: int, *, stroke: float, generator: torch.Generator) -> Tensor:
     """Draw by how much each image's lines grow, [n] float32, uniform in ±`stroke`."""
-    return torch.rand(count, generator=generator).mul_(2.0).sub_(1.0).mul_(stroke)
+    return uniform(count, generator=generator).mul_(stroke)
 
 
 def apply(images: Tensor, shares: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def add_line(
     """Add a row to the table of `section` in the file `index`, or replace the row of `key`.
 
     `key` is the path of the run's folder relative to the index; the row ends with a link to its
-    report. Rows are ordered by key, newest first, as keys hold the date.
+    report. Rows are ordered by their first cell, which says when the run started, newest first.
     """
     with (index.parent / ".index.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -45,11 +45,15 @@ def add_line(
         table = [
             f"| {' | '.join(header)} | |",
             f"|{':--|' * (len(header) + 1)}",
-            *(rows[name] for name in sorted(rows, key=_age, reverse=True)),
+            *(
+                rows[name]
+                for name in sorted(rows, key=lambda key: _age(key, rows[key]), reverse=True)
+            ),
         ]
         body = "\n" + "\n".join(table) + "\n"
         write_atomically(index, before + start + body + end + after)
 
 
-def _age(key: str) -> tuple[str, str]:
-    return Path(key).name, key
+def _age(key: str, row: str) -> tuple[str, str, str]:
+    started = row.split(" | ")[0]
+    return started, Path(key).name, key

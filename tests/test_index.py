@@ -43,6 +43,13 @@ def test_rows_are_newest_first_whatever_the_order_and_the_folder(index):
     ]
 
 
+def test_rows_are_ordered_by_their_start_whatever_their_folders_are_called(index):
+    add(index, "sprint-1", "2026-01-01T10:00:00Z", "first")
+    add(index, "record-1", "2026-01-03T10:00:00Z", "last")
+    add(index, "table", "2026-01-02T10:00:00Z", "second")
+    assert links(index) == ["record-1/report.md", "table/report.md", "sprint-1/report.md"]
+
+
 def test_the_same_run_replaces_its_line(index):
     add(index, "run-1", "started", "partial")
     add(index, "run-2", "started", "other")

@@ -167,6 +167,10 @@ class Architecture:
         )
         return 2 * (convolutions + classes * self.features(shape))
 
+    def evaluation_flops(self, shape: Shape = MNIST_SHAPE, classes: int = MNIST_CLASSES) -> int:
+        """Return the FLOPs of an image in evaluation: the forward ones of all its views."""
+        return self.views * self.forward_flops(shape, classes)
+
     def with_options(self, options: Mapping[str, Any]) -> Architecture:
         """Return the architecture with some of its fields changed; an unknown one is a
         `UserError`."""

@@ -104,7 +104,7 @@ def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = 
         input_type, expected = TensorProto.FLOAT, f"float32, (pixel / 255 - {mean}) / {std}"
     arrays |= {name: np.array(value, dtype=np.float32) for name, value in scalars.items()}
     if network.views > 1:
-        arrays |= _views_arrays(network)
+        arrays |= _views_arrays(network, form)
     opsets = [helper.make_opsetid("", form.opset)]
     model = helper.make_model(
         helper.make_graph(
@@ -180,15 +180,16 @@ def _evaluation(network: Network, images: str, form: Form) -> Iterator[NodeProto
     yield node("Sub", [summed, "log_views"], [OUTPUT], name="mean_of_views")
 
 
-def _views_arrays(network: Network) -> dict[str, npt.NDArray[Any]]:
+def _views_arrays(network: Network, form: Form) -> dict[str, npt.NDArray[Any]]:
     """Return what `_evaluation` reads beside weights."""
     channels = network.input_shape[0]
+    axes = {"first": np.array([0])} if form.opset >= _AXES_INPUT else {}
     return {
+        **axes,
         "view_pixels": network.get_buffer("view_pixels").cpu().numpy(),
         "flat": np.array([-1, channels, math.prod(network.input_shape[1:])]),
         "image": np.array([-1, *network.input_shape]),
         "view": np.array([network.views, -1, network.classes]),
-        "first": np.array([0]),
         "log_views": np.array(math.log(network.views), dtype=np.float32),
     }
 

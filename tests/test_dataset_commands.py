@@ -12,6 +12,7 @@ import pytest
 
 from mnist_core.__main__ import main
 from mnist_core.datasets import DATASETS
+from mnist_core.networks import architecture
 
 from .written_sets import written
 
@@ -153,6 +154,13 @@ def test_describe_counts_for_the_sets_images_and_builds_the_first_and_last_layer
     total = re.search(r"\| total .*", said)[0].strip("|").split("|")
     assert total[3].strip() == f"{PARAMETERS.get(name, 23_354):,}"
     assert f"For one image of {DATASETS[name].label}, {CHANNELS.get(name, 1)}×" in said
+
+
+def test_describe_counts_every_view_that_evaluation_reads(capsys):
+    for network in ("seed", "all"):
+        assert main(["describe", "--network", network, "--network-option", "views=5"]) == 0
+        found = architecture("seed", {"views": 5})
+        assert f"{5 * found.forward_flops():,}" in capsys.readouterr().out
 
 
 def test_describe_refuses_a_set_that_it_does_not_know(capsys):

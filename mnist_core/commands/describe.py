@@ -47,7 +47,7 @@ def _print_networks(changes: dict[str, Any], dataset: DatasetSpec) -> None:
         (
             name,
             f"{found.parameters(shape, classes):,}",
-            f"{found.forward_flops(shape, classes):,}",
+            f"{found.evaluation_flops(shape, classes):,}",
             ", ".join(map(str, found.layers)),
             spec.reason,
         )
@@ -101,6 +101,5 @@ def _print_layers(described: Architecture, dataset: DatasetSpec) -> None:
         f"{models.training_flops(costs):,} FLOPs."
     )
     if described.views > 1:
-        print(
-            f"Evaluation averages {described.views} views of each image, for as many times this."
-        )
+        flops = described.evaluation_flops(dataset.shape, len(dataset.classes))
+        print(f"Evaluation averages {described.views} views of each image: {flops:,} FLOPs.")

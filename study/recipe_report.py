@@ -90,9 +90,10 @@ def _opening(plan: RecipePlan, header: dict[str, object], runs: Sequence[Record]
         f"23,354){_views(plan)}, and how long does it train?\n\n"
         f"**Budget.** {config.epochs} epoch{'s' if config.epochs > 1 else ''} of "
         f"{data['train']:,} images a run; {len(runs)} of {plan.seeds} runs are done, each of a "
-        "seed that nothing before it used, each evaluated once on the "
-        f"{data['test']:,} test images. The recipe was chosen on held-out training images alone, "
-        f"with other seeds; the {data['validation']:,} validation images are not trained on."
+        "seed that the search for the recipe did not use, each evaluated once on the "
+        f"{data['test']:,} test images. docs/recipes.md tells how the recipe was chosen, on "
+        f"held-out training images; the {data['validation']:,} validation images are not trained "
+        "on."
     )
 
 
@@ -217,7 +218,7 @@ def _recipe(plan: RecipePlan) -> str:
     rows += [
         ("layers", ", ".join(map(str, architecture.layers))),
         ("parameters", f"{_parameters(plan):,}"),
-        ("forward FLOPs of an image", f"{architecture.views * architecture.forward_flops():,}"),
+        ("forward FLOPs of an image", f"{architecture.evaluation_flops():,}"),
     ]
     return markdown_table(rows, header=("", ""))
 

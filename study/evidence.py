@@ -48,6 +48,8 @@ class Comparison:
     high: float
     critical: float
     """Half the interval over the standard error."""
+    degrees: int
+    """Degrees of freedom of the standard error."""
 
     @property
     def standard_error(self) -> float:
@@ -81,33 +83,44 @@ def compare_all(
 
     Entry [i][j] is i minus j. All intervals hold together with `confidence` (Tukey 1949; for
     blocks see Montgomery, Design and Analysis of Experiments, 4.1), and are wider where a pair's
-    own differences spread more than the pooled ones. Where the configurations are those left of a
-    larger `family`, the intervals are as wide as all of it needs.
+    own differences, with their own degrees of freedom, say so: configurations do not all spread
+    alike. Where the configurations are those left of a larger `family`, the intervals are as wide
+    as all of it needs.
     """
     k, n = accuracies.shape
     if k < 2 or n < 2:
         raise ValueError(f"need at least 2 configurations and 2 seeds, got {k} and {n}")
-    degrees = (k - 1) * (n - 1)
     means = accuracies.mean(axis=1)
     residuals = accuracies - means[:, None] - accuracies.mean(axis=0) + accuracies.mean()
-    pooled_variance = 2.0 * float((residuals**2).sum()) / degrees
-    critical = _critical(confidence, family or k, degrees)
-    comparisons = []
+    together = (k - 1) * (n - 1)
+    pooled = 2.0 * float((residuals**2).sum()) / together
+    table = []
     for i in range(k):
         row = []
         for j in range(k):
-            differences = accuracies[i] - accuracies[j]
-            variance = max(pooled_variance, float(differences.var(ddof=1)))
-            half = critical * float(np.sqrt(variance / n)) if i != j else 0.0
-            difference = float(means[i] - means[j])
-            row.append(_around(difference, half, critical=critical))
-        comparisons.append(row)
-    return comparisons
+            own = float((accuracies[i] - accuracies[j]).var(ddof=1))
+            estimates = [
+                _around(
+                    float(means[i] - means[j]),
+                    error=math.sqrt(variance / n) if i != j else 0.0,
+                    critical=_critical(confidence, family or k, degrees),
+                    degrees=degrees,
+                )
+                for variance, degrees in ((pooled, together), (own, n - 1))
+            ]
+            row.append(max(estimates, key=lambda estimate: estimate.high))
+        table.append(row)
+    return table
 
 
-def _around(difference: float, half: float, *, critical: float) -> Comparison:
+def _around(difference: float, *, error: float, critical: float, degrees: int) -> Comparison:
+    half = critical * error
     return Comparison(
-        difference=difference, low=difference - half, high=difference + half, critical=critical
+        difference=difference,
+        low=difference - half,
+        high=difference + half,
+        critical=critical,
+        degrees=degrees,
     )
 
 
@@ -122,7 +135,7 @@ def compare_at_looks(accuracies: Sequence[Floats], *, looks: int) -> list[list[C
     A pair is compared on the seeds that both have, among the configurations that have as many.
     """
     counts = [len(values) for values in accuracies]
-    table = [[_around(0.0, 0.0, critical=1.0) for _ in counts] for _ in counts]
+    table = [[_around(0.0, error=0.0, critical=1.0, degrees=1) for _ in counts] for _ in counts]
     for n in sorted(set(counts)):
         members = [i for i, count in enumerate(counts) if count >= n]
         if len(members) < 2:
@@ -163,21 +176,28 @@ def over_images_too(comparison: Comparison, differences: Floats) -> Comparison:
     shared = float(differences.var(ddof=1)) / (seeds * images)
     error = np.sqrt(comparison.standard_error**2 + max(0.0, of_images - shared))
     return _around(
-        comparison.difference, comparison.critical * float(error), critical=comparison.critical
+        comparison.difference,
+        error=float(error),
+        critical=comparison.critical,
+        degrees=comparison.degrees,
     )
 
 
-def detectable(comparison: Comparison, *, degrees: int, power: float = 0.9) -> float:
+def detectable(comparison: Comparison, *, power: float = 0.9) -> float:
     """Return about how large a difference would have to be to be separated with a chance of
     `power`, by the comparison's standard error."""
-    return (comparison.critical + float(stats.t.ppf(power, degrees))) * comparison.standard_error
+    luck = float(stats.t.ppf(power, comparison.degrees))
+    return (comparison.critical + luck) * comparison.standard_error
 
 
 def paired_estimate(first: Floats, second: Floats, *, comparisons: int) -> Comparison:
     """Return first minus second, paired by seed [n], by Student t, at Bonferroni's level for a
     number of such comparisons."""
-    differences = first - second
+    differences, n = first - second, len(first)
     confidence = 1 - (1 - CONFIDENCE) / comparisons
-    estimate = mean_estimate(differences, confidence=confidence)
-    critical = float(stats.t.ppf(0.5 + confidence / 2, len(differences) - 1))
-    return _around(estimate.mean, estimate.high - estimate.mean, critical=critical)
+    return _around(
+        float(differences.mean()),
+        error=float(differences.std(ddof=1)) / math.sqrt(n),
+        critical=float(stats.t.ppf(0.5 + confidence / 2, n - 1)),
+        degrees=n - 1,
+    )

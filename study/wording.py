@@ -13,12 +13,12 @@ _RULE = (
     "*A is better than B* is said only where the simultaneous {level} % interval of the "
     "difference of their mean test accuracies excludes zero; anything else is *not separated*. "
     "Configurations are compared on the same fresh seeds, all pairs at once (Tukey's range test "
-    "for randomised blocks; a pair whose own differences spread more than the pooled ones is held"
-    " to its own), which covers the choice of the best by looking. What is compared are the "
-    "configurations that this search found, the luck of one seed included; another search may "
-    "find others. In simulated studies of six equal {plural} and three seeds, a false "
-    "separation appears anywhere in about 4 % where all spread alike, 5 % where their spreads "
-    "grow evenly to threefold, and 7 % (10 %) where a single one spreads three (five) times more "
+    "for randomised blocks; a pair whose own differences, with their own degrees of freedom, give "
+    "a wider interval has that one), which covers the choice of the best by looking. What is "
+    "compared are the configurations that this search found, the luck of one seed included; "
+    "another search may find others. In simulated studies of six equal {plural} and three seeds, a false "
+    "separation appears anywhere in about 1 % where all spread alike, 1 % where their spreads "
+    "grow evenly to threefold, and 3 % (3 %) where a single one spreads three (five) times more "
     "than all others. The intervals speak of other seeds on these test images; other images of "
     "the same kind would move every {singular}, mostly together"
 )
@@ -58,17 +58,13 @@ def rule(summary: Summary) -> str:
 
 def detectable_difference(summary: Summary) -> str:
     """Say how large a difference this study would have found; empty where nothing compares."""
-    rest = [
-        (ranked, len(ranked.confirmed.runs))
+    sizes = [
+        100 * detectable(ranked.behind_best)
         for ranked in summary.ranking[1:]
         if ranked.behind_best.standard_error > 0
     ]
-    if not rest:
+    if not sizes:
         return ""
-    sizes = [
-        100 * detectable(ranked.behind_best, degrees=(len(summary.ranking) - 1) * (n - 1))
-        for ranked, n in rest
-    ]
     if max(sizes) >= 100:
         return (
             "*Not separated* is not *equal*: with its seeds and their spread, this study could "

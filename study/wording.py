@@ -16,11 +16,11 @@ _RULE = (
     "for randomised blocks; a pair whose own differences, with their own degrees of freedom, give "
     "a wider interval has that one), which covers the choice of the best by looking. What is "
     "compared are the configurations that this search found, the luck of one seed included; "
-    "another search may find others. In simulated studies of six equal {plural} and three seeds, a false "
-    "separation appears anywhere in about 1 % where all spread alike, 1 % where their spreads "
-    "grow evenly to threefold, and 3 % (3 %) where a single one spreads three (five) times more "
-    "than all others. The intervals speak of other seeds on these test images; other images of "
-    "the same kind would move every {singular}, mostly together"
+    "another search may find others. In simulated studies of six equal {plural} and three "
+    "seeds, a false separation appears anywhere in about 1 % where all spread alike, 1 % where "
+    "their spreads grow evenly to threefold, and 3 % (3 %) where a single one spreads three (five) "
+    "times more than all others. The intervals speak of other seeds on these test images; other "
+    "images of the same kind would move every {singular}, mostly together"
 )
 
 

@@ -36,7 +36,8 @@ GRAFTS = np.array(
     ]
 )
 GRAFTS_ERROR = 7.33
-Q_4_15, Q_4_5, Q_3_4, Q_3_2, Q_6_2 = 4.08, 5.22, 5.04, 8.33, 11.7  # tables of the studentized range at 0.05
+# Tables of the studentized range at 0.05: of how many, with how many degrees of freedom.
+Q_4_15, Q_4_5, Q_3_4, Q_3_2, Q_6_2 = 4.08, 5.22, 5.04, 8.33, 11.7
 OPTIMIZERS, SEEDS = 6, 3
 
 

@@ -95,6 +95,9 @@ class TrainConfig:
     averaging: float = field(default=0.0, metadata=_LATER)
     """Decay per step of an exponential moving average of the weights, which is what is evaluated
     and saved; 0: the last weights."""
+    recalibration_images: int = field(default=0, metadata=_LATER)
+    """Training images, not augmented, from which batch normalisation takes its statistics again
+    after every epoch (Wu and Johnson 2021, section 3); 0 keeps the running ones."""
     interpolation: str = field(default="nearest", metadata=_LATER)
     """Of the augmentation: `nearest` is the seed's, `bilinear` allows scaling and shearing."""
     scaling: float = field(default=0.0, metadata=_LATER)
@@ -162,6 +165,16 @@ class TrainConfig:
             ("elastic", self.elastic),
         ):
             _require(0 <= value < 1, f"{name} must be in [0, 1)", value)
+        _require(
+            self.recalibration_images >= 0,
+            "recalibration_images must be >= 0",
+            self.recalibration_images,
+        )
+        if self.recalibration_images and self.architecture().normalisation != "batch":
+            raise UserError(
+                "recalibration_images must be 0 for a network without batch normalisation, got "
+                f"{self.recalibration_images} for {self.network}; normalisation=batch has it"
+            )
         _require(0 <= self.stroke <= 1, "stroke must be in [0, 1]", self.stroke)
         _require(
             0 <= self.shear_degrees <= 45, "shear_degrees must be in [0, 45]", self.shear_degrees

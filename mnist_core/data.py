@@ -42,6 +42,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int) -> Split:
+        """Return the first `count` images, or all where there are fewer."""
+        return Split(self.images[:count], self.labels[:count])
+
     def to(self, device: torch.device) -> Split:
         """Return the split on `device`."""
         return Split(self.images.to(device), self.labels.to(device))

@@ -6,10 +6,11 @@ import copy
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn, update_bn
 
 from mnist_core import model as models
 from mnist_core import optimizers
+from mnist_core.batches import evaluation_batches
 from mnist_core.checkpoint import Checkpoint
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset
@@ -33,6 +34,7 @@ class Learner:
             options=config.optimizer_options,
         )
         self._config = config
+        self._dataset = dataset
         self._called: nn.Module = self.trained
         if config.precision == "bfloat16":
             self._called = models.Bfloat16(self.trained)
@@ -58,6 +60,17 @@ class Learner:
         if self._average is not None:
             self._average.update(self.trained)
         return loss
+
+    def end_epoch(self) -> None:
+        """Make the result ready to be evaluated: recalibrate it where the configuration says so.
+
+        The running statistics are those of augmented images, in front of other weights where
+        weights are averaged.
+        """
+        count = self._config.recalibration_images
+        if count:
+            images = self._dataset.train.first(count)
+            update_bn(evaluation_batches(self._dataset, images), self.result)
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint of the same configuration."""

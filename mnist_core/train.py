@@ -259,6 +259,7 @@ def _train_epoch(
                 finished_epoch=None,
             )
         )
+    learner.end_epoch()
     trained = time.perf_counter()
     validation = evaluate(learner.result, dataset, dataset.validation)
     if not math.isfinite(validation.loss):  # the epoch's last step broke the weights

@@ -110,6 +110,13 @@ def test_positional_arguments_are_refused():
         ),
         ("precision", "float16", "unknown precision 'float16'; known: bfloat16, float32"),
         ("interpolation", "cubic", "unknown interpolation 'cubic'; known: bilinear, nearest"),
+        ("recalibration_images", -1, "recalibration_images must be >= 0, got -1"),
+        (
+            "recalibration_images",
+            500,
+            "recalibration_images must be 0 for a network without batch normalisation, got 500 "
+            "for seed; normalisation=batch has it",
+        ),
         ("averaging", 1.0, "averaging must be in [0, 1), got 1.0"),
         ("label_smoothing", -0.1, "label_smoothing must be in [0, 1), got -0.1"),
         ("scaling", 0.1, "scaling, shear_degrees and elastic need interpolation 'bilinear'"),

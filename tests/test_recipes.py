@@ -14,7 +14,7 @@ from torchvision.transforms import functional as tv
 
 from mnist_core import affine, elastic, strokes
 from mnist_core import model as models
-from mnist_core.batches import epoch_batches
+from mnist_core.batches import epoch_batches, normalise
 from mnist_core.checkpoint import read
 from mnist_core.config import TrainConfig
 from mnist_core.evaluate import evaluate
@@ -27,6 +27,7 @@ CPU = torch.device("cpu")
 RECIPES = {
     "bfloat16": {"precision": "bfloat16"},
     "averaged": {"averaging": 0.9},
+    "recalibrated": {"network": "batch-norm", "recalibration_images": 1_000},
     "smoothed": {"label_smoothing": 0.1},
     "bilinear": {"interpolation": "bilinear", "scaling": 0.1, "shear_degrees": 10.0},
     "elastic": {"interpolation": "bilinear", "elastic": 0.03},
@@ -41,6 +42,7 @@ RECIPES = {
         "stroke": 0.7,
         "network": "batch-norm",
         "network_options": {"dropout": 0.1},
+        "recalibration_images": 600,
     },
 }
 
@@ -92,6 +94,24 @@ def test_the_result_of_an_averaged_run_is_what_is_validated(small_digits):
     found = evaluate(result.model, small_digits, small_digits.validation)
     assert found.accuracy == result.validation_accuracy
     assert found.loss == result.epochs[-1].validation_loss
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_recalibrated_statistics_are_those_of_plain_images_before_the_results_weights(
+    averaging, small_digits
+):
+    config = config_of(
+        network="batch-norm", averaging=averaging, recalibration_images=200, precision="bfloat16"
+    )
+    network = train(config, small_digits).model
+    images = small_digits.train.first(200).images
+    with torch.no_grad():
+        plain = normalise(images, mean=small_digits.mean, std=small_digits.std)
+        features = network.conv1(plain)
+    found = network.norm1
+    # torch adds 135,200 values of a channel in float32.
+    torch.testing.assert_close(found.running_mean, features.mean((0, 2, 3)), rtol=0, atol=2e-4)
+    torch.testing.assert_close(found.running_var, features.var((0, 2, 3)), rtol=2e-3, atol=0)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])

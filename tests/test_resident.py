@@ -23,7 +23,8 @@ RECIPES = {
     "bare": {"rotation_degrees": 0.0, "translation": 0.0},
     "everything": {
         "network": "deep",
-        "network_options": {"dropout": 0.2},
+        "network_options": {"dropout": 0.2, "normalisation": "batch"},
+        "recalibration_images": 300,
         "interpolation": "bilinear",
         "scaling": 0.1,
         "shear_degrees": 5.0,

@@ -56,6 +56,8 @@ _HELP = {
     "label_smoothing": "share of the target that is spread over all classes",
     "averaging": "decay per step of a moving average of the weights, which is then the result; "
     "0: the last weights",
+    "recalibration_images": "training images, not augmented, from which batch normalisation takes "
+    "its statistics again after every epoch; 0: the running ones",
 }
 
 

@@ -18,9 +18,9 @@ _RULE = (
     "compared are the configurations that this search found, the luck of one seed included; "
     "another search may find others. In simulated studies of six equal {plural} and three "
     "seeds, a false separation appears anywhere in about 1 % where all spread alike, 1 % where "
-    "their spreads grow evenly to threefold, and 3 % (3 %) where a single one spreads three (five) "
-    "times more than all others. The intervals speak of other seeds on these test images; other "
-    "images of the same kind would move every {singular}, mostly together"
+    "their spreads grow evenly to threefold, and 3 % (3 %) where a single one spreads three "
+    "(five) times more than all others. The intervals speak of other seeds on these test images; "
+    "other images of the same kind would move every {singular}, mostly together"
 )
 
 

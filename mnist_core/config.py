@@ -98,6 +98,9 @@ class TrainConfig:
     recalibration_images: int = field(default=0, metadata=_LATER)
     """Training images, not augmented, from which batch normalisation takes its statistics again
     after every epoch (Wu and Johnson 2021, section 3); 0 keeps the running ones."""
+    train_on_validation: bool = field(default=False, metadata=_LATER)
+    """Whether the validation images are trained on too, once every choice is made (Goodfellow et
+    al. 2016, section 7.8); what is then measured on them says nothing of other images."""
     interpolation: str = field(default="nearest", metadata=_LATER)
     """Of the augmentation: `nearest` is the seed's, `bilinear` allows scaling and shearing."""
     scaling: float = field(default=0.0, metadata=_LATER)

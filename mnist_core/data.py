@@ -64,6 +64,15 @@ class Dataset:
     notice: str | None = None
     """Why this is not the set that a user would expect, if it is not."""
 
+    def for_training(self, *, on_validation: bool) -> Dataset:
+        """Return the set to train on: this, or with the validation images in the train split too,
+        behind its own."""
+        if not on_validation:
+            return self
+        images = torch.cat([self.train.images, self.validation.images])
+        labels = torch.cat([self.train.labels, self.validation.labels])
+        return replace(self, train=Split(images, labels))
+
     @property
     def name(self) -> str:
         """Return the name that --dataset takes."""

@@ -119,6 +119,7 @@ def train(
     """
     if config.dataset != dataset.name:
         raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
+    dataset = dataset.for_training(on_validation=config.train_on_validation)
     require_batch_fits(dataset, config.batch_size)
     learner = Learner(config, dataset)
     records: list[EpochRecord] = []

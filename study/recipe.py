@@ -44,6 +44,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="runs, each of a fresh seed (default: 5)",
     )
     parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="INT",
+        help="from which the runs' seeds are derived; another one for runs of a recipe that has "
+        "changed since its last were tested (default: 0)",
+    )
+    parser.add_argument(
         "--epochs", type=int, metavar="INT", help="instead of the recipe's own, for a quick look"
     )
     parser.add_argument(
@@ -87,6 +95,7 @@ def plan_of(options: argparse.Namespace, dataset_name: str) -> RecipePlan:
         recipe=options.recipe,
         config=TrainConfig.from_dict(values),
         seeds=options.seeds,
+        seed=options.seed,
         target_accuracy=options.target_accuracy,
         beside=tuple(name.strip() for name in options.beside.split(",") if name.strip()),
         device=options.device,

@@ -20,6 +20,8 @@ class RecipePlan:
     config: TrainConfig
     """Whole, with any seed: the recipe of that name may change later."""
     seeds: int = 5
+    seed: int = 0
+    """From which the seeds of the runs are derived: another one gives runs that are fresh."""
     target_accuracy: float = 0.99
     """Test accuracy that the mean over the seeds is held against."""
     beside: tuple[str, ...] = ()
@@ -39,6 +41,8 @@ class RecipePlan:
         for name in ("threads", "workers"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed must be in [0, 2**63), got {self.seed}")
         if not 0 < self.target_accuracy < 1:
             raise UserError(
                 f"target_accuracy must be between 0 and 1, got {self.target_accuracy:g}"
@@ -63,7 +67,7 @@ class RecipePlan:
         """Return the runs by key. Their seeds are the recipe's own, which nothing else uses."""
         return {
             f"recipe-{index:02d}": self.config.with_seed(
-                derive_seed(0, "recipe", self.recipe, index) % 2**31
+                derive_seed(self.seed, "recipe", self.recipe, index) % 2**31
             )
             for index in range(self.seeds)
         }

@@ -84,16 +84,23 @@ def _opening(plan: RecipePlan, header: dict[str, object], runs: Sequence[Record]
     data = header["data"]
     assert isinstance(data, dict)
     config = plan.config
+    trained_on = data["train"]
+    validated = f"the {data['validation']:,} validation images are not trained on."
+    if config.train_on_validation:
+        trained_on += data["validation"]
+        validated = (
+            f"once it was, the {data['validation']:,} validation images are trained on as well: "
+            "these runs have no validation accuracy."
+        )
     return (
         f"**Asked.** What mean test accuracy does the recipe `{plan.recipe}` reach on "
         f"{data['label']}, with a network of {_parameters(plan):,} parameters (the seed's has "
         f"23,354){_views(plan)}, and how long does it train?\n\n"
         f"**Budget.** {config.epochs} epoch{'s' if config.epochs > 1 else ''} of "
-        f"{data['train']:,} images a run; {len(runs)} of {plan.seeds} runs are done, each of a "
+        f"{trained_on:,} images a run; {len(runs)} of {plan.seeds} runs are done, each of a "
         "seed that the search for the recipe did not use, each evaluated once on the "
         f"{data['test']:,} test images. docs/recipes.md tells how the recipe was chosen, on "
-        f"held-out training images; the {data['validation']:,} validation images are not trained "
-        "on."
+        f"held-out training images; {validated}"
     )
 
 
@@ -144,7 +151,7 @@ def _runs(runs: Sequence[Record]) -> str:
         (
             number,
             run["config"]["seed"],
-            percent(run["validation_accuracy"]) if run["validation_accuracy"] else "–",
+            _validation(run),
             f"{run['test']['correct']:,} of {run['test']['count']:,}" if "test" in run else "–",
             percent(run["test"]["correct"] / run["test"]["count"]) if "test" in run else "–",
             f"{_seconds(run):.2f} s",
@@ -173,6 +180,12 @@ def _runs(runs: Sequence[Record]) -> str:
         "one. The interval is Student's t over the seeds: it speaks of other seeds on these test "
         "images."
     )
+
+
+def _validation(run: Record) -> str:
+    """Return the accuracy on images that the run has not trained on, where there is one."""
+    accuracy = run["validation_accuracy"]
+    return percent(accuracy) if accuracy and not run["config"].get("train_on_validation") else "–"
 
 
 def _beside(runs: Sequence[Record], references: dict[str, list[Record]]) -> str:
@@ -251,6 +264,8 @@ def _command(plan: RecipePlan) -> str:
         f"--dataset {plan.dataset} --device {plan.device}",
         f"--threads {plan.threads} --workers {plan.workers}",
     ]
+    if plan.seed:
+        words.append(f"--seed {plan.seed}")
     if plan.beside:
         words.append(f"--beside {','.join(plan.beside)}")
     return " ".join(words)

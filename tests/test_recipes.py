@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from mnist_core import model as models
 from mnist_core.batches import epoch_batches, normalise
 from mnist_core.checkpoint import read
 from mnist_core.config import TrainConfig
+from mnist_core.data import Split
 from mnist_core.evaluate import evaluate
 from mnist_core.learner import Learner
 from mnist_core.randomness import generator
@@ -28,6 +30,7 @@ RECIPES = {
     "bfloat16": {"precision": "bfloat16"},
     "averaged": {"averaging": 0.9},
     "recalibrated": {"network": "batch-norm", "recalibration_images": 1_000},
+    "with validation": {"train_on_validation": True},
     "smoothed": {"label_smoothing": 0.1},
     "bilinear": {"interpolation": "bilinear", "scaling": 0.1, "shear_degrees": 10.0},
     "elastic": {"interpolation": "bilinear", "elastic": 0.03},
@@ -94,6 +97,18 @@ def test_the_result_of_an_averaged_run_is_what_is_validated(small_digits):
     found = evaluate(result.model, small_digits, small_digits.validation)
     assert found.accuracy == result.validation_accuracy
     assert found.loss == result.epochs[-1].validation_loss
+
+
+def test_a_run_on_the_validation_images_too_is_one_on_a_set_that_trains_on_them(small_digits):
+    both = Split(
+        torch.cat([small_digits.train.images, small_digits.validation.images]),
+        torch.cat([small_digits.train.labels, small_digits.validation.labels]),
+    )
+    config = config_of(network="batch-norm", recalibration_images=10_000)
+    expected = train(config, replace(small_digits, train=both))
+    found = train(replace(config, train_on_validation=True), small_digits)
+    assert found.weights_sha256 == expected.weights_sha256
+    assert found.steps == 2 * (len(both) // 32) > train(config, small_digits).steps
 
 
 @pytest.mark.parametrize("averaging", [0.0, 0.9])

@@ -95,12 +95,15 @@ def test_the_runs_have_seeds_of_their_own_that_more_runs_do_not_change():
     assert all(config.with_seed(0) == TrainConfig() for config in many.values())
     other = plan_of(recipe="another").run_configs()
     assert not {c.seed for c in other.values()} & {c.seed for c in many.values()}
+    fresh = plan_of(seed=1).run_configs()
+    assert not {c.seed for c in fresh.values()} & {c.seed for c in many.values()}
 
 
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
         ({"seeds": 1}, "seeds must be >= 2, as a single run has no interval, got 1"),
+        ({"seed": -1}, "seed must be in [0, 2**63), got -1"),
         ({"threads": 0}, "threads must be >= 1, got 0"),
         ({"target_accuracy": 1.5}, "target_accuracy must be between 0 and 1, got 1.5"),
         ({"beside": ["slow"]}, "unknown recipe to measure beside 'slow'; known: examples, fast"),
@@ -141,6 +144,26 @@ def test_the_report_says_what_a_network_of_several_views_reads(tmp_path):
     assert f"{flops:,}" in text
 
 
+def test_the_report_gives_no_accuracy_on_validation_images_that_were_trained_on(tmp_path):
+    def text_of(config: TrainConfig) -> str:
+        plan = plan_of(config=config, seeds=2)
+        folder = RecipeFolder(tmp_path / config.digest())
+        folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
+        write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
+        for key, each in plan.run_configs().items():
+            write_json(folder.record_file(key), run_record(key, each, correct=9_900, seconds=1.0))
+        recipe_report.write_report(folder)
+        return (folder.path / "report.md").read_text()
+
+    apart, trained_on = text_of(TrainConfig()), text_of(TrainConfig(train_on_validation=True))
+    assert "of 55,000 images a run" in apart
+    assert "the 5,000 validation images are not trained on" in apart
+    assert "99.10 %" in apart
+    assert "of 60,000 images a run" in trained_on
+    assert "the 5,000 validation images are trained on as well" in trained_on
+    assert "99.10 %" not in trained_on
+
+
 def test_the_report_is_built_again_byte_for_byte(folder, capsys):
     recipe_report.write_report(folder)
     first = (folder.path / "report.md").read_bytes()
@@ -150,11 +173,14 @@ def test_the_report_is_built_again_byte_for_byte(folder, capsys):
     assert "3 seeds" in capsys.readouterr().out
 
 
-def test_the_command_of_the_report_asks_for_the_same_plan(folder):
-    recipe_report.write_report(folder)
-    text = (folder.path / "report.md").read_text()
-    words = text.partition("```bash\npython -m study.recipe ")[2].partition("\n```")[0].split()
-    assert command.plan_of(command.parse(words), "mnist") == folder.read_header()["plan"]
+def test_the_command_of_the_report_asks_for_the_same_plan(folder, tmp_path):
+    other = RecipeFolder(tmp_path / "other")
+    other.begin(plan_of(seed=7), data=MNIST, started="2026-01-02T03:04:05Z")
+    for each in (folder, other):
+        recipe_report.write_report(each)
+        text = (each.path / "report.md").read_text()
+        words = text.partition("```bash\npython -m study.recipe ")[2].partition("\n```")[0].split()
+        assert command.plan_of(command.parse(words), "mnist") == each.read_header()["plan"]
 
 
 def test_a_folder_is_opened_as_what_it_holds(folder, tmp_path):

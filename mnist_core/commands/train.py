@@ -90,6 +90,13 @@ def add_parser(subparsers: Any) -> None:
         help=f"show every second image mirrored, at random; for {suited} (the seed's: no)",
     )
     parser.add_argument(
+        "--train-on-validation",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="train on the validation images too, once every choice is made; the validation "
+        "accuracy then says nothing (the seed's: no)",
+    )
+    parser.add_argument(
         "--learning-rate",
         type=float,
         metavar="FLOAT",
@@ -115,7 +122,7 @@ def add_parser(subparsers: Any) -> None:
 
 def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
     begun = recipe(options.recipe)
-    names = (*_HELP, "horizontal_flip")
+    names = (*_HELP, "horizontal_flip", "train_on_validation")
     changes = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if changes.get("optimizer", begun.optimizer) != begun.optimizer:
         changes["learning_rate"] = default_learning_rate(changes["optimizer"])
@@ -167,10 +174,13 @@ def run(options: argparse.Namespace) -> int:
     from mnist_core.report import write_json
     from mnist_core.train import train
 
-    require_batch_fits(dataset, config.batch_size)
+    trained_on = dataset.for_training(on_validation=config.train_on_validation)
+    require_batch_fits(trained_on, config.batch_size)
     folder = _prepare_folder(options, dataset.name)
     print(f"configuration {config.digest()}: {json.dumps(config.to_dict())}")
-    print(f"data: {dataset.label}, {len(dataset.train):,} images to train on; output: {folder}")
+    print(f"data: {dataset.label}, {len(trained_on.train):,} images to train on; output: {folder}")
+    if config.train_on_validation:
+        print("the validation images are trained on: their accuracy says nothing of other images")
     for note in capture_notes([config.optimizer], device=options.device):
         print(note)
     with ProgressDisplay(epochs=config.epochs) as display:

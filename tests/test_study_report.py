@@ -14,8 +14,10 @@ import matplotlib.image
 import pytest
 
 from study import optimizers, render, report
+from study.confirmation import remaining
 from study.optimizer_plan import OptimizerPlan
-from study.records import trial_key
+from study.recipe_records import is_recipe
+from study.records import RunFolder, trial_key
 from study.report import write_report
 from study.space import space_from_table
 from study.space_file import resolve
@@ -340,3 +342,13 @@ def test_a_committed_report_is_built_again_byte_for_byte(folder, tmp_path):
     assert {path.name for path in folder.glob("*.png")} == {
         path.name for path in (tmp_path / "study").glob("*.png")
     }
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [folder for folder in COMMITTED if not is_recipe(folder)],
+    ids=lambda folder: folder.name,
+)
+def test_a_committed_study_leaves_nothing_to_run(folder):
+    study = RunFolder(folder)
+    assert remaining(study.read_header()["plan"], study.read_records()) == 0

@@ -203,6 +203,11 @@ class TrainConfig:
         spec = self.dataset_spec
         return self.architecture().parameters(spec.shape, len(spec.classes))
 
+    def evaluation_flops(self) -> int:
+        """Return the FLOPs of one of the data set's images in evaluation."""
+        spec = self.dataset_spec
+        return self.architecture().evaluation_flops(spec.shape, len(spec.classes))
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back."""
         values = asdict(self)

@@ -9,6 +9,7 @@ from typing import Any
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.randomness import derive_seed
+from mnist_core.recipes import RECIPES
 from study.references import REFERENCES
 
 
@@ -62,6 +63,29 @@ class RecipePlan:
     def dataset(self) -> str:
         """Return the name of the data set."""
         return self.config.dataset
+
+    @property
+    def named(self) -> TrainConfig | None:
+        """Return the recipe of that name as it is today; None where there is none any more."""
+        return RECIPES.get(self.recipe)
+
+    @property
+    def is_as_chosen(self) -> bool:
+        """Tell whether this is, unchanged, a recipe that docs/recipes.md tells the choice of."""
+        return self.recipe != "seed" and self.config.with_seed(0) == self.named
+
+    def departures(self) -> list[str]:
+        """Say where the recipe of that name is another one now. What is asked for beside the
+        name, the data set and the number of epochs, is no such change."""
+        if self.named is None:
+            return []
+        was, now = self.config.to_dict(), self.named.to_dict()
+        now |= {name: was[name] for name in ("dataset", "epochs", "seed")}
+        return [
+            f"`{name}` was {was.get(name, 'the default')}, is {now.get(name, 'the default')}"
+            for name in sorted({*was, *now})
+            if was.get(name) != now.get(name)
+        ]
 
     def run_configs(self) -> dict[str, TrainConfig]:
         """Return the runs by key. Their seeds are the recipe's own, which nothing else uses."""

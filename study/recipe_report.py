@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 import numpy as np
 
 from mnist_core.index import add_line
-from mnist_core.report import markdown_table, percent, percent_interval, write_atomically
-from study.evidence import Estimate, mean_estimate
+from mnist_core.report import markdown_table, percent, write_atomically
+from study import recipe_wording as wording
+from study.evidence import mean_estimate
 from study.recipe_plan import RecipePlan
 from study.recipe_records import RecipeFolder
 from study.records import Record
 from study.references import REFERENCES
 from study.session import RESULTS
-
-TITLES = {
-    "record": "How accurate can so few parameters be",
-    "sprint": "How soon is 99 % reached",
-}
 
 
 def write_report(folder: RecipeFolder) -> str:
@@ -29,9 +24,9 @@ def write_report(folder: RecipeFolder) -> str:
     runs = folder.read_runs()
     references = folder.read_references()
     sections = [
-        f"# {TITLES.get(plan.recipe, f'The recipe {plan.recipe}')}? {header['data']['label']}",
-        _opening(plan, header, runs),
-        f"**Finding.** {_finding(plan, runs, references)}",
+        f"# {wording.title(plan, header['data']['label'])}",
+        wording.opening(plan, header, runs),
+        f"**Finding.** {wording.finding(plan, runs, references)}",
         "## Runs",
         _runs(runs),
         *(["## Beside it", _beside(runs, references)] if references else []),
@@ -40,110 +35,16 @@ def write_report(folder: RecipeFolder) -> str:
         "## Provenance",
         _provenance(folder, header, runs),
         "## Make it again",
-        f"```bash\n{_command(plan)}\n```",
+        wording.make_again(plan),
         f"The raw records are in `records/`. `{next(iter(plan.run_configs()))}.safetensors` is "
         "the first run's network, which `python -m mnist_core evaluate` and `export` take; "
         "`python -m study.report` with this folder builds this page again, and "
         "`python -m study.replay` with it and `--confirmation` and a number trains a run again.",
     ]
     write_atomically(folder.path / "report.md", "\n\n".join(sections) + "\n")
-    headline = _headline(plan, header["data"]["label"], runs)
+    headline = wording.headline(plan, header["data"]["label"], runs)
     _add_to_index(folder, plan, header, headline)
     return headline
-
-
-def _tested(runs: Sequence[Record]) -> list[float]:
-    return [run["test"]["correct"] / run["test"]["count"] for run in runs if "test" in run]
-
-
-def _seconds(run: Record) -> float:
-    return float(sum(epoch["train_seconds"] for epoch in run["epochs"]))
-
-
-def _estimate(runs: Sequence[Record]) -> Estimate | None:
-    accuracies = _tested(runs)
-    return mean_estimate(np.array(accuracies)) if len(accuracies) > 1 else None
-
-
-def _accuracy(estimate: Estimate) -> str:
-    return (
-        f"{percent(estimate.mean, digits=3)} "
-        f"({percent_interval(estimate.low, min(estimate.high, 1.0), digits=3)})"
-    )
-
-
-def _times(seconds: Sequence[float]) -> str:
-    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
-
-
-def _parameters(plan: RecipePlan) -> int:
-    return plan.config.parameters()
-
-
-def _opening(plan: RecipePlan, header: dict[str, object], runs: Sequence[Record]) -> str:
-    data = header["data"]
-    assert isinstance(data, dict)
-    config = plan.config
-    trained_on = data["train"]
-    validated = f"the {data['validation']:,} validation images are not trained on."
-    if config.train_on_validation:
-        trained_on += data["validation"]
-        validated = (
-            f"once it was, the {data['validation']:,} validation images are trained on as well: "
-            "these runs have no validation accuracy."
-        )
-    return (
-        f"**Asked.** What mean test accuracy does the recipe `{plan.recipe}` reach on "
-        f"{data['label']}, with a network of {_parameters(plan):,} parameters (the seed's has "
-        f"23,354){_views(plan)}, and how long does it train?\n\n"
-        f"**Budget.** {config.epochs} epoch{'s' if config.epochs > 1 else ''} of "
-        f"{trained_on:,} images a run; {len(runs)} of {plan.seeds} runs are done, each of a "
-        "seed that the search for the recipe did not use, each evaluated once on the "
-        f"{data['test']:,} test images. docs/recipes.md tells how the recipe was chosen, on "
-        f"held-out training images; {validated}"
-    )
-
-
-def _views(plan: RecipePlan) -> str:
-    views = plan.config.architecture().views
-    if views == 1:
-        return ""
-    return f", which averages its answers to {views} views of an image, moved by a pixel"
-
-
-def _finding(plan: RecipePlan, runs: Sequence[Record], references: dict[str, list[Record]]) -> str:
-    estimate = _estimate(runs)
-    if estimate is None:
-        return "Fewer than two runs are done: nothing can be said yet."
-    target = percent(plan.target_accuracy)
-    if estimate.low > plan.target_accuracy:
-        verdict = f"above {target} with the whole interval"
-    elif estimate.mean >= plan.target_accuracy:
-        verdict = f"not below {target}, though the interval reaches below it"
-    else:
-        verdict = f"below {target}"
-    accuracies = _tested(runs)
-    text = (
-        f"**{_accuracy(estimate)} mean test accuracy over {estimate.n} seeds**, {verdict} "
-        f"(runs from {percent(min(accuracies))} to {percent(max(accuracies))}). Training took "
-        f"{_times([_seconds(run) for run in runs])} a run"
-        f"{_with(plan)}, evaluation and reading the files outside the clock (median and range)."
-    )
-    for name, outcomes in references.items():
-        ratio = statistics.median([outcome["seconds"] for outcome in outcomes])
-        ratio /= statistics.median([_seconds(run) for run in runs])
-        text += f" {REFERENCES[name].label} took {ratio:.1f} times as long in the same session."
-    missed = [run for run in runs if "test" not in run]
-    if missed:
-        text += f" {len(missed)} run(s) diverged and have no accuracy."
-    return text
-
-
-def _with(plan: RecipePlan) -> str:
-    threads = "one thread" if plan.threads == 1 else f"{plan.threads} threads"
-    return f" on {threads}" + (
-        f", {plan.workers} runs at the same time" if plan.workers > 1 else ""
-    )
 
 
 def _runs(runs: Sequence[Record]) -> str:
@@ -154,7 +55,7 @@ def _runs(runs: Sequence[Record]) -> str:
             _validation(run),
             f"{run['test']['correct']:,} of {run['test']['count']:,}" if "test" in run else "–",
             percent(run["test"]["correct"] / run["test"]["count"]) if "test" in run else "–",
-            f"{_seconds(run):.2f} s",
+            f"{wording.train_seconds(run):.2f} s",
             run["status"],
             f"`{run['weights_sha256'][:12]}`",
         )
@@ -194,8 +95,8 @@ def _beside(runs: Sequence[Record], references: dict[str, list[Record]]) -> str:
             "this recipe",
             runs[0]["config"]["epochs"],
             len(runs),
-            _times([_seconds(run) for run in runs]),
-            _mean(_tested(runs)),
+            wording.times([wording.train_seconds(run) for run in runs]),
+            _mean(wording.tested(runs)),
         )
     ]
     for name, outcomes in references.items():
@@ -204,8 +105,8 @@ def _beside(runs: Sequence[Record], references: dict[str, list[Record]]) -> str:
                 f"{REFERENCES[name].label} ({outcomes[0]['parameters']:,} parameters)",
                 outcomes[0]["epochs"],
                 len(outcomes),
-                _times([outcome["seconds"] for outcome in outcomes]),
-                _mean(_tested(outcomes)),
+                wording.times([outcome["seconds"] for outcome in outcomes]),
+                _mean(wording.tested(outcomes)),
             )
         )
     header = ("recipe", "epochs", "n", "training (median, range)", "mean test accuracy")
@@ -221,7 +122,7 @@ def _beside(runs: Sequence[Record], references: dict[str, list[Record]]) -> str:
 def _mean(accuracies: Sequence[float]) -> str:
     if len(accuracies) < 2:
         return f"{percent(accuracies[0])} (one run)"
-    return _accuracy(mean_estimate(np.array(accuracies)))
+    return wording.accuracy(mean_estimate(np.array(accuracies)))
 
 
 def _recipe(plan: RecipePlan) -> str:
@@ -230,8 +131,8 @@ def _recipe(plan: RecipePlan) -> str:
     architecture = plan.config.architecture()
     rows += [
         ("layers", ", ".join(map(str, architecture.layers))),
-        ("parameters", f"{_parameters(plan):,}"),
-        ("forward FLOPs of an image", f"{architecture.evaluation_flops():,}"),
+        ("parameters", f"{plan.config.parameters():,}"),
+        ("forward FLOPs of an image", f"{plan.config.evaluation_flops():,}"),
     ]
     return markdown_table(rows, header=("", ""))
 
@@ -255,31 +156,6 @@ def _provenance(folder: RecipeFolder, header: dict[str, object], runs: Sequence[
     parts.append(f"- Data: {data['label']}, SHA-256 of the splits `{data['sha256'][:16]}…`.")
     parts.append(f"- Started {header['started']}.")
     return "\n".join(parts)
-
-
-def _command(plan: RecipePlan) -> str:
-    words = [
-        f"python -m study.recipe {plan.recipe} --seeds {plan.seeds}",
-        f"--epochs {plan.config.epochs} --target-accuracy {plan.target_accuracy:g}",
-        f"--dataset {plan.dataset} --device {plan.device}",
-        f"--threads {plan.threads} --workers {plan.workers}",
-    ]
-    if plan.seed:
-        words.append(f"--seed {plan.seed}")
-    if plan.beside:
-        words.append(f"--beside {','.join(plan.beside)}")
-    return " ".join(words)
-
-
-def _headline(plan: RecipePlan, label: str, runs: Sequence[Record]) -> str:
-    estimate = _estimate(runs)
-    if estimate is None:
-        return f"{label}, {plan.recipe}: {len(runs)} of {plan.seeds} runs are done"
-    seconds = statistics.median([_seconds(run) for run in runs])
-    return (
-        f"{label}, {plan.recipe}: {_accuracy(estimate)} over {estimate.n} seeds, "
-        f"{_parameters(plan):,} parameters, {seconds:.3g} s of training"
-    )
 
 
 def _add_to_index(

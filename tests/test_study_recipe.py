@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,15 +15,20 @@ from mnist_core.errors import UserError
 from mnist_core.recipes import RECIPES, recipe
 from mnist_core.report import write_json
 from study import recipe as command
-from study import recipe_report, references
+from study import recipe_report, recipe_wording, references
 from study import replay as replaying
 from study import report as reporting
+from study.evidence import Estimate
 from study.recipe_plan import RecipePlan
 from study.recipe_records import RecipeFolder, is_recipe, open_folder
 from study.records import RunFolder
 from study.references import REFERENCES
 
+from .conftest import ROOT
 from .study_samples import ENVIRONMENT, MNIST
+from .written_sets import written
+
+COMMITTED = [path for path in (ROOT / "results").glob("*/*") if is_recipe(path)]
 
 
 def plan_of(**changes) -> RecipePlan:
@@ -157,11 +164,86 @@ def test_the_report_gives_no_accuracy_on_validation_images_that_were_trained_on(
 
     apart, trained_on = text_of(TrainConfig()), text_of(TrainConfig(train_on_validation=True))
     assert "of 55,000 images a run" in apart
-    assert "the 5,000 validation images are not trained on" in apart
+    assert "The 5,000 validation images are not trained on" in apart
     assert "99.10 %" in apart
     assert "of 60,000 images a run" in trained_on
-    assert "the 5,000 validation images are trained on as well" in trained_on
+    assert "The 5,000 validation images are trained on as well" in trained_on
     assert "99.10 %" not in trained_on
+
+
+def page_of(path: Path, plan: RecipePlan, *, correct: int = 9_900) -> str:
+    """Write a plan's records and return its report."""
+    folder = RecipeFolder(path)
+    folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
+    write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
+    for index, (key, config) in enumerate(plan.run_configs().items()):
+        record = run_record(key, config, correct=correct * (1 + index) // plan.seeds, seconds=1.0)
+        write_json(folder.record_file(key), record)
+    recipe_report.write_report(folder)
+    return (folder.path / "report.md").read_text()
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
+def test_a_committed_recipe_is_the_one_of_its_name(path):
+    plan = RecipeFolder(path).read_header()["plan"]
+    assert plan.config.with_seed(0) == RECIPES[plan.recipe]
+    assert plan.is_as_chosen
+
+
+def test_a_report_says_where_the_recipe_of_its_name_is_another_one_now(tmp_path, monkeypatch):
+    plan = plan_of(config=TrainConfig(epochs=2, seed=5))
+    assert "another one now" not in page_of(tmp_path / "same", plan)
+    changed = TrainConfig(learning_rate=0.01, label_smoothing=0.1, epochs=7)
+    monkeypatch.setitem(RECIPES, "seed", changed)
+    text = page_of(tmp_path / "changed", plan)
+    assert (
+        "The recipe `seed` is another one now: `label_smoothing` was the default, is 0.1; " in text
+    )
+    assert "`learning_rate` was 0.001, is 0.01. `python -m study.replay` with this folder" in text
+    monkeypatch.delitem(RECIPES, "seed")
+    text = page_of(tmp_path / "gone", plan)
+    assert "There is no recipe `seed` any more: `python -m study.replay`" in text
+    assert "```bash" not in text
+
+
+def test_only_a_recipe_as_it_was_chosen_is_said_to_have_been_searched_for(tmp_path):
+    def text_of(name: str, **changes) -> str:
+        config = TrainConfig.from_dict({**recipe(name).to_dict(), **changes})
+        return page_of(tmp_path / f"{name}-{config.digest()}", plan_of(recipe=name, config=config))
+
+    record = text_of("record")
+    assert record.startswith("# How accurate can so few parameters be? MNIST\n")
+    assert "each of a seed that the search for the recipe did not use" in record
+    assert "docs/recipes.md tells how the recipe was chosen" in record
+    assert "once it was, the 5,000 validation images are trained on as well" in record
+    others = {
+        text_of("seed"): "# The recipe seed on fresh seeds: MNIST\n",
+        text_of("record", dataset="cifar10"): "# The recipe record on fresh seeds: MNIST\n",
+        text_of("record", epochs=2): "# The recipe record on fresh seeds: MNIST\n",
+    }
+    for text, heading in others.items():
+        assert text.startswith(heading)
+        assert "each of a seed of its own" in text
+        assert "docs/recipes.md" not in text
+    assert "the recipe `record`, for 2 epochs where it has 24, reach" in text_of(
+        "record", epochs=2, batch_size=64
+    )
+
+
+def test_costs_are_those_of_the_data_sets_images(tmp_path):
+    config = TrainConfig.from_dict({**recipe("sprint").to_dict(), "dataset": "cifar10"})
+    text = page_of(tmp_path / "run", plan_of(recipe="sprint", config=config))
+    assert "(the seed's has 26,282)" in text
+    assert "1,259,904" in text
+
+
+def test_no_accuracy_lies_outside_0_to_100_percent_and_one_time_has_no_range(folder):
+    estimate = Estimate(mean=0.2, low=-0.3, high=1.1, n=2)
+    assert recipe_wording.accuracy(estimate) == "20.000 % (0.000 to 100.000 %)"
+    recipe_report.write_report(folder)
+    text = (folder.path / "report.md").read_text()
+    assert "240.00 s (one run)" in text
+    assert "240.00 to 240.00" not in text
 
 
 def test_the_report_is_built_again_byte_for_byte(folder, capsys):
@@ -207,6 +289,60 @@ def test_another_recipe_has_the_parameters_that_are_stated(name):
     assert sum(p.numel() for p in network.parameters()) == REFERENCES[name].parameters
     output = network.eval()(torch.rand(3, 1, 28, 28))
     torch.testing.assert_close(output.exp().sum(dim=1), torch.ones(3))
+
+
+@pytest.fixture
+def learnable_mnist(monkeypatch, tmp_path) -> Path:
+    """A folder of small files of MNIST's format, whose classes can be told apart."""
+    small = written("mnist", train=512, validation=0, test=200).install(monkeypatch)
+    small.place(tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "epochs"), [("examples", 4), ("fast", 12)])
+def test_another_recipe_learns_and_prints_what_came_out(
+    name, epochs, learnable_mnist, monkeypatch, capsys
+):
+    monkeypatch.setitem(REFERENCES, name, replace(REFERENCES[name], epochs=epochs))
+    assert references.main([name, "--data-dir", str(learnable_mnist), "--seed", "3"]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["name"] == name
+    assert outcome["seed"] == 3
+    assert outcome["epochs"] == epochs
+    assert outcome["parameters"] == REFERENCES[name].parameters
+    assert outcome["seconds"] > 0
+    assert outcome["threads"] == 1
+    assert outcome["test"]["count"] == 200
+    assert outcome["test"]["correct"] > 60  # guessing: 20
+
+
+@pytest.mark.slow
+def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
+    learnable_mnist, folder, capsys, monkeypatch
+):
+    plan = folder.read_header()["plan"]
+    words = ["seed", "--dataset", "mnist", "--data-dir", str(learnable_mnist)]
+    options = command.parse([*words, "--beside", "fast,examples"])
+    monkeypatch.setitem(REFERENCES, "fast", replace(REFERENCES["fast"], every=2))
+    for name in plan.beside:
+        folder.record_file(f"reference-{name}-00").unlink()
+        for index in (0, 1, 0):  # not the turn of the second run, and done already for the third
+            command._run_reference(folder, plan, options, name, index)
+    said = capsys.readouterr().out
+    assert said.count("s of training") == 2
+    found = folder.read_references()
+    assert {name: len(outcomes) for name, outcomes in found.items()} == {"fast": 1, "examples": 1}
+    recipe_report.write_report(folder)
+    assert "train_mnist_fast (215,194 parameters)" in (folder.path / "report.md").read_text()
+
+
+def test_another_recipe_that_fails_is_said_with_its_reason(learnable_mnist, folder, monkeypatch):
+    options = command.parse(["seed", "--data-dir", str(learnable_mnist)])
+    folder.record_file("reference-fast-00").unlink()
+    monkeypatch.setattr(command.sys, "executable", "/bin/false")
+    with pytest.raises(UserError, match="train_mnist_fast could not be run"):
+        command._run_reference(folder, folder.read_header()["plan"], options, "fast", 0)
 
 
 @pytest.mark.slow

@@ -181,7 +181,8 @@ def test_the_command_says_what_it_checked_and_names_no_accuracy(checkpoint, outp
         "opset as asked; onnx's checker passed; ONNX Runtime gives torch's classes and "
         "log-probabilities on all 300 images of digits (scikit-learn), test split, "
         "at batches 1, 3 and 64: largest difference",
-        "tolerance 1e-05 of an image's largest",
+        "tolerance 1e-05, both as a share of the image's largest log-probability (of 1 where that "
+        "is smaller)",
     ):
         assert part in text
     assert "accuracy" not in text
@@ -232,6 +233,27 @@ def test_a_model_that_differs_is_found(name, change, network, images):
     content = constant(onnx_graph.build(network, FORMS[0]), name, value)
     with pytest.raises(exports.SelfCheckError, match=r"at batch 1, of 100 images .* than torch"):
         exports.verify(content, network, FORMS[0], images=images)
+
+
+def test_differences_are_shares_of_an_images_largest_as_the_tolerance_is():
+    expected = np.array([[-0.5, -1.0], [-20.0, -1e-9]], dtype=np.float32)
+    answers = expected + np.array([[0.0, 1.5e-5], [1.5e-4, 0.0]], dtype=np.float32)
+    found = exports.relative_differences(np.stack([answers, expected]), expected)
+    np.testing.assert_allclose(found, [[1.5e-5, 7.5e-6], [0, 0]], rtol=0.02)
+    assert exports.outside_tolerance(answers, expected).tolist() == [True, False]
+
+
+def test_a_difference_within_the_tolerance_is_never_said_to_be_larger(network, images):
+    """The last layer ten thousandfold: the log-probabilities differ by far more than 1e-5."""
+    with torch.no_grad():
+        network.fc1.weight *= 10_000
+    agreement = exports.verify(
+        onnx_graph.build(network, FORMS[0]), network, FORMS[0], images=images
+    )
+    normalised = normalise(images, mean=(0.1563,), std=(0.2772,))
+    with torch.no_grad():
+        assert float(network(normalised).abs().max()) > 100
+    assert 0 < agreement.largest_difference <= exports.TOLERANCE
 
 
 def test_another_class_alone_is_found(network, images, monkeypatch):

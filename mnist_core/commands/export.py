@@ -103,5 +103,6 @@ def _print(report: ExportReport, path: Path, described: str) -> None:
     print(f"classes and log-probabilities on all {agreement.images:,} {described},")
     print(
         f"at batches {', '.join(map(str, first))} and {last}: largest difference "
-        f"{agreement.largest_difference:.1e}, tolerance {TOLERANCE:.0e} of an image's largest"
+        f"{agreement.largest_difference:.1e}, tolerance {TOLERANCE:.0e},"
     )
+    print("both as a share of the image's largest log-probability (of 1 where that is smaller)")

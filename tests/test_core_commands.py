@@ -10,6 +10,7 @@ from mnist_core.__main__ import main
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
 from mnist_core.optimizers import OPTIMIZERS
+from mnist_core.recipes import RECIPES
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -78,6 +79,21 @@ def test_every_option_reaches_the_configuration(asked_for):
 def test_the_default_learning_rate_is_the_optimizers(name, asked_for):
     main(["train", "--dataset", "digits", "--optimizer", name])
     assert asked_for[0].learning_rate == OPTIMIZERS[name].default_learning_rate
+
+
+@pytest.mark.parametrize("name", ["sprint", "record"])
+def test_a_named_network_is_the_registrys_whatever_the_recipes_is(name, asked_for):
+    begun = ["train", "--dataset", "digits", "--recipe", name]
+    main(begun)
+    main([*begun, "--network-option", "dropout=0.1"])
+    if name == "record":  # which only batch normalisation has
+        begun += ["--recalibration-images", "0"]
+    main([*begun, "--network", "seed"])
+    main([*begun, "--network", "seed", "--network-option", "dropout=0.1"])
+    options = [config.network_options for config in asked_for]
+    recipes_own = dict(RECIPES[name].network_options)
+    assert options == [recipes_own, {**recipes_own, "dropout": 0.1}, {}, {"dropout": 0.1}]
+    assert asked_for[2].architecture() == TrainConfig().architecture()
 
 
 def test_help_shows_defaults_and_units(capsys):

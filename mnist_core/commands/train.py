@@ -51,7 +51,7 @@ _HELP = {
     "elastic": "largest displacement of an elastic distortion, as a fraction of the side",
     "stroke": "largest share by which lines are made thicker or thinner, up to 1",
     "seed": "decides initialisation, order, augmentation and dropout",
-    "network": f"one of {', '.join(NETWORKS)}",
+    "network": f"one of {', '.join(NETWORKS)}, without the recipe's options of its network",
     "precision": f"of the forward and backward pass, one of {', '.join(PRECISIONS)}",
     "label_smoothing": "share of the target that is spread over all classes",
     "averaging": "decay per step of a moving average of the weights, which is then the result; "
@@ -127,7 +127,7 @@ def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
     if changes.get("optimizer", begun.optimizer) != begun.optimizer:
         changes["learning_rate"] = default_learning_rate(changes["optimizer"])
         changes["optimizer_options"] = {}
-    if changes.get("network", begun.network) != begun.network:
+    if "network" in changes:  # as it is registered: the recipe's options are of its own network
         changes["network_options"] = {}
     if options.learning_rate is not None:
         changes["learning_rate"] = options.learning_rate

@@ -67,6 +67,27 @@ def test_a_picture_of_the_misread_digits_lies_beside_the_checkpoint(run, capsys)
     assert f"misread digits: {picture}" in capsys.readouterr().out
 
 
+def test_validation_images_that_were_trained_on_are_said_to_be_and_have_no_interval(
+    tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    words = ["train", "--dataset", "digits", "--epochs", "1", "--batch-size", "399"]
+    words += ["--threads", "1", "--train-on-validation", "--output", str(folder)]
+    assert main(words) == 0
+    said = {}
+    for split in ("validation", "test"):
+        capsys.readouterr()
+        words = ["evaluate", str(folder / CHECKPOINT), "--split", split, "--threads", "1"]
+        assert main(words) == 0
+        said[split] = capsys.readouterr().out
+    assert "the run was trained on these images too" in said["validation"]
+    assert "95 %" not in said["validation"]
+    assert {len(row) for row in table_of(said["validation"])} == {12}
+    assert "trained on" not in said["test"]
+    assert "95 % interval" in said["test"]
+    assert {len(row) for row in table_of(said["test"])} == {13}
+
+
 def test_the_validation_split_can_be_named_and_the_picture_too(run, capsys, tmp_path):
     picture = tmp_path / "picture.png"
     command = ["evaluate", str(run / CHECKPOINT), "--split", "validation", "--threads", "1"]

@@ -55,31 +55,50 @@ def run(options: argparse.Namespace) -> int:
         )
     split: Split = getattr(dataset, options.split)
     evaluation = evaluate(saved.model(device=split.labels.device), dataset, split)
-    _print(dataset, options.split, evaluation, epochs=len(saved.record["epochs"]))
+    is_trained_on = options.split == "validation" and saved.config.train_on_validation
+    _print(
+        dataset,
+        options.split,
+        evaluation,
+        epochs=len(saved.record["epochs"]),
+        is_trained_on=is_trained_on,
+    )
     picture = options.picture or options.checkpoint.with_name(f"misread-{options.split}.png")
     _draw_misread(dataset, options.split, evaluation, picture)
     print(f"\nmisread {dataset.spec.shown}s: {picture}")
     return 0
 
 
-def _print(dataset: Dataset, split: str, evaluation: Evaluation, *, epochs: int) -> None:
+def _print(
+    dataset: Dataset, split: str, evaluation: Evaluation, *, epochs: int, is_trained_on: bool
+) -> None:
+    """Print accuracies, without intervals for images that were trained on."""
     from mnist_core.report import markdown_table, wilson_interval
 
     low, high = evaluation.interval()
+    interval = "" if is_trained_on else f", 95 % interval {low:.2%} to {high:.2%}"
     print(
         f"{dataset.label}, {split} split, after {epochs} epochs: accuracy "
-        f"{evaluation.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%} "
-        f"({evaluation.count:,} images), loss {evaluation.loss:.4f}\n"
+        f"{evaluation.accuracy:.2%}{interval} ({evaluation.count:,} images), loss "
+        f"{evaluation.loss:.4f}"
     )
+    if is_trained_on:
+        print(
+            "the run was trained on these images too (train_on_validation): this says nothing of "
+            "other images, and has no interval; --split test does"
+        )
+    print()
     classes = dataset.spec.classes
     matrix = evaluation.confusion_matrix(len(classes)).tolist()
-    header = [dataset.spec.shown, *(f"read as {name}" for name in classes), "accuracy", "95 %"]
+    header = [dataset.spec.shown, *(f"read as {name}" for name in classes), "accuracy"]
     rows = []
     for place, row in enumerate(matrix):
         low, high = wilson_interval(row[place], sum(row))
-        rows.append(
-            [classes[place], *row, f"{row[place] / sum(row):.2%}", f"{low:.1%} to {high:.1%}"],
-        )
+        rows.append([classes[place], *row, f"{row[place] / sum(row):.2%}"])
+        if not is_trained_on:
+            rows[-1].append(f"{low:.1%} to {high:.1%}")
+    if not is_trained_on:
+        header.append("95 %")
     print(markdown_table(rows, header=header, numeric=header))
 
 

@@ -6,6 +6,8 @@ without a traceback; any other exception is a defect of ours and keeps its trace
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -13,6 +15,8 @@ from types import FrameType
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 128 + signal.SIGPIPE
+_STANDARD_OUTPUT = 1
 
 
 class UserError(Exception):
@@ -29,20 +33,35 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
 
 
+def _has_lost_its_reader() -> bool:
+    """Tell whether nobody reads the standard output any more, as after `| head`. What is left of
+    it is then dropped, or it would be tried again, and fail, at the end of the process."""
+    poll = select.poll()
+    poll.register(_STANDARD_OUTPUT, 0)  # what is wrong with it is told unasked
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
+    return True
+
+
 def run_command(command: Callable[[], int]) -> int:
     """Run `command` and turn what ends it into an exit code: 2 for wrong input or a full or
-    unwritable disk, 130 for Ctrl-C or SIGTERM."""
+    unwritable disk, 130 for Ctrl-C or SIGTERM, 141 where nobody reads the output any more."""
 
     def interrupt(signal_number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _has_lost_its_reader():
+            return EXIT_NO_READER
         where = f" ({error.filename})" if error.filename else ""
         print(
             f"error: the operating system refused: {error.strerror or error}{where}. What was "

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
 from mnist_core.errors import UserError, run_command, unknown_name
+
+from .conftest import ROOT
 
 
 def raising(error: BaseException):
@@ -35,6 +39,39 @@ def test_an_error_of_the_system_names_the_file_and_the_way_out(capsys):
     for part in ("error: ", "No space left on device (/some/file)", "free space", "--resume"):
         assert part in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_output_that_nobody_reads_any_more_ends_quietly_as_sigpipe_does(flush, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from mnist_core.errors import run_command\n"
+        "def command():\n"
+        "    sys.stdin.read()\n"
+        f"    print('unread', flush={flush})\n"
+        "    return 0\n"
+        "sys.exit(run_command(command))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdin is not None
+        process.stdout.close()
+        process.stdin.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_a_broken_pipe_to_somebody_else_is_an_error(capsys):
+    assert run_command(raising(BrokenPipeError(32, "Broken pipe"))) == 2
+    assert "the operating system refused: Broken pipe" in capsys.readouterr().err
 
 
 def test_ctrl_c_is_exit_code_130_and_says_how_to_go_on(capsys):

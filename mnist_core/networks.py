@@ -171,6 +171,21 @@ class Architecture:
         """Return the FLOPs of an image in evaluation: the forward ones of all its views."""
         return self.views * self.forward_flops(shape, classes)
 
+    def text(self) -> str:
+        """Return everything that it is in one line; what it says nothing of is not there."""
+        return ", ".join(
+            [
+                "-".join(map(str, self.layers)),
+                *(["padded"] if self.padding else []),
+                self.activation,
+                *([f"{self.normalisation} normalisation"] if self.normalisation != "none" else []),
+                f"{self.pooling} pooling",
+                f"head {self.head}",
+                *([f"dropout {self.dropout:.2g}"] if self.dropout else []),
+                *([f"{self.views} views"] if self.views > 1 else []),
+            ]
+        )
+
     def with_options(self, options: Mapping[str, Any]) -> Architecture:
         """Return the architecture with some of its fields changed; an unknown one is a
         `UserError`."""

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mnist_core.networks import Architecture
 from mnist_core.report import markdown_table, percent, wilson_interval
 from study import wording
 from study.trade_offs import COSTS, Candidate, TradeOffs
 
 _HEADER = ("parameters", "forward MFLOP", "latency, µs (95 %)")
 _NUMERIC = (*_HEADER, "validation accuracy")
-
-
-def layers_text(architecture: Architecture) -> str:
-    """Return an architecture in one line."""
-    parts = ["-".join(map(str, architecture.layers)), architecture.activation]
-    if architecture.normalisation != "none":
-        parts.append(f"{architecture.normalisation} normalisation")
-    parts += [f"{architecture.pooling} pooling", f"head {architecture.head}"]
-    if architecture.dropout:
-        parts.append(f"dropout {architecture.dropout:.2g}")
-    return ", ".join(parts)
 
 
 def section(found: TradeOffs) -> str:
@@ -86,7 +74,7 @@ def _confirmed(candidates: Sequence[Candidate]) -> str:
         (
             one.label,
             one.name,
-            layers_text(one.architecture),
+            one.architecture.text(),
             *_costs(one),
             percent(one.validation_accuracy),
             wording.accuracy(one.confirmed),
@@ -114,7 +102,7 @@ def _trials(candidates: Sequence[Candidate]) -> str:
         (
             one.label,
             one.name,
-            layers_text(one.architecture),
+            one.architecture.text(),
             *_costs(one),
             percent(one.validation_accuracy),
             _fronts(one),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import fields
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mnist_core import export as exports
 from mnist_core import model as models
 from mnist_core import onnx_graph
+from mnist_core.__main__ import main
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
 from mnist_core.networks import CHOICES, NETWORKS, POOL, VIEWS, Architecture, architecture
@@ -251,3 +254,38 @@ def test_layers_that_use_the_image_up_are_refused():
     with pytest.raises(UserError, match=r"leave something of images of 28×28.*after layer 7"):
         models.build(deep, seed=0, device=CPU)
     assert math.prod(models.build(deep, seed=0, device=CPU, input_shape=(1, 64, 64)).input_shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("layers", (8, "pool", "5x5:16")),
+        ("padding", True),
+        ("normalisation", "batch"),
+        ("dropout", 0.4),
+        ("pooling", "stride"),
+        ("activation", "gelu"),
+        ("head", "mean"),
+        ("views", 5),
+    ],
+)
+def test_the_text_of_an_architecture_tells_every_option(name, value, capsys):
+    seed = architecture("seed", {})
+    changed = architecture("seed", {name: value})
+    assert seed.text() == "16-32-pool-40-pool-1x1:24, relu, max pooling, head flatten"
+    assert changed.text() != seed.text()
+    text = json.dumps(list(value)) if name == "layers" else str(value).lower()
+    assert main(["describe", "--network-option", f"{name}={text}"]) == 0
+    assert f"Architecture: {changed.text()}." in capsys.readouterr().out
+
+
+def test_every_option_of_an_architecture_is_in_the_test_of_its_text():
+    names = {entry.name for entry in fields(Architecture)}
+    assert names == {*CHOICES, "layers", "padding", "dropout", "views"}
+
+
+def test_the_list_of_networks_tells_them_apart(capsys):
+    assert main(["describe", "--network", "all"]) == 0
+    text = capsys.readouterr().out
+    for spec in NETWORKS.values():
+        assert text.count(f" {spec.architecture.text()} ") == 1

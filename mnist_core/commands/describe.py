@@ -48,13 +48,13 @@ def _print_networks(changes: dict[str, Any], dataset: DatasetSpec) -> None:
             name,
             f"{found.parameters(shape, classes):,}",
             f"{found.evaluation_flops(shape, classes):,}",
-            ", ".join(map(str, found.layers)),
+            found.text(),
             spec.reason,
         )
         for name, spec in NETWORKS.items()
         for found in [spec.architecture.with_options(changes)]
     ]
-    header = ("network", "parameters", "forward FLOPs", "layers", "what it is for")
+    header = ("network", "parameters", "forward FLOPs", "architecture", "what it is for")
     print(markdown_table(rows, header=header, numeric=header[1:3]))
 
 
@@ -95,6 +95,7 @@ def _print_layers(described: Architecture, dataset: DatasetSpec) -> None:
     )
     header = ("layer", "kind", "output", "parameters", "activations", "forward FLOPs")
     print(markdown_table(rows, header=header, numeric=header[3:]))
+    print(f"\nArchitecture: {described.text()}.")
     print(
         f"\nFor one image of {dataset.label}, {'×'.join(map(str, dataset.shape))}; 1 multiply-add "
         "= 2 FLOPs; outputs before pooling. Forward and backward: "

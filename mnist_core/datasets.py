@@ -8,7 +8,7 @@ configurations read it without torch. `mnist_core.files` finds and verifies the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from mnist_core.errors import unknown_name
 from mnist_core.networks import MNIST_SHAPE, Shape
@@ -43,6 +43,35 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What is done to the images that are trained on, beyond a recipe's own distortions."""
+
+    rotation_degrees: float = 0.0
+    translation: float = 0.0
+    horizontal_flip: bool = False
+
+    def settings(self) -> dict[str, float | bool]:
+        """Return the fields of a configuration, without a flip that is not asked for."""
+        values = asdict(self)
+        if not self.horizontal_flip:
+            del values["horizontal_flip"]
+        return values
+
+    def text(self) -> str:
+        """Return it in words."""
+        if self == Augmentation():
+            return "none"
+        parts = [f"rotation ±{self.rotation_degrees:g}°"] if self.rotation_degrees else []
+        parts += [f"translation ±{self.translation:g}"] if self.translation else []
+        return ", ".join([*parts, *(["horizontal flip"] if self.horizontal_flip else [])])
+
+
+SEED_AUGMENTATION = Augmentation(rotation_degrees=10.0, translation=0.1)
+"""The seed's, for digits."""
+AUGMENTATIONS = ("none", "seed", "suited")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
     """What is known of a data set without reading it."""
 
@@ -62,8 +91,16 @@ class DatasetSpec:
     test_images: int = 10_000
     flip_keeps_class: bool = False
     """Whether a mirrored image is still one of its class."""
+    suited: Augmentation = SEED_AUGMENTATION
+    """Augmentation that suits the images: as is usual for such, and tuned by nobody here."""
     source: Source | None = None
     """None for a set that an installed package holds."""
+
+    def augmentation(self, name: str) -> Augmentation:
+        """Return an augmentation by its name; `UserError` names the known ones."""
+        if name not in AUGMENTATIONS:
+            raise unknown_name("augmentation", name, AUGMENTATIONS)
+        return {"none": Augmentation(), "seed": SEED_AUGMENTATION, "suited": self.suited}[name]
 
 
 _SHA256 = "sha256:"  # apart from the digits, which fill a line
@@ -114,6 +151,7 @@ _SPECS = (
         mean=(0.2860,),
         std=(0.3530,),
         flip_keeps_class=True,
+        suited=Augmentation(translation=0.1, horizontal_flip=True),
         source=Source(
             folder="FashionMNIST/raw",
             format="idx",
@@ -214,6 +252,8 @@ _SPECS = (
         std=(0.2470, 0.2435, 0.2616),
         train_images=45_000,
         flip_keeps_class=True,
+        # four pixels and a flip, as since He et al. 2016, section 4.2
+        suited=Augmentation(translation=0.125, horizontal_flip=True),
         source=Source(
             folder="cifar-10-batches-py",
             format="cifar",
@@ -241,6 +281,16 @@ Checksums of MNIST's files were computed from them; the MD5 are those that torch
 (datasets/mnist.py and cifar.py).
 """
 
+
+AUGMENTATION_HELP = (
+    "seed is rotation by up to 10 degrees and shifts by up to a tenth of the side; suited is that "
+    "for digits and letters, and otherwise "
+    + "; ".join(
+        f"for {spec.name} {spec.suited.text()}"
+        for spec in _SPECS
+        if spec.suited != SEED_AUGMENTATION
+    )
+)
 
 AUTO = "auto"
 """MNIST, or digits where MNIST can neither be found nor downloaded."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 
+from mnist_core.datasets import require_known
 from mnist_core.own_optimizers import is_own
 from mnist_core.report import markdown_table, percent
 from study import wording
-from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
+from study.plan import PRUNERS, SAMPLERS, StudyPlan
 from study.records import numbered
 from study.search import sampler_options
 from study.summary import Summary
@@ -50,8 +51,7 @@ def protocol(summary: Summary) -> str:
     """Return the card of what was fixed before the study began."""
     plan, data = summary.plan, summary.header["data"]
     subject = plan.subject
-    rotation, translation = AUGMENTATIONS[plan.augmentation]
-    augmentation = f"rotation ±{rotation:g}°, translation ±{translation:g}" if rotation else "none"
+    augmentation = require_known(plan.dataset).augmentation(plan.augmentation)
     seeds = ", ".join(map(str, plan.confirmation_seeds()))
     rows = [
         ("data", f"{data['label']}, SHA-256 of the splits `{data['sha256'][:16]}…`"),
@@ -62,7 +62,7 @@ def protocol(summary: Summary) -> str:
         ),
         ("network", subject.network),
         ("loss, batch, length", f"NLL, {plan.batch_size} images, {epochs(plan)}"),
-        ("augmentation", augmentation),
+        ("augmentation", augmentation.text()),
         ("schedule", plan.schedule_text),
         (
             "budget",

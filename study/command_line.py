@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.commands.arguments import add_data_arguments
-from mnist_core.datasets import AUTO, require_choice
+from mnist_core.datasets import AUGMENTATION_HELP, AUGMENTATIONS, AUTO, require_choice
 from mnist_core.errors import UserError
 from mnist_core.schedules import SCHEDULES
 from study.obvious import NAME, require_shape
-from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS, StudyPlan
+from study.plan import PRUNERS, SAMPLERS, StudyPlan
 
 AUTO_SEEDS = (5, 20)
 STORAGE_VARIABLE = "STUDY_STORAGE"
@@ -24,8 +24,7 @@ _HELP = {
     "epochs": "passes over the train split, of every run",
     "batch_size": "images per step",
     "schedule": f"one of {', '.join(SCHEDULES)}",
-    "augmentation": f"one of {', '.join(AUGMENTATIONS)}; seed is rotation by up to 10 degrees and "
-    "shifts by up to a tenth of the side",
+    "augmentation": f"one of {', '.join(AUGMENTATIONS)}; {AUGMENTATION_HELP}",
     "pruner": "; ".join(f"{name}: {text}" for name, text in PRUNERS.items())
     + ". Others than none need --schedule constant and several epochs",
     "confirm_seeds": "fresh seeds for each configuration that is confirmed; auto: "
@@ -139,6 +138,10 @@ def check(options: argparse.Namespace, given: Mapping[str, Any], kind: type[Stud
     require_choice(asked)
     if options.beside and asked != AUTO:
         require_shape(asked)
+    if options.beside and values.get("augmentation") == "suited":
+        raise UserError(
+            f"--beside {NAME} has the seed's augmentation or none, got suited; leave it out"
+        )
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers must be >= 1, got {options.workers}")
     if options.stale_after < 1:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
 
 from mnist_core.config import Option, TrainConfig
+from mnist_core.datasets import AUGMENTATIONS, require_known
 from mnist_core.errors import UserError, unknown_name
 from study.space import SearchSpace, parameters_text, space_from_table
 from study.subject import Subject
@@ -32,7 +33,6 @@ PRUNERS = {
     "median": "stop a trial below the median of its own search's trials at the same epoch",
     "hyperband": "successive halving within one search's trials",
 }
-AUGMENTATIONS = {"none": (0.0, 0.0), "seed": (10.0, 0.1)}
 INDEPENDENT_SAMPLERS = ("lhs", "qmc", "random")
 
 Variant = Literal["tuned", "default"]
@@ -240,12 +240,11 @@ class StudyPlan(ABC):
 
     def _settings(self) -> dict[str, Any]:
         """Return what every run has where its arm's space does not say otherwise."""
-        rotation_degrees, translation = AUGMENTATIONS[self.augmentation]
+        augmentation = require_known(self.dataset).augmentation(self.augmentation)
         return {
             "schedule": self.schedule,
             "batch_size": self.batch_size,
-            "rotation_degrees": rotation_degrees,
-            "translation": translation,
+            **augmentation.settings(),
         }
 
     def confirmation_seeds(self) -> list[int]:

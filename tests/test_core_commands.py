@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
+from dataclasses import replace
+
 import pytest
 import torch
 
 from mnist_core import data
 from mnist_core.__main__ import main
+from mnist_core.commands import train
 from mnist_core.config import TrainConfig
+from mnist_core.datasets import DATASETS
 from mnist_core.errors import UserError
 from mnist_core.optimizers import OPTIMIZERS
 from mnist_core.recipes import RECIPES
 
 CHECKPOINT = "checkpoint.safetensors"
+DISTORTIONS_OFF = {
+    "interpolation": "nearest",
+    "scaling": 0.0,
+    "shear_degrees": 0.0,
+    "elastic": 0.0,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +105,29 @@ def test_a_named_network_is_the_registrys_whatever_the_recipes_is(name, asked_fo
     recipes_own = dict(RECIPES[name].network_options)
     assert options == [recipes_own, {**recipes_own, "dropout": 0.1}, {}, {"dropout": 0.1}]
     assert asked_for[2].architecture() == TrainConfig().architecture()
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "cifar10", "kmnist"])
+def test_a_named_augmentation_is_in_the_place_of_the_recipes_and_options_depart_from_it(name):
+    parser = argparse.ArgumentParser()
+    train.add_parser(parser.add_subparsers())
+
+    def config_of(*words: str) -> TrainConfig:
+        begun = ["train", "--dataset", name, "--recipe", "record"]
+        return train._config(parser.parse_args([*begun, *words]), name)
+
+    plain = config_of("--augmentation", "none")
+    assert plain == replace(
+        RECIPES["record"], dataset=name, rotation_degrees=0.0, translation=0.0, **DISTORTIONS_OFF
+    )
+    suited = DATASETS[name].suited
+    assert config_of("--augmentation", "suited") == replace(plain, **suited.settings())
+    departed = config_of("--augmentation", "suited", "--translation", "0.2")
+    assert departed == replace(plain, **{**suited.settings(), "translation": 0.2})
+    with pytest.raises(UserError, match="unknown augmentation 'best'; known: none, seed, suited"):
+        config_of("--augmentation", "best")
+    own = train._config(parser.parse_args(["train", "--dataset", name]), name)
+    assert own == TrainConfig(dataset=name)
 
 
 def test_help_shows_defaults_and_units(capsys):

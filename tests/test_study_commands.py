@@ -100,6 +100,10 @@ def everything_below(folder):
             ["--dataset", "cifar10", "--beside", "obvious"],
             ["--beside obvious needs images of 1×28×28, got cifar10, of 3×32×32"],
         ),
+        (
+            ["--augmentation", "suited", "--beside", "obvious"],
+            ["--beside obvious has the seed's augmentation or none, got suited"],
+        ),
         (["--storage", SOMEWHERE, "--beside", "obvious"], ["--beside", "time of one machine"]),
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",

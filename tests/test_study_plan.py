@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
+from mnist_core.datasets import AUGMENTATIONS, DATASETS
 from mnist_core.errors import UserError
 from study.optimizer_plan import OptimizerPlan
-from study.plan import AUGMENTATIONS, PRUNERS, SAMPLERS
+from study.plan import PRUNERS, SAMPLERS
 from study.space import registry_space, space_from_table
 
 from .study_samples import make_plan
 
+RATE = {"learning_rate": 0.02}
 SIX = ("sgd", "nesterov", "rmsprop", "adam", "adamw", "nadam")
 
 
@@ -75,8 +78,26 @@ def test_every_option_reaches_the_runs():
     )
     config = plan.trial_config("adam", {"learning_rate": 0.02})
     assert (config.epochs, config.batch_size, config.schedule) == (3, 32, "cosine")
-    assert (config.rotation_degrees, config.translation) == AUGMENTATIONS["seed"] == (10.0, 0.1)
+    assert (config.rotation_degrees, config.translation) == (10.0, 0.1)
     assert (config.dataset, config.optimizer, config.learning_rate) == ("digits", "adam", 0.02)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_suited_augmentation_is_the_data_sets_and_mirrors_no_digit_or_letter(name):
+    spec = DATASETS[name]
+    config = make_plan(dataset=name, augmentation="suited").trial_config("adam", RATE)
+    suited = (config.rotation_degrees, config.translation, config.horizontal_flip)
+    assert suited == tuple(asdict(spec.suited).values())
+    assert config.horizontal_flip == spec.flip_keeps_class
+    if not spec.flip_keeps_class:
+        seeds = make_plan(dataset=name, augmentation="seed").trial_config("adam", RATE)
+        assert config == seeds
+
+
+def test_without_a_flip_the_digest_of_a_run_is_what_it_was():
+    for name in ("none", "seed"):
+        config = make_plan(augmentation=name).trial_config("adam", RATE)
+        assert "horizontal_flip" not in config.to_dict()
 
 
 @pytest.mark.parametrize(

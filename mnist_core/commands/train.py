@@ -22,7 +22,14 @@ from mnist_core.commands.arguments import (
     load_dataset,
 )
 from mnist_core.config import INTERPOLATIONS, PRECISIONS, TrainConfig
-from mnist_core.datasets import AUTO, DATASETS, require_choice
+from mnist_core.datasets import (
+    AUGMENTATION_HELP,
+    AUGMENTATIONS,
+    AUTO,
+    DATASETS,
+    require_choice,
+    require_known,
+)
 from mnist_core.errors import UserError
 from mnist_core.networks import NETWORKS
 from mnist_core.optimizers import OPTIMIZERS, default_learning_rate
@@ -60,6 +67,12 @@ _HELP = {
     "its statistics again after every epoch; 0: the running ones",
 }
 
+_WITHOUT_DISTORTIONS: dict[str, Any] = {
+    field.name: field.default
+    for field in fields(TrainConfig)
+    if field.name in ("interpolation", "scaling", "shear_degrees", "elastic", "stroke")
+}
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the parser."""
@@ -82,6 +95,14 @@ def add_parser(subparsers: Any) -> None:
             metavar=type(defaults[name]).__name__.upper(),
             help=f"{text} (default: {defaults[name]})",
         )
+    parser.add_argument(
+        "--augmentation",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help=f"one of {', '.join(AUGMENTATIONS)}, from which the other options depart, in the "
+        f"place of the recipe's: {AUGMENTATION_HELP} (default: the recipe's, whatever the data "
+        "set)",
+    )
     suited = ", ".join(spec.name for spec in DATASETS.values() if spec.flip_keeps_class)
     parser.add_argument(
         "--horizontal-flip",
@@ -124,6 +145,9 @@ def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
     begun = recipe(options.recipe)
     names = (*_HELP, "horizontal_flip", "train_on_validation")
     changes = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    if hasattr(options, "augmentation"):
+        named = require_known(dataset_name).augmentation(options.augmentation)
+        changes = {**_WITHOUT_DISTORTIONS, **named.settings(), **changes}
     if changes.get("optimizer", begun.optimizer) != begun.optimizer:
         changes["learning_rate"] = default_learning_rate(changes["optimizer"])
         changes["optimizer_options"] = {}

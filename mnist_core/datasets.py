@@ -31,6 +31,9 @@ class Source:
     torchvision_class: str
     downloads: tuple[Mapping[str, str], ...] = field(default=({},), hash=False)
     """Arguments of the class, beside the root, of each call that downloads a part."""
+    archive: str | None = None
+    """The one archive, below a root, in which all files are published; None where each comes in
+    one of its own, NAME.gz beside it."""
     is_transposed: bool = False
     """Whether the images lie on their side, rows for columns."""
     skipped_test_images: int = 0
@@ -268,6 +271,7 @@ _SPECS = (
                 "test_batch": "md5:40351d587109b95175f43aff81a1287e",
             },
             torchvision_class="CIFAR10",
+            archive="cifar-10-python.tar.gz",
         ),
     ),
 )

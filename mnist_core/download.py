@@ -51,7 +51,9 @@ def download(spec: DatasetSpec, source: Source, root: Path, *, looked_in: list[P
         raise UnavailableError(
             f"{spec.label} is in none of "
             + ", ".join(str(folder / source.folder) for folder in looked_in)
-            + f", and could not be downloaded into {root} ({reason}). Put the files "
+            + f", and could not be downloaded into {root} ({reason})."
+            + files.unpacking(source, looked_in)
+            + " Put the files "
             + ", ".join(source.files)
             + " into one of these folders, name another with --data-dir or MNIST_DATA_DIR, "
             "or use --dataset digits."

@@ -130,6 +130,24 @@ def archive(path: Path) -> Path:
     return path.with_name(f"{path.name}.gz")
 
 
+def unpacking(source: Source, folders: Iterable[Path]) -> str:
+    """Say how to unpack the archives of a data set that lie in one of the folders; nothing where
+    none does."""
+    for folder in folders:
+        if source.archive and (folder / source.archive).exists():
+            path = folder / source.archive
+            return f" {path} is there: unpack it with `tar -xf {path} -C {folder}`."
+        found = [archive(folder / source.folder / name) for name in source.files]
+        found = [path for path in found if path.exists()]
+        if found:
+            # kept beside their files, they vouch for them
+            return (
+                f" {', '.join(path.name for path in found)} in {folder / source.folder}: unpack "
+                f"with `gunzip --keep {' '.join(map(str, found))}`."
+            )
+    return ""
+
+
 def _checksum(path: Path, published: str | None, written_down: str | None) -> str | None:
     """Return the checksum that a file must have, None where nothing vouches for it."""
     if is_of_content(published):

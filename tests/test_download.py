@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import http.client
+import shlex
 import socket
 import subprocess
 import sys
+import tarfile
 import textwrap
 import urllib.error
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -218,3 +223,52 @@ def test_a_download_joins_the_files_of_other_sets_that_are_in_its_folder(monkeyp
     assert (folder / "emnist-letters-train-images-idx3-ubyte").read_bytes() == b"letters"
     assert {path.name for path in folder.iterdir()} > set(data.contents)
     assert [path.name for path in tmp_path.iterdir()] == ["EMNIST"]
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "kmnist", "cifar10"])
+def test_archives_beside_missing_files_are_named_with_the_command_that_unpacks_them(
+    name, monkeypatch, tmp_path
+):
+    small = written(name, train=40, validation=10, test=20)
+    folder = small.place(tmp_path)
+    archives = []
+    if name == "cifar10":
+        archives.append(tmp_path / "cifar-10-python.tar.gz")
+        with tarfile.open(archives[0], "w:gz") as tar:
+            tar.add(folder, arcname=folder.name)
+    else:
+        for file in small.contents:
+            archives.append(folder / f"{file}.gz")
+            archives[-1].write_bytes(gzip.compress(small.contents[file]))
+    for file in small.contents:
+        (folder / file).unlink()
+    published = {
+        file: f"gz-md5:{hashlib.md5(archive.read_bytes()).hexdigest()}"
+        for file, archive in zip(small.contents, archives, strict=False)
+    }
+    source = small.source
+    if name != "cifar10":
+        source = replace(
+            source,
+            train={file: published[file] for file in source.train},
+            test={file: published[file] for file in source.test},
+        )
+    spec = replace(small.spec, source=source)
+    with pytest.raises(UserError, match="could not be downloaded") as caught:
+        files.find_or_download(spec, source, [tmp_path / "elsewhere", tmp_path])
+    message = str(caught.value)
+    assert all(archive.name in message for archive in archives)
+    (_, command, *_) = message.split("`")
+    subprocess.run(shlex.split(command), check=True)
+    assert files.find_or_download(spec, source, [tmp_path / "elsewhere", tmp_path]) == tmp_path
+    assert {file: (folder / file).read_bytes() for file in small.contents} == small.contents
+    if name != "cifar10":  # the archives, kept, vouch for their files
+        (folder / next(iter(source.train))).write_bytes(b"altered")
+        with pytest.raises(UserError, match="is truncated or altered"):
+            files.verify(tmp_path, source)
+
+
+def test_without_archives_none_are_named(tmp_path):
+    source = DATASETS["cifar10"].source
+    assert source is not None
+    assert files.unpacking(source, [tmp_path, tmp_path / "missing"]) == ""

@@ -39,6 +39,10 @@ class Checkpoint:
     record: dict[str, Any]
     """What `train` recorded so far, JSON-ready."""
     dataset_sha256: str
+    device: str | None = None
+    """Where it was trained, cpu or cuda; None in a file from before this was kept."""
+    threads: int | None = None
+    """CPU threads it was trained with; None likewise."""
     tensors: Mapping[str, Tensor]
     own_optimizer: Any = None
     """What a user's own optimizer remembered, packed."""
@@ -182,6 +186,8 @@ def write(
         "config": json.dumps(config.to_dict()),
         "record": json.dumps(record, allow_nan=False),
         "dataset_sha256": dataset_sha256,
+        "device": next(model.parameters()).device.type,
+        "threads": str(torch.get_num_threads()),
         **({_OWN: own} if own else {}),
     }
     metadata[_DIGEST] = _digest(metadata, tensors)
@@ -207,6 +213,8 @@ def read(path: Path) -> Checkpoint:
             config=TrainConfig.from_dict(json.loads(metadata["config"])),
             record=json.loads(metadata["record"]),
             dataset_sha256=metadata["dataset_sha256"],
+            device=metadata.get("device"),
+            threads=int(metadata["threads"]) if "threads" in metadata else None,
             tensors=tensors,
             own_optimizer=json.loads(metadata.get(_OWN, "null")),
         )

@@ -6,11 +6,12 @@ without a traceback; any other exception is a defect of ours and keeps its trace
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 EXIT_USER_ERROR = 2
@@ -64,12 +65,26 @@ def run_command(command: Callable[[], int]) -> int:
             return EXIT_NO_READER
         where = f" ({error.filename})" if error.filename else ""
         print(
-            f"error: the operating system refused: {error.strerror or error}{where}. What was "
-            "finished before is on disk; free space or choose another folder, then continue "
-            "with --resume.",
+            f"error: the operating system refused: {error.strerror or error}{where}"
+            f"{_advice(error)}",
             file=sys.stderr,
         )
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print("interrupted: what was finished is on disk; continue with --resume", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"interrupted{_advice(error)}", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+@contextlib.contextmanager
+def advising(say: Callable[[], str]) -> Iterator[None]:
+    """Have `run_command` end with what `say` returns, where a signal or the operating system ends
+    the block: how to go on is known to the command alone."""
+    try:
+        yield
+    except (OSError, KeyboardInterrupt) as error:
+        error.add_note(say())
+        raise
+
+
+def _advice(error: BaseException) -> str:
+    return "".join(f". {note}" for note in getattr(error, "__notes__", ()))

@@ -13,8 +13,18 @@ from typing import Any
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, a kill or a full disk finds the old or the new one whole."""
+    """Write a file so that a reader, a kill or a full disk finds the old or the new one whole.
+
+    An `OSError` names `path`, whatever step of it failed.
+    """
     data = content.encode() if isinstance(content, str) else content
+    try:
+        _write_then_move(path, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_then_move(path: Path, data: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

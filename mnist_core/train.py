@@ -28,6 +28,7 @@ from mnist_core.evaluate import evaluate
 from mnist_core.learner import Learner
 from mnist_core.randomness import derive_seed
 from mnist_core.resident import ResidentSteps
+from mnist_core.resume import read_matching
 from mnist_core.schedules import multiplier
 
 WINDOWS_PER_EPOCH = 20
@@ -114,8 +115,8 @@ def train(
     window of steps and after every epoch; what it raises ends the run. On CUDA all windows of an
     epoch are observed at its end, and with `captures` steps are replayed from a CUDA graph where
     the optimizer allows it, which changes no bit. Raises `UserError` where the checkpoint is
-    damaged, or of another configuration or data, and `OptimizerError` where the optimizer refuses
-    its options, fails in a step, or has a state that cannot be saved.
+    damaged, or of another configuration, data, device or thread count, and `OptimizerError` where
+    the optimizer refuses its options, fails in a step, or has a state that cannot be saved.
     """
     if config.dataset != dataset.name:
         raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
@@ -125,7 +126,7 @@ def train(
     records: list[EpochRecord] = []
     diverged_at_step = None
     if checkpoint is not None and checkpoint.exists():
-        saved = _read_matching(checkpoint, config, dataset)
+        saved = read_matching(checkpoint, config, dataset)
         learner.restore(saved)
         records = [epoch_record_from_dict(values) for values in saved.record["epochs"]]
         diverged_at_step = saved.record["diverged_at_step"]
@@ -170,27 +171,6 @@ def train(
         images_per_second=images / train_seconds if train_seconds else 0.0,
         model=learner.result,
     )
-
-
-def _read_matching(path: Path, config: TrainConfig, dataset: Dataset) -> checkpoints.Checkpoint:
-    saved = checkpoints.read(path)
-    if saved.config != config:
-        theirs, ours = saved.config.to_dict(), config.to_dict()
-        different = [
-            f"{key} {theirs.get(key)!r}, now {ours.get(key)!r}"
-            for key in {**ours, **theirs}
-            if theirs.get(key) != ours.get(key)
-        ]
-        raise UserError(
-            f"the checkpoint {path} is of another configuration: {'; '.join(different)}. "
-            "Use its options, or another folder."
-        )
-    if saved.dataset_sha256 != dataset.sha256:
-        raise UserError(
-            f"the checkpoint {path} was trained on other data than {dataset.name} here. "
-            "Use its data, or another folder."
-        )
-    return saved
 
 
 def epoch_record_from_dict(values: dict[str, Any]) -> EpochRecord:

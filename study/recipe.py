@@ -21,7 +21,8 @@ from typing import Any
 from mnist_core import runtime
 from mnist_core.commands.arguments import add_data_arguments, add_device_arguments
 from mnist_core.config import TrainConfig
-from mnist_core.errors import UserError, run_command
+from mnist_core.errors import UserError, advising, run_command
+from mnist_core.output import folder_for
 from mnist_core.recipes import RECIPES, recipe
 from study.recipe_plan import RecipePlan
 from study.recipe_records import RecipeFolder
@@ -114,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
     """Run what has no record yet, then write the report."""
     from mnist_core.commands.arguments import load_dataset
     from study.recipe_report import write_report
-    from study.session import describe, folder_for
+    from study.session import describe
 
     if options.resume and options.output is None:
         raise UserError("--resume needs --output, the folder of the run to go on with")
@@ -127,18 +128,23 @@ def run(options: argparse.Namespace) -> int:
         stamp = started.replace("-", "").replace(":", "")
         path = RESULTS / dataset.name / f"{plan.recipe}-{stamp}"
     else:
-        path = folder_for(path, dataset).path
+        path = folder_for(path, dataset)
     folder = RecipeFolder(path)
     if options.resume:
         folder.require(plan, data=describe(dataset))
     else:
         folder.begin(plan, data=describe(dataset), started=started)
-    with folder.lock():
+    with folder.lock(), advising(lambda: _way_on(folder)):
         _run_missing(folder, plan, options)
         headline = write_report(folder)
     print(headline)
     print(f"report: {folder.path / 'report.md'}")
     return 0
+
+
+def _way_on(folder: RecipeFolder) -> str:
+    """Say how to go on: the options are not in the folder, and must be the same."""
+    return f"Continue with the same command, --output {folder.path} and --resume"
 
 
 def _run_missing(folder: RecipeFolder, plan: RecipePlan, options: argparse.Namespace) -> None:

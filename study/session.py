@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -15,8 +16,9 @@ from tqdm import tqdm
 
 from mnist_core import data, runtime
 from mnist_core.data import Dataset
-from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError
+from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError, advising
 from mnist_core.index import add_line
+from mnist_core.output import folder_for
 from mnist_core.report import duration
 from study import latency, obvious
 from study.announce import announce, run_line
@@ -42,7 +44,8 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
         options, given, asked, kind=kind
     )
     workers = options.workers or default_workers(plan)
-    with folder.lock(), storage_errors(folder):
+    way_on = f"python -m {plan.MODULE} --resume --output {shlex.quote(str(folder.path))}"
+    with folder.lock(), storage_errors(folder), advising(lambda: f"Continue with:\n  {way_on}"):
         records = folder.read_records()
         search = Search(plan, folder, records)
 
@@ -84,7 +87,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
     if interrupted:
         print(
             f"interrupted with {len(records)} runs done; the report is partial. Continue with:\n"
-            f"  python -m {plan.MODULE} --resume --output {folder.path}"
+            f"  {way_on}"
         )
         return EXIT_INTERRUPTED
     return 0
@@ -138,17 +141,9 @@ def _create(
     if path is None:
         stamp = started.replace("-", "").replace(":", "")
         path = RESULTS / dataset.name / f"{plan.subject.topic}-{stamp}"
-    folder = RunFolder(path) if options.output is None else folder_for(path, dataset)
+    folder = RunFolder(path if options.output is None else folder_for(path, dataset))
     folder.create(plan, data=describe(dataset), started=started)
     return folder, plan, dataset
-
-
-def folder_for(output: Path, dataset: Dataset) -> RunFolder:
-    """Return the folder of a study whose --output was given. Who asked for MNIST's folder and got
-    digits must not find the result where MNIST's would lie."""
-    if dataset.notice:
-        return RunFolder(output.parent / f"{output.resolve().name}-{dataset.name}")
-    return RunFolder(output)
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mnist_core.data import Dataset
 from mnist_core.errors import EXIT_INTERRUPTED, UserError
+from mnist_core.output import folder_for
 from mnist_core.report import write_json
 from study import latency, session
 from study.announce import announce
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
     folder = (
         RunFolder(session.RESULTS / dataset.name / name)
         if options.output is None
-        else session.folder_for(options.output, dataset)
+        else RunFolder(folder_for(options.output, dataset))
     )
     header = study_header(
         plan,

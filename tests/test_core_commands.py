@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mnist_core import data
+from mnist_core import checkpoint as checkpoints
+from mnist_core import data, runtime
 from mnist_core.__main__ import main
 from mnist_core.commands import train
 from mnist_core.config import TrainConfig
@@ -225,6 +226,40 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(capsys, tmp_path):
 def resumed(folder, *arguments: str) -> list[str]:
     command = ["train", "--dataset", "digits", "--output", str(folder), "--epochs", "1"]
     return [*command, "--batch-size", "399", *arguments, "--resume"]
+
+
+@pytest.mark.parametrize("given", [[], ["--epochs", "1", "--dataset", "digits", "--threads", "2"]])
+def test_a_resumed_run_has_configuration_and_threads_from_its_checkpoint(given, tmp_path):
+    assert trained(tmp_path, "--optimizer", "sgd", "--learning-rate", "0.5", "--threads", "2") == 0
+    before = (tmp_path / "result.json").read_bytes()
+    runtime.prepare(threads=1)
+    assert main(["train", "--resume", "--output", str(tmp_path), *given]) == 0
+    assert (tmp_path / "result.json").read_bytes() == before
+
+
+def test_resuming_with_another_thread_count_is_refused_and_changes_nothing(capsys, tmp_path):
+    assert trained(tmp_path) == 0
+    before = (tmp_path / "result.json").read_bytes()
+    reason = refusal(capsys, *resumed(tmp_path, "--threads", "2"))
+    for part in ("trained with threads 1, now 2", "Use its own", "another folder"):
+        assert part in reason
+    assert (tmp_path / "result.json").read_bytes() == before
+
+
+def test_resuming_a_run_of_another_device_is_refused(capsys, monkeypatch, tmp_path):
+    assert trained(tmp_path) == 0
+    read = checkpoints.read
+    monkeypatch.setattr(checkpoints, "read", lambda path: replace(read(path), device="cuda"))
+    reason = refusal(capsys, *resumed(tmp_path, "--device", "cpu"))
+    assert "trained with device cuda, now cpu" in reason
+
+
+def test_a_checkpoint_from_before_threads_were_kept_is_resumed(monkeypatch, tmp_path):
+    assert trained(tmp_path) == 0
+    read = checkpoints.read
+    old = {"device": None, "threads": None}
+    monkeypatch.setattr(checkpoints, "read", lambda path: replace(read(path), **old))
+    assert main(resumed(tmp_path)) == 0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mnist_core import data
 from mnist_core.__main__ import main
 from mnist_core.data import Dataset
 from mnist_core.datasets import DATASETS
@@ -140,14 +141,6 @@ def test_a_checkpoint_of_other_data_is_refused(fake_mnist, capsys, monkeypatch, 
     assert "--data-dir" in error
 
 
-def test_a_picture_that_cannot_be_written_is_exit_code_2(run, capsys, tmp_path):
-    (tmp_path / "file").touch()
-    picture = str(tmp_path / "file" / "picture.png")
-    assert main(["evaluate", str(run / CHECKPOINT), "--picture", picture]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: the operating system refused: Not a directory")
-
-
 def test_describe_prints_the_costs_of_each_layer_and_their_sums(capsys):
     assert main(["describe"]) == 0
     text = capsys.readouterr().out
@@ -158,3 +151,27 @@ def test_describe_prints_the_costs_of_each_layer_and_their_sums(capsys):
         numbers = [int(row[column].replace(",", "")) for row in rows.values()]
         assert sum(numbers[:-1]) == numbers[-1]
     assert "Forward and backward: 23," in text
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"), [("nowhere", "No such file or directory"), ("file", "Not a directory")]
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_loaded(
+    folder, reason, run, monkeypatch, capsys, tmp_path
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(data, "load", lambda *arguments, **keywords: pytest.fail("loaded"))
+    picture = tmp_path / folder / "x.png"
+    assert main(["evaluate", str(run / CHECKPOINT), "--picture", str(picture)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: cannot write into the folder {picture.parent}: {reason}; name another --picture\n"
+    )
+
+
+def test_a_diverged_checkpoint_says_so(capsys, tmp_path):
+    command = ["train", "--dataset", "digits", "--optimizer", "sgd", "--learning-rate", "1000"]
+    assert main([*command, "--threads", "1", "--output", str(tmp_path)]) == 1
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "checkpoint.safetensors"), "--threads", "1"]) == 0
+    steps = json.loads((tmp_path / "result.json").read_text())["steps"]
+    assert capsys.readouterr().out.startswith(f"diverged at step {steps}: ")

@@ -23,6 +23,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.train import train
 
 CHECKPOINT = "checkpoint.safetensors"
+LOCK = "train.lock"
 QUICK = ["--batch-size", "133", "--threads", "1"]  # nine steps an epoch
 
 
@@ -103,8 +104,9 @@ def test_auto_without_mnist_says_why_and_trains_on_digits(offline, capsys, tmp_p
     assert first.startswith("note: MNIST is in none of ")
     assert "no route to host" in first
     assert second == "continuing with the embedded data set: digits"
-    assert result_of(tmp_path / "run")["data"]["name"] == "digits"
-    assert result_of(tmp_path / "run")["config"]["dataset"] == "digits"
+    assert not (tmp_path / "run").exists()  # where MNIST's result would lie
+    assert result_of(tmp_path / "run-digits")["data"]["name"] == "digits"
+    assert result_of(tmp_path / "run-digits")["config"]["dataset"] == "digits"
 
 
 def test_mnist_that_cannot_be_had_is_exit_code_2_with_the_ways_out(offline, capsys, tmp_path):
@@ -152,9 +154,10 @@ def test_a_signal_ends_a_run_within_seconds_and_it_can_be_resumed(number, tmp_pa
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert error.decode() == (
-        "interrupted: what was finished is on disk; continue with --resume\n"
+        "interrupted. What was finished is on disk; continue with:\n"
+        "  python -m mnist_core train --resume --output run\n"
     )
-    assert [file.name for file in (tmp_path / "run").iterdir()] == [CHECKPOINT]
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [CHECKPOINT, LOCK]
     saved = checkpoints.read(tmp_path / "run" / CHECKPOINT)
     assert 1 <= len(saved.record["epochs"]) < 500
     assert train_one_more_epoch(saved, tmp_path / "run" / CHECKPOINT) == 1 + len(
@@ -172,12 +175,49 @@ def train_one_more_epoch(saved: checkpoints.Checkpoint, path) -> int:
         if progress.finished_epoch is not None:
             raise StoppedError(progress.epoch)
 
-    options = ["--epochs", str(saved.config.epochs), "--output", str(path.parent), "--resume"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mnist_core.progress.ProgressDisplay.observe", stop)
         with pytest.raises(StoppedError) as caught:
-            main(["train", "--dataset", "digits", *QUICK, *options])
+            main(["train", "--resume", "--output", str(path.parent)])
     return caught.value.args[0]
+
+
+def test_a_run_stopped_in_its_first_epoch_does_not_promise_to_go_on(capsys):
+    def stop(display, progress):
+        raise KeyboardInterrupt
+
+    command = ["train", "--dataset", "digits", *QUICK, "--output", "run"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mnist_core.progress.ProgressDisplay.observe", stop)
+        assert main(command) == 130
+    assert capsys.readouterr().err == (
+        "interrupted. Nothing was finished yet; the same command starts again\n"
+    )
+    assert main([*command, "--epochs", "1"]) == 0
+
+
+def test_of_two_runs_in_one_folder_at_once_the_second_is_refused(tmp_path):
+    processes = [
+        start("--seed", seed, "--epochs", "20", "--output", "run", stderr=subprocess.PIPE)
+        for seed in "01"
+    ]
+    ended = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    assert sorted(code for _, code in ended) == [0, 2]
+    ((_, error),) = [outputs for outputs, code in ended if code]
+    assert b"another process is training in run; wait for it, or name another --output" in error
+    (winner,) = [seed for seed, (_, code) in enumerate(ended) if code == 0]
+    assert result_of(tmp_path / "run")["config"]["seed"] == winner
+    assert checkpoints.read(tmp_path / "run" / CHECKPOINT).config.seed == winner
+
+
+def test_default_folders_of_one_second_are_two(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "mnist_core.commands.train.time.strftime", lambda *given: "20260101-000000"
+    )
+    for _ in range(2):
+        assert main(["train", "--dataset", "digits", "--epochs", "1", *QUICK]) == 0
+    names = sorted(folder.name for folder in (tmp_path / "runs").iterdir())
+    assert names == ["digits-train-20260101-000000", "digits-train-20260101-000000-2"]
 
 
 def test_on_a_terminal_a_bar_is_shown_and_no_plain_lines():
@@ -225,9 +265,13 @@ def test_a_disk_that_fills_up_is_exit_code_2_and_leaves_the_last_checkpoint_whol
         check=False,
     )
     assert completed.returncode == 2
-    assert completed.stderr.startswith("error: the operating system refused: No space left")
+    assert completed.stderr == (
+        "error: the operating system refused: No space left on device "
+        f"(run/{CHECKPOINT}). What was finished is on disk; continue with:\n"
+        "  python -m mnist_core train --resume --output run\n"
+    )
     assert "Traceback" not in completed.stderr
-    assert (tmp_path / "names").read_text() == f"{CHECKPOINT}\n"
+    assert (tmp_path / "names").read_text() == f"{CHECKPOINT}\n{LOCK}\n"
     assert len(checkpoints.read(tmp_path / "saved").record["epochs"]) == 1
 
 

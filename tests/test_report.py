@@ -35,8 +35,10 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(moment, error, tmp_path
         raise error
 
     monkeypatch.setattr(os, moment, fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error)) as caught:
         report.write_atomically(path, "new")
+    if isinstance(caught.value, OSError):
+        assert (caught.value.errno, caught.value.filename) == (28, str(path))
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 

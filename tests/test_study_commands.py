@@ -194,6 +194,25 @@ def test_a_second_process_at_once_is_refused(refused, finished):
     assert "another process is running the study" in message
 
 
+def test_ctrl_c_before_there_is_a_folder_promises_nothing(monkeypatch, capsys, tmp_path):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("study.session.load", interrupt)
+    assert optimizers.main(["--dataset", "digits", "--output", str(tmp_path / "new")]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_full_disk_ends_a_study_with_the_command_that_goes_on(refused, finished, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device", "study.db")
+
+    monkeypatch.setattr("study.session.Search", fail)
+    message = refused("--resume", "--output", finished)
+    assert "No space left on device (study.db). Continue with:\n" in message
+    assert message.endswith(f"python -m study.optimizers --resume --output {finished}\n")
+
+
 def test_a_damaged_record_is_refused_and_named(refused, finished):
     file = finished / "records" / "trial-sgd-000.json"
     file.write_text(file.read_text()[:100])

@@ -43,10 +43,13 @@ def run(options: argparse.Namespace) -> int:
     from mnist_core import checkpoint as checkpoints
     from mnist_core.errors import UserError, unknown_name
     from mnist_core.evaluate import evaluate
+    from mnist_core.output import require_writable
 
     if options.split not in SPLITS:
         raise unknown_name("split", options.split, SPLITS)
     saved = checkpoints.read(options.checkpoint)
+    picture = options.picture or options.checkpoint.with_name(f"misread-{options.split}.png")
+    require_writable(picture.parent, option="--picture")
     dataset = load_dataset(options, name=saved.config.dataset)
     if dataset.sha256 != saved.dataset_sha256:
         raise UserError(
@@ -54,6 +57,9 @@ def run(options: argparse.Namespace) -> int:
             "name the --data-dir that it was trained on"
         )
     split: Split = getattr(dataset, options.split)
+    diverged_at_step = saved.record.get("diverged_at_step")
+    if diverged_at_step is not None:
+        print(f"diverged at step {diverged_at_step}: these are the weights of a broken run")
     evaluation = evaluate(saved.model(device=split.labels.device), dataset, split)
     is_trained_on = options.split == "validation" and saved.config.train_on_validation
     _print(
@@ -63,7 +69,6 @@ def run(options: argparse.Namespace) -> int:
         epochs=len(saved.record["epochs"]),
         is_trained_on=is_trained_on,
     )
-    picture = options.picture or options.checkpoint.with_name(f"misread-{options.split}.png")
     _draw_misread(dataset, options.split, evaluation, picture)
     print(f"\nmisread {dataset.spec.shown}s: {picture}")
     return 0

@@ -1,13 +1,14 @@
 """`python -m mnist_core train`: one run, from its options to the test accuracy.
 
-Writes `checkpoint.safetensors` after every epoch and `result.json` at the end into its folder.
+Writes `checkpoint.safetensors` after every epoch and `result.json` at the end into its folder,
+where `train.lock` keeps a second process out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+import shlex
 import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -30,9 +31,10 @@ from mnist_core.datasets import (
     require_choice,
     require_known,
 )
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, advising
 from mnist_core.networks import NETWORKS
 from mnist_core.optimizers import OPTIMIZERS, default_learning_rate
+from mnist_core.output import folder_for, held, new_folder, require_writable
 from mnist_core.recipes import RECIPES, recipe
 from mnist_core.schedules import SCHEDULES
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 RESULT_NAME = "result.json"
+LOCK_NAME = "train.lock"
 
 _HELP = {
     "optimizer": f"one of {', '.join(OPTIMIZERS)}, or your own as package.module:Class",
@@ -81,7 +84,6 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--recipe",
-        default="seed",
         metavar="NAME",
         help=f"one of {', '.join(RECIPES)}, from which the other options depart (default: seed)",
     )
@@ -136,13 +138,16 @@ def add_parser(subparsers: Any) -> None:
         "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
     )
     parser.add_argument(
-        "--resume", action="store_true", help="continue the run in --output where it stopped"
+        "--resume",
+        action="store_true",
+        help="continue the run in --output where it stopped, with its own options; those that are "
+        "named must agree",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, device=None)  # of a resumed run, its own
 
 
-def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
-    begun = recipe(options.recipe)
+def _config(options: argparse.Namespace, begun: TrainConfig, dataset_name: str) -> TrainConfig:
+    """Return what the options make of a configuration."""
     names = (*_HELP, "horizontal_flip", "train_on_validation")
     changes = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if hasattr(options, "augmentation"):
@@ -161,51 +166,99 @@ def _config(options: argparse.Namespace, dataset_name: str) -> TrainConfig:
     return replace(begun, dataset=dataset_name, **changes)
 
 
-def _prepare_folder(options: argparse.Namespace, dataset_name: str) -> Path:
-    if options.resume and options.output is None:
+def run(options: argparse.Namespace) -> int:
+    """Train, save, evaluate on the test split once, and print the result."""
+    require_choice(options.dataset)  # wrong options are refused before anything is loaded
+    if options.resume:
+        config = _resumed_config(options)
+        dataset = load_dataset(options, name=config.dataset)
+    else:
+        begun = recipe(options.recipe or "seed")
+        _config(options, begun, "mnist" if options.dataset == AUTO else options.dataset)
+        options.device = options.device or "cpu"
+        dataset = load_dataset(options)
+        config = _config(options, begun, dataset.name)
+    from mnist_core.data import require_batch_fits
+
+    trained_on = dataset.for_training(on_validation=config.train_on_validation)
+    require_batch_fits(trained_on, config.batch_size)
+    folder = _make_folder(options, dataset)
+    refusal = f"another process is training in {folder}; wait for it, or name another --output"
+    with (
+        held(folder / LOCK_NAME, refusal=refusal),
+        advising(lambda: _way_on(folder, options)),
+    ):
+        is_there = any((folder / name).exists() for name in (CHECKPOINT_NAME, RESULT_NAME))
+        if is_there and not options.resume:
+            raise UserError(
+                f"{folder} already holds a run; add --resume, or name another --output"
+            )
+        return _train(config, dataset, folder, device=options.device)
+
+
+def _resumed_config(options: argparse.Namespace) -> TrainConfig:
+    """Return the configuration of the run in --output, with which the options must agree; device
+    and threads that are not named are its own."""
+    if options.output is None:
         raise UserError("--resume needs --output, the folder of the run to continue")
-    folder: Path = options.output or Path(
-        "runs", f"{dataset_name}-train-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-    )
-    exists = (folder / CHECKPOINT_NAME).exists() or (folder / RESULT_NAME).exists()
-    if options.resume and not (folder / CHECKPOINT_NAME).exists():
+    path = options.output / CHECKPOINT_NAME
+    if not path.exists():
         raise UserError(
-            f"nothing to resume: {folder} holds no {CHECKPOINT_NAME}; start without --resume"
+            f"nothing to resume: {options.output} holds no {CHECKPOINT_NAME}; start without "
+            "--resume"
         )
-    if exists and not options.resume:
-        raise UserError(f"{folder} already holds a run; add --resume, or name another --output")
+    from mnist_core import checkpoint as checkpoints
+    from mnist_core.resume import require_config
+
+    saved = checkpoints.read(path)
+    begun = recipe(options.recipe) if options.recipe else saved.config
+    asked = saved.config.dataset if options.dataset == AUTO else options.dataset
+    require_config(path, saved, _config(options, begun, asked))
+    options.device = options.device or saved.device or "cpu"
+    options.threads = saved.threads if options.threads is None else options.threads
+    return saved.config
+
+
+def _make_folder(options: argparse.Namespace, dataset: Dataset) -> Path:
+    """Return the folder of the run, which is there and can be written."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder = Path("runs", f"{dataset.name}-train-{stamp}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass  # an hour of training must not end at a folder that cannot be written
+        if options.output is None:
+            folder = new_folder(folder)
+        else:
+            folder = folder_for(options.output, dataset)
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"cannot write into the folder {folder}: {error.strerror}; name another --output"
         ) from error
+    require_writable(folder, option="--output")
     return folder
 
 
-def run(options: argparse.Namespace) -> int:
-    """Train, save, evaluate on the test split once, and print the result."""
-    require_choice(options.dataset)  # wrong options are refused before anything is loaded
-    _config(options, "mnist" if options.dataset == AUTO else options.dataset)
-    dataset = load_dataset(options)
-    config = _config(options, dataset.name)
-    from mnist_core.data import require_batch_fits
+def _way_on(folder: Path, options: argparse.Namespace) -> str:
+    if not (folder / CHECKPOINT_NAME).exists():
+        return "Nothing was finished yet; the same command starts again"
+    words = ["python", "-m", "mnist_core", "train", "--resume", "--output", str(folder)]
+    if options.data_dir is not None:
+        words += ["--data-dir", str(options.data_dir)]
+    return f"What was finished is on disk; continue with:\n  {shlex.join(words)}"
+
+
+def _train(config: TrainConfig, dataset: Dataset, folder: Path, *, device: str) -> int:
     from mnist_core.evaluate import evaluate
     from mnist_core.optimizers import capture_notes
     from mnist_core.progress import ProgressDisplay
     from mnist_core.report import write_json
     from mnist_core.train import train
 
-    trained_on = dataset.for_training(on_validation=config.train_on_validation)
-    require_batch_fits(trained_on, config.batch_size)
-    folder = _prepare_folder(options, dataset.name)
+    count = len(dataset.for_training(on_validation=config.train_on_validation).train)
     print(f"configuration {config.digest()}: {json.dumps(config.to_dict())}")
-    print(f"data: {dataset.label}, {len(trained_on.train):,} images to train on; output: {folder}")
+    print(f"data: {dataset.label}, {count:,} images to train on; output: {folder}")
     if config.train_on_validation:
         print("the validation images are trained on: their accuracy says nothing of other images")
-    for note in capture_notes([config.optimizer], device=options.device):
+    for note in capture_notes([config.optimizer], device=device):
         print(note)
     with ProgressDisplay(epochs=config.epochs) as display:
         result = train(

@@ -10,7 +10,7 @@ from typing import Any
 from mnist_core.errors import UserError
 from mnist_core.report import write_json
 from study.recipe_plan import RecipePlan
-from study.records import Record, Row, RunFolder
+from study.records import Record, Row, RunFolder, damaged_plan
 
 SCHEMA = 1
 KIND = "recipe"
@@ -57,7 +57,7 @@ class RecipeFolder(RunFolder):
                 )
             header["plan"] = RecipePlan.from_dict(header["plan"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"cannot read {self.plan_file}: {error!r}") from error
+            raise damaged_plan(self.plan_file, error) from error
         return header
 
     def require(self, plan: RecipePlan, *, data: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ The records are the truth: the report and Optuna's storage are views of them.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mnist_core.errors import UserError, unknown_name
+from mnist_core.output import held
 from mnist_core.report import write_json
 from study.architecture_plan import ArchitecturePlan
 from study.optimizer_plan import OptimizerPlan
@@ -32,6 +32,13 @@ from study.space import recorded_space
 SCHEMA = 1
 KINDS: tuple[type[StudyPlan], ...] = (OptimizerPlan, ArchitecturePlan)
 Record = dict[str, Any]
+RUN_KEYS = (
+    *("key", "kind", "arm", "variant", "index", "config", "environment", "status", "epochs"),
+    *("validation_accuracy", "weights_sha256", "images_per_second", "seconds"),
+)
+"""What every record of a run has."""
+REFERENCE_KEYS = ("key", "name", "seconds", "test")
+"""What a record of other people's recipe has."""
 Row = tuple[Literal["trial", "confirmation"], int, Record]
 """A finished run: its kind, its number, counted from 1 for each kind, and its record."""
 
@@ -49,6 +56,30 @@ def confirmation_key(arm: str, variant: Variant, index: int) -> str:
 def _file_name(arm: str) -> str:
     """Spare files the colon of package.module:Class, which not every file system takes."""
     return arm.replace(":", ".")
+
+
+def _require_whole(record: Any, *, key: str) -> None:
+    """Raise `ValueError` where a record is not that of `key`, or lacks what every one has."""
+    if not isinstance(record, dict):
+        raise ValueError("it holds no JSON object")
+    if record.get("key") != key:
+        raise ValueError(f"it is the record of {record.get('key')!r}")
+    required = REFERENCE_KEYS if key.startswith("reference-") else RUN_KEYS
+    lacking = [name for name in required if name not in with_arm(record)]
+    if lacking:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
+
+
+def damaged_plan(file: Path, error: Exception) -> UserError:
+    """Build the error for a plan.json that cannot be read."""
+    return UserError(
+        f"{file} is damaged ({_reason(error)}). Put it back from a copy, or start anew in another "
+        "--output: the records beside it mean nothing without it"
+    )
+
+
+def _reason(error: Exception) -> str:
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
 
 
 def changed_sources(header: Mapping[str, Any]) -> list[str]:
@@ -82,6 +113,16 @@ def with_arm(record: Record) -> Record:
     if "arm" in record:
         return record
     return {"arm" if key == "optimizer" else key: value for key, value in record.items()}
+
+
+def run_seconds(record: Record) -> float:
+    """Return how long a run took, all its sessions together: records of resumed runs once counted
+    the last session alone, but all epochs."""
+    epochs = record["epochs"]
+    return max(
+        float(record["seconds"]),
+        sum(float(epoch["train_seconds"] + epoch["evaluation_seconds"]) for epoch in epochs),
+    )
 
 
 def numbered(plan: StudyPlan, records: dict[str, Record]) -> list[Row]:
@@ -180,7 +221,7 @@ class RunFolder:
                 )
             header["plan"] = _plan(header)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"cannot read {self.plan_file}: {error!r}") from error
+            raise damaged_plan(self.plan_file, error) from error
         return header
 
     def read_records(self) -> dict[str, Record]:
@@ -189,12 +230,11 @@ class RunFolder:
         for file in sorted((self.path / "records").glob("*.json")):
             try:
                 record: Record = json.loads(file.read_text())
-                if record["key"] != file.stem:
-                    raise ValueError(f"it is the record of {record['key']!r}")
+                _require_whole(record, key=file.stem)
                 records[file.stem] = with_arm(record)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError) as error:
                 raise UserError(
-                    f"{file} is damaged ({error!r}); delete it, and --resume runs it again"
+                    f"{file} is damaged ({_reason(error)}); delete it, and --resume runs it again"
                 ) from error
         return records
 
@@ -210,20 +250,17 @@ class RunFolder:
                 environments[file.stem] = json.loads(file.read_text())
             except (OSError, ValueError) as error:
                 raise UserError(
-                    f"{file} is damaged ({error!r}); delete it and the records that name it, and "
-                    "--resume runs them again"
+                    f"{file} is damaged ({_reason(error)}); delete it and the records that name "
+                    "it, and --resume runs them again"
                 ) from error
         return environments
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder; a second process at the same time is a `UserError`."""
-        with (self.path / "study.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"another process is running the study in {self.path}; wait for it, or name "
-                    "another --output"
-                ) from None
+        with held(
+            self.path / "study.lock",
+            refusal=f"another process is running the study in {self.path}; wait for it, or name "
+            "another --output",
+        ):
             yield

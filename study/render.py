@@ -10,6 +10,7 @@ from study import card, obvious, search_tables, seed_claim, trade_off_tables, wo
 from study.evidence import verdict_confidence
 from study.history import History
 from study.plan import StudyPlan
+from study.records import run_seconds
 from study.summary import Summary
 from study.trade_offs import TradeOffs
 
@@ -252,7 +253,7 @@ def _time(summary: Summary) -> str:
         "time to it, median",
     )
     target = summary.plan.target_accuracy
-    total = sum(record["seconds"] for record in summary.records.values())
+    total = sum(map(run_seconds, summary.records.values()))
     return (
         markdown_table(rows, header=header, numeric=header[2:])
         + f"\n\nPer run on one worker with {summary.plan.threads} CPU thread(s), evaluation "

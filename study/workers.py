@@ -25,6 +25,8 @@ from study.records import Record, RunFolder
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from mnist_core.train import EpochRecord
+
 _WARMUP_STEPS, _TIMED_STEPS = 5, 20
 
 
@@ -185,7 +187,7 @@ def _execute(task: Task, counter: int | None) -> Record:
     from mnist_core.errors import OptimizerError
     from mnist_core.evaluate import evaluate
     from mnist_core.report import write_json
-    from mnist_core.train import EpochRecord, Progress, train
+    from mnist_core.train import Progress, train
 
     folder: RunFolder = _worker["folder"]
     dataset = _worker["dataset"]
@@ -272,10 +274,20 @@ def _execute(task: Task, counter: int | None) -> Record:
                 "loss": test.loss,
                 "misread": {str(i): int(test.predictions[i]) for i in test.misread()},
             }
-    record["seconds"] = time.perf_counter() - started
+    record["seconds"] = time.perf_counter() - started + _seconds_before(record, finished)
     write_json(folder.record_file(task.key), record)
     checkpoint.unlink(missing_ok=True)
     return record
+
+
+def _seconds_before(record: Record, finished: list[EpochRecord]) -> float:
+    """Return what the epochs took that an earlier session of a resumed run finished."""
+    here = {epoch.epoch for epoch in finished}
+    return sum(
+        float(epoch["train_seconds"] + epoch["evaluation_seconds"])
+        for epoch in record["epochs"]
+        if epoch["epoch"] not in here
+    )
 
 
 def _record_environment(folder: RunFolder) -> str:

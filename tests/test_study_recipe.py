@@ -39,6 +39,8 @@ def run_record(key: str, config: TrainConfig, *, correct: int, seconds: float, m
     return {
         "key": key,
         "kind": "confirmation",
+        "arm": config.optimizer,
+        "variant": None,
         "index": int(key[-2:]),
         "config": config.to_dict(),
         "environment": "environment0",
@@ -46,6 +48,8 @@ def run_record(key: str, config: TrainConfig, *, correct: int, seconds: float, m
         "epochs": [{"train_seconds": seconds / 2}, {"train_seconds": seconds / 2}],
         "validation_accuracy": 0.991,
         "weights_sha256": f"{correct:064d}",
+        "images_per_second": 5_000.0,
+        "seconds": seconds,
         "test": {
             "correct": correct,
             "count": 10_000,

@@ -14,7 +14,7 @@ from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
 from mnist_core.report import write_json
 from study.plan import VARIANTS
-from study.records import RunFolder, confirmation_key, trial_key
+from study.records import RUN_KEYS, RunFolder, confirmation_key, trial_key
 
 from .study_samples import DIGITS, make_plan, write_study
 
@@ -83,7 +83,11 @@ def test_a_folder_that_cannot_be_made_is_a_user_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", '{"key": "trial-sgd', "[]", "null", "3", "{}", "\x00\x01", b"\xff\xfe"]
+    "content",
+    [
+        *("", "{", '{"key": "trial-sgd', "[]", "null", "3", "{}", "\x00\x01", b"\xff\xfe"),
+        '{"key": "trial-sgd-001"}',
+    ],
 )
 def test_a_damaged_record_is_named_with_the_way_out(folder, content):
     file = folder.record_file(trial_key("sgd", 1))
@@ -91,6 +95,17 @@ def test_a_damaged_record_is_named_with_the_way_out(folder, content):
     with pytest.raises(UserError, match=r"trial-sgd-001\.json is damaged .* delete it") as error:
         folder.read_records()
     assert "--resume" in str(error.value)
+
+
+@pytest.mark.parametrize("name", RUN_KEYS)
+def test_a_record_that_lacks_a_key_is_named_with_what_it_lacks(folder, name):
+    file = folder.record_file(trial_key("sgd", 1))
+    record = json.loads(file.read_text())
+    del record[name]
+    file.write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"trial-sgd-001\.json is damaged .*delete it") as error:
+        folder.read_records()
+    assert name == "key" or f"(it lacks {name})" in str(error.value)
 
 
 def test_a_record_under_the_name_of_another_is_refused(folder):
@@ -108,8 +123,9 @@ def test_half_written_files_are_no_records(folder):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 1}', '{"schema": 1, "plan": {'])
 def test_a_damaged_plan_is_a_user_error(folder, content):
     folder.plan_file.write_text(content)
-    with pytest.raises(UserError, match=r"cannot read .*plan\.json"):
+    with pytest.raises(UserError, match=r"plan\.json is damaged .*start anew") as error:
         folder.read_header()
+    assert "Error(" not in str(error.value)
 
 
 def test_a_plan_of_another_schema_is_refused(folder):

@@ -121,7 +121,7 @@ def load(name: str, *, data_dir: Path | None, device: torch.device) -> Dataset:
 def _load(spec: DatasetSpec, data_dir: Path | None) -> Dataset:
     if spec.source is None:
         return _load_digits()
-    root = files.find_or_download(spec, spec.source, search_path(data_dir))
+    root = files.find_or_download(spec, spec.source, search_path(data_dir), asked_for=data_dir)
     return _load_originals(spec, spec.source, root)
 
 
@@ -129,7 +129,7 @@ def find_mnist(data_dir: Path | None) -> Path:
     """Return the folder that holds MNIST's verified files, for those who read them themselves."""
     spec = datasets.require_known("mnist")
     assert spec.source is not None
-    return files.find_or_download(spec, spec.source, search_path(data_dir))
+    return files.find_or_download(spec, spec.source, search_path(data_dir), asked_for=data_dir)
 
 
 def search_path(data_dir: Path | None) -> list[Path]:

@@ -28,36 +28,68 @@ class UnavailableError(UserError):
     """Say that a data set could neither be found nor downloaded."""
 
 
-def download(spec: DatasetSpec, source: Source, root: Path, *, looked_in: list[Path]) -> None:
-    """Download beside the place, then move the folder there in one step, so that neither a kill
-    nor a second process at the same time leaves half of it.
+def download(
+    spec: DatasetSpec, source: Source, folders: list[Path], *, asked_for: Path | None
+) -> Path:
+    """Download into the folder that was asked for, else into the first of `folders` that can be
+    written; return which. It happens beside the place, and the folder is moved there in one step,
+    so that neither a kill nor a second process at the same time leaves half of it.
 
-    Raises `UnavailableError`, with what was looked for where, if that cannot be done.
+    Raises `UserError` where the folder asked for cannot be written, else `UnavailableError`, with
+    what was looked for where, if the data cannot be had.
     """
-    place = root / source.folder
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".download-", dir=root))
+    reason = ""
+    for root in [asked_for] if asked_for else folders:
+        try:
+            temporary = _make_room(root, source)
+        except OSError as error:
+            reason = f"cannot write into {root}: {error.strerror}"
+            continue
         try:
             _download_into(temporary, source)
-            _move(temporary / source.folder, place)
+            _move(temporary / source.folder, root / source.folder)
+        except (OSError, RuntimeError, http.client.HTTPException) as error:
+            said = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+            reason = f"into {root}: {said}"
+            break
+        else:
+            return root
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            for folder in (place.parent, root):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()  # succeeds only where nothing came
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
-        raise UnavailableError(
-            f"{spec.label} is in none of "
-            + ", ".join(str(folder / source.folder) for folder in looked_in)
-            + f", and could not be downloaded into {root} ({reason})."
-            + files.unpacking(source, looked_in)
-            + " Put the files "
-            + ", ".join(source.files)
-            + " into one of these folders, name another with --data-dir or MNIST_DATA_DIR, "
-            "or use --dataset digits."
-        ) from error
+            _remove_empty(root, source)
+    else:
+        if asked_for:
+            raise UserError(
+                f"{spec.label} is not there yet, and --data-dir, into which it would be "
+                f"downloaded, cannot be used: {reason}.{files.unpacking(source, folders)} Name "
+                "another --data-dir."
+            )
+    raise UnavailableError(
+        f"{spec.label} is in none of "
+        + ", ".join(str(folder / source.folder) for folder in folders)
+        + f", and could not be downloaded ({reason})."
+        + files.unpacking(source, folders)
+        + " Put the files "
+        + ", ".join(source.files)
+        + " into one of these folders, name another with --data-dir or MNIST_DATA_DIR, "
+        "or use --dataset digits."
+    )
+
+
+def _make_room(root: Path, source: Source) -> Path:
+    """Return a new folder in `root` to download into; leave nothing where that fails."""
+    try:
+        (root / source.folder).parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".download-", dir=root))
+    except OSError:
+        _remove_empty(root, source)
+        raise
+
+
+def _remove_empty(root: Path, source: Source) -> None:
+    for folder in ((root / source.folder).parent, root):
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # succeeds only where nothing came
 
 
 def _download_into(root: Path, source: Source) -> None:

@@ -63,19 +63,36 @@ def way_out(folder: Path) -> str:
     )
 
 
-def find_or_download(spec: DatasetSpec, source: Source, folders: list[Path]) -> Path:
-    """Return the first folder that holds the data set, verified; download into the first one if
-    none does. A folder with some of the files, or with altered ones, is a `UserError`.
+def find_or_download(
+    spec: DatasetSpec, source: Source, folders: list[Path], *, asked_for: Path | None = None
+) -> Path:
+    """Return the first folder that holds the data set, verified. If none does, download it into
+    the one that was asked for, else into the first that can be written. A folder that cannot be
+    read, with some of the files, or with altered ones, is a `UserError`.
     """
     for folder in folders:
-        if any(os.path.lexists(folder / source.folder / name) for name in source.files):
+        if any(_is_there(folder / source.folder / name) for name in source.files):
             verify(folder, source)
             return folder
     from mnist_core.download import download
 
-    download(spec, source, folders[0], looked_in=folders)
-    verify(folders[0], source)
-    return folders[0]
+    root = download(spec, source, folders, asked_for=asked_for)
+    verify(root, source)
+    return root
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is anything under a name; not being allowed to look is a `UserError`."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UserError(
+            f"cannot look into the folder {path.parent}: {error.strerror}. Make it readable, or "
+            "name another --data-dir."
+        ) from error
+    return True
 
 
 def verify(root: Path, source: Source) -> None:

@@ -7,11 +7,12 @@ MNIST_DATA_DIR names it, and its tests are skipped, with that reason, where it d
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,9 +122,11 @@ def fake_mnist(monkeypatch) -> WrittenSet:
 def run_python(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `python ARGUMENTS` in an empty folder and return what it said."""
 
-    def run(*arguments: object, **keywords: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, prefix: Sequence[str] = (), **keywords: Any
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, *map(str, arguments)],
+            [*prefix, sys.executable, *map(str, arguments)],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -133,6 +136,17 @@ def run_python(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def bound_by_permissions() -> list[str]:
+    """Return the words before a command under which file permissions bind root too."""
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("root may read and write anything, and there is no setpriv to prevent it")
+    return [setpriv, "--bounding-set=-dac_override,-dac_read_search"]
 
 
 @pytest.fixture(scope="session")

@@ -29,10 +29,10 @@ NAMES = list(MNIST.files)
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES
 
 
-def find_or_download(folders):
+def find_or_download(folders, *, asked_for=None):
     """Find or download MNIST, or what a test put into its place."""
     spec = DATASETS["mnist"]
-    return files.find_or_download(spec, spec.source, folders)
+    return files.find_or_download(spec, spec.source, folders, asked_for=asked_for)
 
 
 def message_of(folder) -> str:
@@ -114,6 +114,31 @@ def test_a_folder_that_cannot_be_made_is_an_error(torchvision_downloads, fake_mn
     message = message_of(tmp_path / "file" / "data")
     assert "could not be downloaded" in message
     assert "--data-dir" in message
+
+
+def test_without_a_folder_asked_for_the_first_that_can_be_written_is_taken(
+    torchvision_downloads, fake_mnist, tmp_path
+):
+    torchvision_downloads(fake_mnist.place)
+    (tmp_path / "file").touch()
+    folders = [tmp_path / "file" / "data", tmp_path / "cache"]
+    assert find_or_download(folders) == tmp_path / "cache"
+
+
+def test_the_folder_asked_for_is_where_it_goes_or_an_error(
+    torchvision_downloads, fake_mnist, tmp_path
+):
+    torchvision_downloads(fake_mnist.place)
+    (tmp_path / "file").touch()
+    asked_for, cache = tmp_path / "file" / "data", tmp_path / "cache"
+    with pytest.raises(UserError) as caught:
+        find_or_download([asked_for, cache], asked_for=asked_for)
+    assert not isinstance(caught.value, downloads.UnavailableError)  # `auto` must not go on
+    for part in ("--data-dir", f"cannot write into {asked_for}: Not a directory", "another"):
+        assert part in str(caught.value)
+    assert not cache.exists()
+    asked_for = tmp_path / "data"
+    assert find_or_download([asked_for, cache], asked_for=asked_for) == asked_for
 
 
 def test_a_process_that_was_faster_wins_and_both_go_on(

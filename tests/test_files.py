@@ -164,6 +164,29 @@ def test_the_first_folder_with_files_is_taken_even_if_a_later_one_is_whole(fake_
         find_or_download(folders)
 
 
+def test_a_folder_that_may_not_be_looked_into_is_an_error_that_names_it(
+    fake_mnist, run_python, bound_by_permissions, tmp_path
+):
+    raw = fake_mnist.place(tmp_path / "data")
+    raw.parent.chmod(0o000)
+    code = "import sys; from pathlib import Path; from mnist_core import datasets, files\n"
+    code += "spec = datasets.DATASETS['mnist']\n"
+    code += f"files.find_or_download(spec, spec.source, [Path({str(tmp_path / 'data')!r})])"
+    try:
+        completed = run_python("-c", code, prefix=bound_by_permissions)
+    finally:
+        raw.parent.chmod(0o700)
+    last = completed.stderr.splitlines()[-1]
+    assert f"UserError: cannot look into the folder {raw}: Permission denied" in last
+    assert "another --data-dir" in last
+
+
+def test_a_name_behind_a_file_is_not_there(tmp_path):
+    (tmp_path / "file").touch()
+    assert not files._is_there(tmp_path / "file" / "below")
+    assert not files._is_there(tmp_path / "nothing")
+
+
 def test_digests_of_arrays_tell_shapes_types_and_bytes_apart():
     arrays = [
         np.arange(6, dtype=np.int16),

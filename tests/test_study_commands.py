@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 
@@ -132,11 +131,17 @@ def test_an_output_folder_that_cannot_be_made_is_refused(refused, tmp_path, outp
     assert "another --output" in message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_output_folder_that_may_not_be_written_is_refused(refused, tmp_path):
+def test_an_output_folder_that_may_not_be_written_is_refused(
+    run_python, bound_by_permissions, tmp_path
+):
     (tmp_path / "locked").mkdir(mode=0o500)
-    message = refused("--dataset", "digits", "--output", "locked/study")
-    assert "cannot create the output folder" in message
+    words = ("-m", "study.optimizers", "--dataset", "digits", "--output", "locked/study")
+    completed = run_python(*words, prefix=bound_by_permissions)
+    assert (completed.returncode, completed.stdout) == (2, "")
+    assert completed.stderr == (
+        "error: cannot create the output folder locked/study: Permission denied; name another "
+        "--output\n"
+    )
 
 
 def test_mnist_that_cannot_be_had_is_refused_with_the_ways_out(refused, without_mnist, tmp_path):

@@ -37,7 +37,8 @@ def add_data_dir_argument(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help=f"folder that holds the data as torchvision lays them out: {', '.join(folders)} "
-        "(default: the variable MNIST_DATA_DIR, else the user's cache folder)",
+        "and into which they are downloaded where they are not there (default: the folder that "
+        "the variable MNIST_DATA_DIR names, else the user's cache folder)",
     )
 
 

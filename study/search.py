@@ -42,21 +42,24 @@ def sampler_for(plan: StudyPlan, arm: str, *, index: int) -> optuna.samplers.Bas
     """
     seed = derive_seed(plan.seed, "sampler", arm, index) % 2**31
     if plan.sampler == "tpe":
-        return optuna.samplers.TPESampler(
-            n_startup_trials=max(2, plan.trials_each // 3),
-            n_ei_candidates=24,
-            multivariate=False,
-            group=False,
-            constant_liar=False,
-            seed=seed,
-        )
+        return optuna.samplers.TPESampler(**_adaptive_options(plan), seed=seed)
     if plan.sampler == "gp":
         return optuna.samplers.GPSampler(
-            n_startup_trials=max(2, plan.trials_each // 3),
-            deterministic_objective=False,
+            **_adaptive_options(plan),
+            independent_sampler=optuna.samplers.RandomSampler(seed=seed),
             seed=seed,
         )
     return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _adaptive_options(plan: StudyPlan) -> dict[str, Any]:
+    """Return every option of an adaptive sampler that Optuna has not deprecated, but for those
+    that are seeded."""
+    startup = {"n_startup_trials": max(2, plan.trials_each // 3)}
+    if plan.sampler == "tpe":
+        liar = {"constant_liar": False}
+        return {**startup, "n_ei_candidates": 24, "multivariate": False, "group": False, **liar}
+    return {**startup, "deterministic_objective": False, "warn_independent_sampling": True}
 
 
 def sampler_options(plan: StudyPlan) -> str:
@@ -71,9 +74,11 @@ def sampler_options(plan: StudyPlan) -> str:
     if plan.sampler == "random":
         draws = "log-uniform draws" if plan.is_learning_rate_alone else "independent draws"
         return f"{draws}, one generator per ({plan.subject.singular}, trial)"
-    sampler = sampler_for(plan, plan.arms[0], index=0)
-    startup = max(2, plan.trials_each // 3)
-    return f"optuna {type(sampler).__name__}, {startup} start-up trials, seeded anew per trial"
+    name = type(sampler_for(plan, plan.arms[0], index=0)).__name__
+    options = [f"{name}={value}" for name, value in _adaptive_options(plan).items()]
+    if plan.sampler == "gp":
+        options.append("independent_sampler=RandomSampler")
+    return f"optuna {name}({', '.join(options)}), seeded anew per trial"
 
 
 def pruner_for(plan: StudyPlan) -> optuna.pruners.BasePruner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import math
 import warnings
@@ -15,7 +16,13 @@ from mnist_core.optimizers import optimizer_spec
 from study.board import trial_task
 from study.plan import INDEPENDENT_SAMPLERS, SAMPLERS
 from study.records import RunFolder
-from study.search import Search, designed_parameters
+from study.search import (
+    Search,
+    designed_parameters,
+    pruner_for,
+    sampler_for,
+    sampler_options,
+)
 from study.space import space_from_table
 
 from . import study_samples
@@ -36,6 +43,45 @@ TRIALS_EACH = 5
 
 def plan_for(sampler, **changes):
     return make_plan(sampler=sampler, trials=2 * TRIALS_EACH, **changes)
+
+
+# Optuna warns of these wherever they are named.
+DEPRECATED = {
+    "TPESampler": {
+        *("consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints"),
+        *("gamma", "weights", "warn_independent_sampling", "constraints_func"),
+    },
+    "GPSampler": {"constraints_func"},
+}
+
+
+@pytest.mark.parametrize(
+    ("sampler", "name"), [("tpe", "TPESampler"), ("gp", "GPSampler"), ("random", "RandomSampler")]
+)
+def test_every_option_of_a_sampler_that_is_not_deprecated_is_spelled_out(
+    sampler, name, monkeypatch
+):
+    plan = plan_for(sampler)
+    known = set(inspect.signature(getattr(optuna.samplers, name)).parameters)
+    card = sampler_options(plan)
+    given = {}
+    monkeypatch.setattr(optuna.samplers, name, lambda **options: given.update(options))
+    sampler_for(plan, "adam", index=0)
+    assert set(given) == known - DEPRECATED.get(name, set())
+    if sampler != "random":
+        assert [option for option in given if option != "seed" and f"{option}=" not in card] == []
+
+
+@pytest.mark.parametrize(
+    ("pruner", "name"), [("median", "MedianPruner"), ("hyperband", "HyperbandPruner")]
+)
+def test_every_option_of_a_pruner_is_spelled_out(pruner, name, monkeypatch):
+    plan = plan_for("random", pruner=pruner, schedule="constant", epochs=3)
+    known = set(inspect.signature(getattr(optuna.pruners, name)).parameters)
+    given = {}
+    monkeypatch.setattr(optuna.pruners, name, lambda **options: given.update(options))
+    pruner_for(plan)
+    assert set(given) == known
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import re
 import sys
 import time
 import warnings
@@ -40,6 +41,7 @@ _CONNECTION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
+_NAMED_USER = re.compile(r'\b(user|role) "[^"]*"')
 # Who holds the lock asks for something all the time. Who has not for so long was stopped: it
 # loses the connection, and when it goes on it finds that out before it can write.
 _END_SILENT_HOLDER = text("""
@@ -60,9 +62,14 @@ class LockLost(Exception):
 def parse_url(storage: str) -> URL:
     """Read the URL of a database; what it says is never repeated, as it may hold a password."""
     example = f"{DRIVER}://USER@HOST/DATABASE"
+    if storage.count("@") > 1:  # what follows the first would be taken for the host
+        raise UserError(
+            "--storage must be a URL with one @, before the host: write @ in a "
+            "password or a name as %40"
+        )
     try:
         url = make_url(storage)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # of a port that is no number, the latter
         raise UserError(f"--storage must be a URL like {example}; this is none") from None
     if url.drivername != DRIVER:
         kind = url.drivername.split("+")[0]
@@ -194,7 +201,9 @@ class Database:
         line = said[0] if said else "the connection was lost"
         for secret in _secrets(self._url):
             line = line.replace(secret, "***")
-        return line
+        if self._url.username:
+            line = re.sub(rf"\b{re.escape(self._url.username)}\b", "***", line)
+        return _NAMED_USER.sub(r'\1 "***"', line)  # the one of PGUSER or of the system too
 
     def _say(self, message: str) -> None:
         print(f"note: {message}", file=sys.stderr, flush=True)

@@ -23,6 +23,10 @@ from .boards import NEVER
         ("postgresql+asyncpg://me:hunter2@host/db", ["write postgresql+psycopg://"]),
         ("sqlite:///hunter2.db", ["sqlite://", "local file"]),
         ("mysql+pymysql://me:hunter2@host/db", ["got mysql+pymysql://", "local file"]),
+        ("postgresql+psycopg://me:corr@hunter2@127.0.0.1/db", ["write @ in a password", "%40"]),
+        ("postgresql+psycopg://me:corr@hunter2:x@127.0.0.1/db", ["write @ in a password"]),
+        ("postgresql+psycopg://me:corr@x/hunter2@127.0.0.1/db", ["write @ in a password"]),
+        ("postgresql+psycopg://me@host:hunter2/db", ["must be a URL like"]),
     ],
 )
 def test_other_urls_are_refused_and_not_repeated(storage, words):
@@ -30,6 +34,8 @@ def test_other_urls_are_refused_and_not_repeated(storage, words):
         parse_url(storage)
     assert all(word in str(error.value) for word in words)
     assert "hunter2" not in str(error.value)
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
 def test_without_the_driver_the_extra_is_named(monkeypatch):
@@ -51,6 +57,20 @@ def test_a_database_that_cannot_be_opened_is_refused_without_credentials(url, na
     message = str(error.value)
     assert not any(secret in message for secret in (*SECRETS, "hunter2"))
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("told_by", ["url", "environment"])
+def test_a_user_whom_the_server_refuses_is_not_named(url, name, told_by, monkeypatch):
+    parsed = parse_url(url)
+    if told_by == "url":
+        parsed = parsed.set(username="hunter2user")
+    else:
+        monkeypatch.setenv("PGUSER", "hunter2user")
+        parsed = parsed._replace(username=None, password=None)
+        monkeypatch.setenv("PGPASSWORD", "wrong")
+    with pytest.raises(UserError, match="authentication failed for user") as error:
+        Database(parsed, name=name, stale_after_seconds=NEVER)
+    assert "hunter2user" not in str(error.value)
 
 
 def test_locks_of_other_studies_do_not_wait(url):

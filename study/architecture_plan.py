@@ -139,7 +139,7 @@ class ArchitecturePlan(StudyPlan):
         return [
             f"the registry's network {name!r} differs from the one that the study began with"
             for name, entry in entries.items()
-            if entry != families.network_entry(name)
+            if not families.is_own_network(name, entry)
         ]
 
     def _require_arm(self, name: str) -> None:

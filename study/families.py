@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mnist_core.config import Option
+from mnist_core.errors import UserError
 from mnist_core.networks import (
     CHOICES,
     MNIST_CLASSES,
@@ -200,3 +201,12 @@ def network_entry(name: str) -> dict[str, Any]:
     """Return what plan.json says of a family's own network, JSON-ready."""
     entry = asdict(NETWORKS[name].architecture)
     return {**entry, "layers": list(entry["layers"])}
+
+
+def is_own_network(name: str, entry: Mapping[str, Any]) -> bool:
+    """Tell whether `network_entry`'s mapping is of the network of today. A field that came later
+    has its default, with which the network is what it was."""
+    try:
+        return Architecture(**entry) == NETWORKS[name].architecture
+    except (TypeError, UserError):  # of a field or a value that this version does not know
+        return False

@@ -82,10 +82,14 @@ def _reason(error: Exception) -> str:
     return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
 
 
-def changed_sources(header: Mapping[str, Any]) -> list[str]:
-    """Say what a study stands on that is no longer what it was when it began."""
+def changed_sources(header: Mapping[str, Any], *, arm: str | None = None) -> list[str]:
+    """Say what a study, or one arm of it, stands on that is no longer what it was when it
+    began."""
     plan = header["plan"]
-    return plan.changes(header[plan.ARMS]) if isinstance(plan, StudyPlan) else []
+    if not isinstance(plan, StudyPlan):
+        return []
+    entries = header[plan.ARMS]
+    return plan.changes(entries if arm is None else {arm: entries[arm]})
 
 
 def plan_from_dict(values: Mapping[str, Any]) -> StudyPlan:

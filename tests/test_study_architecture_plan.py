@@ -102,6 +102,17 @@ def test_a_registry_that_changed_under_a_study_is_noticed(monkeypatch):
     assert "the registry's network 'deep' differs" in change
 
 
+def test_a_field_that_came_later_changes_no_study_from_before():
+    plan = make_architecture_plan()
+    header = json.loads(json.dumps(study_header(plan, data={}, started="")))
+    for entry in header["families"].values():
+        del entry["views"]
+    assert plan.changes(header["families"]) == []
+    header["families"]["deep"]["gates"] = 2
+    (change,) = plan.changes(header["families"])
+    assert "'deep' differs" in change
+
+
 def test_a_study_of_optimizers_is_not_resumed_as_one_of_architectures(
     tmp_path, capsys, monkeypatch, without_mnist
 ):

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
 from mnist_core.report import write_json
 from study.plan import VARIANTS
-from study.records import RUN_KEYS, RunFolder, confirmation_key, trial_key
+from study.recipe_records import open_folder
+from study.records import RUN_KEYS, RunFolder, changed_sources, confirmation_key, trial_key
 
 from .study_samples import DIGITS, make_plan, write_study
 
@@ -178,3 +180,14 @@ def test_the_lock_holds_between_processes_and_falls_with_a_killed_one(folder):
         holder.wait()
         with folder.lock():
             pass
+
+
+COMMITTED = sorted(
+    file.parent
+    for file in (Path(__file__).resolve().parent.parent / "results").glob("*/*/plan.json")
+)
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
+def test_a_committed_study_can_be_continued_and_replayed_by_todays_code(path):
+    assert changed_sources(open_folder(path).read_header()) == []

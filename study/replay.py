@@ -3,16 +3,22 @@
     python -m study.replay RUN --trial 17
     python -m study.replay RUN --confirmation 3
     python -m study.replay RUN --all
+    python -m study.replay RUN --all --keep
 
 Rows are counted from 1, as the report's list of all runs counts them. Every row is trained in a
-fresh process with the threads of its record. Exit code 0: all identical; 1: some differ.
+fresh process with the threads of its record, and compared by its weights and accuracies. With
+--keep, the outcome of all rows is left in the study's folder, as replay.json and as replay.md.
+Exit code 0: all identical; 1: some differ, fail now, or cannot be replayed here.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +27,8 @@ from mnist_core.errors import UserError, run_command
 
 if TYPE_CHECKING:
     from study.records import Record, RunFolder
+    from study.replay_outcome import Outcome
+    from study.workers import WorkerPool
 
 EXIT_DIFFERENT = 1
 
@@ -35,6 +43,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     rows.add_argument("--trial", type=int, metavar="N", help="the N-th trial of the search")
     rows.add_argument("--confirmation", type=int, metavar="N", help="the N-th confirmation run")
     rows.add_argument("--all", action="store_true", help="every row")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="with --all: leave the outcome in RUN, as replay.json and replay.md",
+    )
     add_data_dir_argument(parser)
     parser.add_argument(
         "--workers",
@@ -48,51 +61,22 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[Record]:
     """Return the records of the rows asked for."""
+    from study.replay_outcome import why_without_weights
+
     rows = folder.numbered_rows()
+    if options.all:
+        return [record for _, _, record in rows]
     kind = "trial" if options.trial is not None else "confirmation"
     number = options.trial if options.trial is not None else options.confirmation
-    if options.all:
-        return [record for _, _, record in rows if record["weights_sha256"] is not None]
     for row_kind, row_number, record in rows:
         if (row_kind, row_number) == (kind, number):
             if record["weights_sha256"] is None:
-                raise UserError(
-                    f"{kind} {number} {'was ' if record['status'] == 'pruned' else ''}"
-                    f"{record['status']}: it has no final weights to compare"
-                )
+                raise UserError(f"{kind} {number}: {why_without_weights(record)}")
             return [record]
     finished = sum(row_kind == kind for row_kind, _, _ in rows)
     raise UserError(
         f"{kind} must be the number of one of the {finished} finished rows, got {number}"
     )
-
-
-def differences(was: dict[str, Any], now: dict[str, Any], *, path: str = "") -> list[str]:
-    """Name what differs between two environments, JSON-like mappings."""
-    found = []
-    for key in sorted({*was, *now}):
-        before, after = was.get(key), now.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += differences(before, after, path=f"{path}{key}.")
-        elif before != after:
-            found.append(f"{path}{key} was {before}, is {after}")
-    return found
-
-
-def compare(record: Record, again: Record, *, environment_differences: list[str]) -> str:
-    """Say whether a row came out identical, or what differs and by how much."""
-    if record["weights_sha256"] == again["weights_sha256"]:
-        return f"{record['key']}: identical (weights {record['weights_sha256'][:16]})"
-    text = f"{record['key']}: different weights"
-    before, after = record["validation_accuracy"], again["validation_accuracy"]
-    if before is not None and after is not None:
-        text += f"; validation accuracy was {before:.4f}, is {after:.4f} ({after - before:+.4f})"
-    if "test" in record and "test" in again:
-        count = record["test"]["count"]
-        was, now = record["test"]["correct"] / count, again["test"]["correct"] / count
-        text += f"; test accuracy was {was:.4f}, is {now:.4f} ({now - was:+.4f})"
-    cause = "; ".join(environment_differences) or "nothing in the recorded environment"
-    return f"{text}; what differs: {cause}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,80 +85,132 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         from study.recipe_records import open_folder
+        from study.replay_outcome import is_reproduced, summary
 
         if options.workers < 1:
             raise UserError(f"workers must be >= 1, got {options.workers}")
+        if options.keep and not options.all:
+            raise UserError("--keep is for the outcome of every row: give it with --all")
         folder = open_folder(options.run)
-        header = folder.read_header()
-        return _replay(options, folder, header, chosen_records(options, folder))
+        rows = chosen_records(options, folder)
+        outcomes = []
+        for outcome in replay(folder, rows, data_dir=options.data_dir, workers=options.workers):
+            print(outcome.line, flush=True)
+            outcomes.append(outcome)
+        print(summary(outcomes))
+        if options.keep:
+            _keep(folder, outcomes)
+        return 0 if is_reproduced(outcomes) else EXIT_DIFFERENT
 
     return run_command(command)
 
 
-def _replay(
-    options: argparse.Namespace, folder: RunFolder, header: dict[str, Any], rows: list[Record]
-) -> int:
-    import tempfile
-
+def replay(
+    folder: RunFolder, rows: Sequence[Record], *, data_dir: Path | None, workers: int
+) -> Iterator[Outcome]:
+    """Train rows again; yield an outcome of each, in their order."""
     from mnist_core import data, runtime
-    from mnist_core.config import TrainConfig
     from study.records import RunFolder, changed_sources
-    from study.workers import Task, WorkerPool
+    from study.replay_outcome import impossible, skipped
+    from study.workers import WorkerPool
 
+    header = folder.read_header()
     plan = header["plan"]
-    dataset = data.load(
-        plan.dataset, data_dir=options.data_dir, device=runtime.prepare(device=plan.device)
-    )
-    if dataset.sha256 != header["data"]["sha256"]:
-        raise UserError(
-            f"the study stands on other data: SHA-256 of the splits was "
-            f"{header['data']['sha256']}, is {dataset.sha256}"
-        )
-    environments = folder.read_environments()
-    changed = changed_sources(header)
-    for change in changed:
-        print(f"note: {change}", flush=True)
-    identical = 0
+    try:
+        device = runtime.prepare(device=plan.device)
+    except UserError as error:  # the device is absent
+        for row in rows:
+            yield skipped(row) if row["weights_sha256"] is None else impossible(row, error)
+        return
+    dataset = data.load(plan.dataset, data_dir=data_dir, device=device)
+    was, now = header["data"]["sha256"], dataset.sha256
+    other_data = [] if was == now else [f"the data, whose SHA-256 was {was}, is {now}"]
+    arms = dict.fromkeys(row["arm"] for row in rows)
+    causes = {arm: other_data + changed_sources(header, arm=arm) for arm in arms}
+    for note in dict.fromkeys(text for texts in causes.values() for text in texts):
+        print(f"note: {note}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         scratch = RunFolder(Path(temporary))
         scratch.make_folders()
         with WorkerPool(
             folder=scratch.path,
             dataset=plan.dataset,
-            data_dir=options.data_dir,
+            data_dir=data_dir,
             device=plan.device,
             threads=plan.threads,
-            workers=options.workers,
+            workers=workers,
             pruning=None,
         ) as pool:
             futures = [
-                pool.submit(
-                    Task(
-                        key=record["key"],
-                        kind=record["kind"],
-                        arm=record["arm"],
-                        variant=record["variant"],
-                        index=record["index"],
-                        config=TrainConfig.from_dict(record["config"]),
-                    )
-                )
-                for record in rows
+                None if row["weights_sha256"] is None else _submit(pool, row) for row in rows
             ]
-            for record, future in zip(rows, futures, strict=True):
-                again = future.result()
-                here = scratch.read_environments()[again["environment"]]
-                there = environments.get(record["environment"], {})
-                print(
-                    compare(
-                        record,
-                        again,
-                        environment_differences=differences(there, here) + changed,
-                    ),
-                    flush=True,
-                )
-                identical += record["weights_sha256"] == again["weights_sha256"]
-    print(f"{identical} of {len(rows)} rows identical")
-    return 0 if identical == len(rows) else EXIT_DIFFERENT
+            there = folder.read_environments()
+            for row, future in zip(rows, futures, strict=True):
+                if future is None:
+                    yield skipped(row)
+                else:
+                    before = there.get(row["environment"], {})
+                    yield _outcome(row, future, scratch, before, causes=causes[row["arm"]])
+
+
+def _submit(pool: WorkerPool, record: Record) -> Future[Record]:
+    """Start a row; what keeps it from starting is what came of it."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    from mnist_core.config import TrainConfig
+    from study.workers import Task
+
+    try:
+        return pool.submit(
+            Task(
+                key=record["key"],
+                kind=record["kind"],
+                arm=record["arm"],
+                variant=record["variant"],
+                index=record["index"],
+                config=TrainConfig.from_dict(record["config"]),
+            )
+        )
+    except (UserError, BrokenProcessPool) as error:
+        refused: Future[Record] = Future()
+        refused.set_exception(error)
+        return refused
+
+
+def _outcome(
+    record: Record,
+    future: Future[Record],
+    scratch: RunFolder,
+    environment: dict[str, Any],
+    *,
+    causes: list[str],
+) -> Outcome:
+    """Wait for a row and return what came of it; `environment` is the one of its record."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    from study.replay_outcome import compared, differences, impossible
+
+    try:
+        again = future.result()
+    except UserError as error:
+        return impossible(record, error)
+    except BrokenProcessPool:
+        return impossible(record, "a worker process died (out of memory?)")
+    here = scratch.read_environments()[again["environment"]]
+    return compared(
+        record, again, causes=differences(environment, here) + causes, environment=here
+    )
+
+
+def _keep(folder: RunFolder, outcomes: Sequence[Outcome]) -> None:
+    """Leave the outcome of all rows in the study's folder."""
+    from mnist_core.report import write_atomically, write_json
+    from study.replay_outcome import page, to_dict
+
+    kept = to_dict(outcomes, date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    write_json(folder.path / "replay.json", kept)
+    write_atomically(folder.path / "replay.md", page(kept))
+    print(f"kept: {folder.path / 'replay.md'}")
 
 
 if __name__ == "__main__":

@@ -240,7 +240,7 @@ def test_a_row_replays_and_one_that_failed_is_refused(finished, capsys):
     good = run(folder, "out", "--trial", 2, module="study.replay")
     assert (good.returncode, good.stdout.count("identical")) == (0, 2), good.stdout + good.stderr
     assert replay.main([str(folder / "out"), "--trial", "3"]) == 2
-    assert "trial 3 failed: it has no final weights to compare" in capsys.readouterr().err
+    assert "trial 3: it failed, and has no final weights to compare" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
     ["lion:Lion"]
     learning_rate = { low = 1e-5, high = 1e-2, log = true }
-    betas = { choices = [[0.9, 0.99], [0.95, 0.98]] }
     "betas.0" = { low = 0.8, high = 0.95 }
     batch_size = { choices = [32, 64] }
     foreach = false
@@ -147,6 +146,8 @@ def _refine(base: SearchSpace, table: Mapping[str, Any], *, where: str) -> Searc
         with _errors_at(f"{where} {key}"):
             if not isinstance(table.get(key, ""), str):
                 raise UserError(f"must be a text, got {table[key]!r}")
+    with _errors_at(f"{where} label"):
+        _require_label(table.get("label", base.label))
     if not dimensions:
         raise UserError(f"{where}: nothing is searched; give one key low and high, or choices")
     space = replace(
@@ -157,6 +158,12 @@ def _refine(base: SearchSpace, table: Mapping[str, Any], *, where: str) -> Searc
         fixed=fixed,
     )
     return _with_defaults(space, table.get("default", {}), base=base, where=where)
+
+
+def _require_label(label: str) -> None:
+    """Refuse what would break a table of the report, or be nothing to see in it."""
+    if not label.strip() or "|" in label or not label.isprintable():
+        raise UserError(f"must be one line of printable characters without '|', got {label!r}")
 
 
 def _require_searchable(optimizer: str, key: str) -> None:
@@ -180,18 +187,22 @@ def _with_defaults(
                 f"{where} default: {key} is not searched; searched: {', '.join(names)}"
             )
     signature = _known_arguments(space.name)
+    known = {**signature, **base.default}
     fixed, default = dict(space.fixed), {}
+    for key in filter(lambda name: "." in name, [*names, *space.fixed]):
+        with _errors_at(f"{where} {key}"):
+            argument, place = component(key)
+            if argument in names:
+                raise UserError(
+                    f"{argument} is searched as a whole: name it alone, or its components alone"
+                )
+            whole = fixed.setdefault(argument, signature.get(argument))
+            if not isinstance(whole, tuple) or place >= len(whole):
+                raise UserError(f"{argument} must have a component {place}, got {whole!r}")
+            known[key] = whole[place]
     for entry in space.dimensions:
         key = entry.name
         with _errors_at(f"{where} {key}"):
-            if "." in key:
-                argument, place = component(key)
-                whole = fixed.setdefault(argument, signature.get(argument))
-                if not isinstance(whole, tuple) or place >= len(whole):
-                    raise UserError(f"{argument} must have a component {place}, got {whole!r}")
-                known: Mapping[str, Option] = {key: whole[place]}
-            else:
-                known = {**signature, **base.default}
             if key in given:
                 default[key] = option_value(key, given[key])
             elif key in known:

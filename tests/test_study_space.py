@@ -224,6 +224,24 @@ ADAM = "--space FILE: [adam]"
             "learning_rate = 0.1",
             f"{ADAM}: nothing is searched; give one key low and high, or choices",
         ),
+        (
+            'betas = { choices = [[0.9, 0.99]] }\n"betas.0" = { low = 0.8, high = 0.9 }',
+            f"{ADAM} betas.0: betas is searched as a whole: name it alone, or its components "
+            "alone",
+        ),
+        (
+            'betas = { choices = [[0.9, 0.99], [0.8, 0.9]] }\n"betas.0" = 0.8',
+            f"{ADAM} betas.0: betas is searched as a whole: name it alone, or its components "
+            "alone",
+        ),
+        *(
+            (
+                f"label = {json.dumps(label)}",
+                f"{ADAM} label: must be one line of printable characters without '|', got "
+                f"{label!r}",
+            )
+            for label in ("", "  ", "a | b", "a\nb", "a\x07b")
+        ),
         ("label = 3", f"{ADAM} label: must be a text, got 3"),
         ("default = 3", f"{ADAM} default: must be a table of untuned values, got 3"),
         (
@@ -277,6 +295,12 @@ def test_an_argument_without_a_default_needs_one_named(tmp_path, monkeypatch, re
     )
 
 
+def test_a_component_may_be_fixed(resolved):
+    spaces = resolved('[adam]\n"betas.0" = 0.8')
+    plan = OptimizerPlan(optimizers=("adam",), trials=1, spaces=spaces)
+    assert plan.default_config("adam").optimizer_options == {"betas": (0.8, 0.999)}
+
+
 def test_labels_that_cannot_be_told_apart_are_refused(resolved):
     with pytest.raises(UserError, match="must have different labels, got AdamW, AdamW"):
         OptimizerPlan(
@@ -325,10 +349,13 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3)
 CHOICES = st.builds(
     lambda values: {"choices": values}, st.lists(VALUES, min_size=1, max_size=4, unique_by=repr)
 )
+LABELS = st.text(max_size=8).filter(
+    lambda text: text.strip() and text.isprintable() and "|" not in text
+)
 TABLES = st.fixed_dictionaries(
     {},
     optional={
-        "label": st.text(max_size=8),
+        "label": LABELS,
         "reason": st.text(max_size=8),
         "eps": RANGES | CHOICES | VALUES,
         "foreach": CHOICES | VALUES,

@@ -56,6 +56,11 @@ def load_class(name: str) -> type[torch.optim.Optimizer]:
         if missing and f"{module_name}.".startswith(f"{missing}."):
             raise UserError(f"{name}: there is no module {missing!r}; {WHERE}") from error
         raise UserError(f"{name}: importing {module_name} failed: {one_line(error)}") from error
+    except SystemExit as error:
+        raise UserError(
+            f"{name}: importing {module_name} ends the program ({one_line(error)}): what it runs "
+            "as a script, such as parse_args, belongs under if __name__ == '__main__'"
+        ) from error
     found = getattr(module, class_name, None)
     if found is None:
         optimizers = [
@@ -115,7 +120,7 @@ def source_sha256(name: str) -> str | None:
     require_form(name)
     try:
         spec = importlib.util.find_spec(name.split(":")[0])
-    except ImportError:
+    except (Exception, SystemExit):  # of the package around it; load_class says why
         return None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         return None
@@ -163,7 +168,7 @@ def failures_of(name: str) -> Iterator[None]:
         raise OptimizerError(f"{name} failed in a step: {one_line(error)}") from error
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return an exception's type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -80,6 +80,24 @@ def test_a_module_that_cannot_be_imported_says_why(own, source, said):
     assert refusal(own(source)).startswith(f"MODULE:Own: importing MODULE failed: {said}")
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["import sys\nsys.exit(2)", "import argparse\nargparse.ArgumentParser().parse_args(['-x'])"],
+)
+def test_a_module_that_ends_the_program_is_refused_with_the_way_out(own, source):
+    said = refusal(own(source))
+    assert said.startswith("MODULE:Own: importing MODULE ends the program (SystemExit: 2): ")
+    assert said.endswith("belongs under if __name__ == '__main__'")
+
+
+@pytest.mark.parametrize("source", ["import sys\nsys.exit(2)", "1 / 0"])
+def test_a_package_that_cannot_be_imported_has_no_source(tmp_path, monkeypatch, source):
+    (tmp_path / "broken_package").mkdir()
+    (tmp_path / "broken_package" / "__init__.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert own_optimizers.source_sha256("broken_package.optim:Own") is None
+
+
 def test_a_class_that_is_not_there_is_refused_and_the_optimizers_named(own):
     name = own(LION, "Loin")
     assert refusal(name) == "MODULE:Loin: MODULE has no 'Loin'; its optimizers: Lion"

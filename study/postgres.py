@@ -32,6 +32,7 @@ DRIVER = "postgresql+psycopg"
 PATIENCE_SECONDS = 600.0
 _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _LOCK_TIMEOUT_SECONDS = 3.0
+_TABLES_TIMEOUT_SECONDS = 60.0
 _LOCK_NOT_AVAILABLE = "55P03"
 # A machine that loses its power or network says no goodbye: both ends find out within a minute.
 _CONNECTION = {
@@ -112,6 +113,11 @@ class Database:
                     grace_period=stale_after_seconds,
                 )
         except (StorageInternalError, DatabaseError) as error:
+            if _is_lock_timeout(error):
+                raise UserError(
+                    f"cannot use {self.place}: another process has been creating its tables for "
+                    f"{_TABLES_TIMEOUT_SECONDS:g} s (stopped?); end it, then run this again"
+                ) from None
             raise UserError(f"cannot use {self.place}: {self._reason(error)}") from None
         except RuntimeError as error:  # the tables are of another version of Optuna
             raise UserError(f"cannot use {self.place}: {error}") from None
@@ -175,13 +181,10 @@ class Database:
         while True:
             with self._engine.connect() as connection:
                 try:
-                    connection.execute(
-                        text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
-                    )
-                    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": self._key})
+                    _take_lock(connection, self._key, timeout_seconds=_LOCK_TIMEOUT_SECONDS)
                     connection.commit()
                 except OperationalError as error:
-                    if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                    if not _is_lock_timeout(error):
                         raise
                     connection.rollback()
                     seconds = {"key": self._key, "seconds": self._stale_after_seconds}
@@ -213,9 +216,17 @@ def _create_tables(url: str) -> None:
     """Create Optuna's tables, one process at a time: two at once would crash each other."""
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
-        key = {"key": _lock_key("tables")}
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
+        _take_lock(connection, _lock_key("tables"), timeout_seconds=_TABLES_TIMEOUT_SECONDS)
         optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": sqlalchemy.NullPool})
+
+
+def _take_lock(connection: sqlalchemy.Connection, key: int, *, timeout_seconds: float) -> None:
+    connection.execute(text(f"SET LOCAL lock_timeout = '{timeout_seconds}s'"))
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+
+
+def _is_lock_timeout(error: BaseException) -> bool:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 
 def _lock_key(name: str) -> int:

@@ -6,8 +6,10 @@ import sys
 import threading
 
 import pytest
+import sqlalchemy
 
 from mnist_core.errors import UserError
+from study import postgres as database_module
 from study.postgres import Database, parse_url
 
 from ..postgres_server import SECRETS
@@ -95,3 +97,17 @@ def test_many_processes_may_come_first_at_once(postgres, name):
     for thread in threads:
         thread.join()
     assert len(opened) == 4
+
+
+def test_a_process_that_stopped_as_it_created_the_tables_is_not_waited_for_without_end(
+    url, name, monkeypatch
+):
+    monkeypatch.setattr(database_module, "_TABLES_TIMEOUT_SECONDS", 0.2)
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as stopped:
+        key = database_module._lock_key("tables")
+        stopped.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": key})
+        with pytest.raises(UserError, match=r"another process has been creating its tables"):
+            Database(parse_url(url), name=name, stale_after_seconds=NEVER)
+    with Database(parse_url(url), name=name, stale_after_seconds=NEVER):
+        pass

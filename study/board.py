@@ -41,8 +41,8 @@ class Board(Protocol):
     def finish(self, task: Task, record: Record) -> bool:
         """Hand in a claimed run; False where somebody else finished it, and this one is void."""
 
-    def release(self, task: Task) -> None:
-        """Give back a claimed run that was lost: it is run again."""
+    def release(self, task: Task, *, how: str) -> None:
+        """Give back a claimed run that was lost, saying how: it is run again."""
 
     def beat(self, keys: Collection[str]) -> None:
         """Take note that these claimed runs have made progress."""
@@ -108,7 +108,7 @@ class LocalBoard:
         self._add_confirmations()
         return True
 
-    def release(self, task: Task) -> None:
+    def release(self, task: Task, *, how: str) -> None:
         """Queue a run again, in its old place."""
         heapq.heappush(self._ready, self._claimed.pop(task.key))
 

@@ -27,6 +27,7 @@ from sqlalchemy.exc import ArgumentError, DataError, OperationalError, Programmi
 from sqlalchemy.exc import SQLAlchemyError as DatabaseError
 
 from mnist_core.errors import UserError
+from study import history
 
 DRIVER = "postgresql+psycopg"
 PATIENCE_SECONDS = 600.0
@@ -98,6 +99,8 @@ class Database:
         self._key = _lock_key(name)
         self._stale_after_seconds = stale_after_seconds
         self._is_exclusive = False
+        self.outages: list[tuple[str, str]] = []
+        """When this process began to wait for the server, and when it was back, so far."""
         options = {**_CONNECTION, **url.query}
         full_url = url.set(query=options).render_as_string(hide_password=False)
         try:
@@ -156,14 +159,14 @@ class Database:
 
     def patiently(self, operation: Callable[[], T]) -> T:
         """Do something that can be begun anew, again and again while the server is away."""
-        deadline = None
+        deadline, began = None, ""
         for pause in itertools.chain(_PAUSES_SECONDS, itertools.repeat(10.0)):
             try:
                 result = operation()
             except (StorageInternalError, DatabaseError, LockLost) as error:
                 now = time.monotonic()
                 if deadline is None:
-                    deadline = now + PATIENCE_SECONDS
+                    deadline, began = now + PATIENCE_SECONDS, history.now()
                     self._say(f"waiting for the {self.place}: {self._reason(error)}")
                 if now + pause > deadline or not _may_pass(error):
                     raise UserError(
@@ -174,6 +177,7 @@ class Database:
             else:
                 if deadline is not None:
                     self._say("the database is back")
+                    self.outages.append((began, history.now()))
                 return result
         raise AssertionError("the pauses never end")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mnist_core.report import cell, duration, markdown_table, percent
 from study import card, obvious, search_tables, seed_claim, trade_off_tables, wording
 from study.evidence import verdict_confidence
-from study.history import History
+from study.history import History, most_at_once
 from study.plan import StudyPlan
 from study.records import run_seconds
 from study.summary import Summary
@@ -48,6 +48,7 @@ def render(
         or "No tuned configuration has run yet.",
         "## Time",
         _time(summary),
+        _at_once(summary),
         obvious.section(beside) if beside else "",
         "## Diverged and stopped runs",
         _diverged(summary),
@@ -82,25 +83,16 @@ def _seed_claim(summary: Summary) -> list[str]:
     return ["## The seed's claim", seed_claim.measured(summary) or needed]
 
 
+def _at_once(summary: Summary) -> str:
+    """Say how many runs shared the machines, where the records say when they began."""
+    most = most_at_once(summary.records.values())
+    return f"Up to {most} runs were trained at the same time." if most and most > 1 else ""
+
+
 def _happened(history: History) -> list[str]:
     """Return the section on what happened on the way; nothing where nothing did."""
-    if not history.is_eventful:
-        return []
-    text = []
-    if history.processes > 1:
-        text.append(
-            f"{history.processes} processes shared the runs, through a PostgreSQL database."
-        )
-    if history.lost:
-        runs = ", ".join(
-            key if count == 1 else f"{key} ({count} times)" for key, count in history.lost.items()
-        )
-        text.append(
-            "Runs that were lost with a process that died, hung or was ended, and begun again: "
-            f"{runs}. No number of this report depends on it: a run's bits follow from its "
-            "configuration."
-        )
-    return ["## What happened on the way", " ".join(text)]
+    told = history.paragraphs()
+    return ["## What happened on the way", *told] if told else []
 
 
 def _picture(name: str, description: str, drawn: Sequence[str]) -> str:

@@ -58,7 +58,7 @@ class Runner:
         *,
         stale_after_seconds: float,
         on_finish: Callable[[Record], None],
-        on_loss: Callable[[Task], None],
+        on_loss: Callable[[Task, str], None],
     ) -> None:
         self._board = board
         self._stale_after_seconds = stale_after_seconds
@@ -77,6 +77,7 @@ class Runner:
         running: dict[Future[Record], Task] = {}
         watch = Watch()
         is_broken = False
+        how = "a worker process died"
         while not self._board.is_done and (running or not is_broken):
             while not is_broken and len(running) < pool.workers:
                 task = self._board.claim()
@@ -91,17 +92,18 @@ class Runner:
                 task = running.pop(future)
                 if isinstance(future.exception(), BrokenProcessPool):
                     is_broken = True
-                    self._lose(task)
+                    self._lose(task, how)
                 elif self._board.finish(task, record := future.result()):
                     self._on_finish(record)
             progress = {task.key: pool.progress(future) for future, task in running.items()}
             self._board.beat(watch.look(progress))
             if watch.is_any_quiet_for(self._stale_after_seconds):
+                how = f"no progress for {self._stale_after_seconds:g} s, and its worker was ended"
                 pool.kill_workers()
 
-    def _lose(self, task: Task) -> None:
-        self._board.release(task)
-        self._on_loss(task)
+    def _lose(self, task: Task, how: str) -> None:
+        self._board.release(task, how=how)
+        self._on_loss(task, how)
         self._attempts[task.key] += 1
         if self._attempts[task.key] >= MAX_ATTEMPTS:
             raise UserError(

@@ -24,7 +24,7 @@ from study import latency, obvious
 from study.announce import announce, run_line
 from study.board import Board, LocalBoard
 from study.confirmation import remaining
-from study.history import read_history, write_history
+from study.history import Loss, now, read_history, write_history
 from study.plan import StudyPlan
 from study.preflight import try_plan
 from study.records import Record, RunFolder, changed_sources
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
                 dataset,
                 workers=workers,
                 stale_after_seconds=options.stale_after,
-                on_loss=lambda task: _note_loss(folder, task),
+                on_loss=lambda task, how: _note_loss(folder, task, how),
             )
             seconds = time.perf_counter() - started
             latency.measure_once(folder.path, plan, records)
@@ -203,7 +203,7 @@ def run_rows(
     *,
     workers: int,
     stale_after_seconds: float,
-    on_loss: Callable[[Task], None],
+    on_loss: Callable[[Task, str], None],
 ) -> None:
     """Run what is left, showing every run as it ends."""
     done_before = len(board.records)
@@ -257,9 +257,9 @@ def run_rows(
         bar.close()
 
 
-def _note_loss(folder: RunFolder, task: Task) -> None:
-    history = read_history(folder.history_file)
-    write_history(folder.history_file, history.with_loss(task.key))
+def _note_loss(folder: RunFolder, task: Task, how: str) -> None:
+    history = read_history(folder.history_file).with_loss(Loss(key=task.key, time=now(), how=how))
+    write_history(folder.history_file, history)
 
 
 def _seeds(plan: StudyPlan) -> str:

@@ -17,7 +17,6 @@ import json
 import time
 import uuid
 import warnings
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -34,6 +33,7 @@ from study.history import History
 from study.postgres import Database, LockLost
 from study.records import Record, RunFolder, plan_from_dict, trial_key, with_arm
 from study.search import distributions, earlier_trials, propose, to_optuna, told_value
+from study.shared_history import SharedHistory
 from study.workers import Task
 
 CONFIRMATION = "confirmation"
@@ -74,16 +74,17 @@ class SharedBoard:
         """The trials of all processes that wait or run, by the key of their run."""
         self._proposals: dict[str, dict[str, Any]] = {}
         self._moved: set[str] = set()
+        self._stale_after_seconds = stale_after_seconds
         self._next_beat = self._next_look = self._next_stale_check = 0.0
-        database.patiently(lambda: self._join(stale_after_seconds))
+        database.patiently(self._join)
 
     def __enter__(self) -> SharedBoard:
         return self
 
     def __exit__(self, *exception: object) -> None:
         try:
-            for trial_id in self._claimed.values():
-                self._fail(trial_id)
+            for key, trial_id in self._claimed.items():
+                self._fail(trial_id, key, how="its process ended before it")
         except (StorageInternalError, SQLAlchemyError, LockLost):
             pass  # without the server they go stale, later
 
@@ -106,10 +107,10 @@ class SharedBoard:
         self.finished_last = is_ours and self.is_done
         return is_ours
 
-    def release(self, task: Task) -> None:
+    def release(self, task: Task, *, how: str) -> None:
         """Give up a run whose worker was lost."""
         trial_id = self._claimed.pop(task.key)
-        self._database.patiently(lambda: self._fail(trial_id))
+        self._database.patiently(lambda: self._fail(trial_id, task.key, how=how))
         self._next_look = 0.0
 
     def beat(self, keys: Collection[str]) -> None:
@@ -130,14 +131,10 @@ class SharedBoard:
         return dict(self._attributes("environment"))
 
     def history(self) -> History:
-        """Return how many processes took part, and what they lost."""
-        lost = Counter(
-            trial.user_attrs["key"]
-            for study in self._studies.values()
-            for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        """Return what happened on the way. It is the same whoever asks, once all is done."""
+        return self._history.read(
+            trial for study in self._studies.values() for trial in study.get_trials(deepcopy=False)
         )
-        processes = sum(1 for _ in self._attributes("process"))
-        return History(processes=processes, lost=dict(sorted(lost.items())))
 
     def reported(self) -> str | None:
         """Return the folder in which a process wrote the report, as it named it."""
@@ -148,7 +145,7 @@ class SharedBoard:
         """Note where the report is."""
         self._studies[CONFIRMATION].set_user_attr("report", place)
 
-    def _join(self, stale_after_seconds: int) -> None:
+    def _join(self) -> None:
         """Create what of the study is missing, or make sure that it is the one asked for."""
         with self._database.exclusive():
             self._studies = {
@@ -162,15 +159,15 @@ class SharedBoard:
                 )
                 for lane in (CONFIRMATION, *self._plan.arms)
             }
+            self._history = SharedHistory(self._studies[CONFIRMATION], process=self._process)
             study, notes = self._studies[CONFIRMATION], self._notes()
-            asked = {"header": self.header, "stale_after_seconds": stale_after_seconds}
+            asked = {"header": self.header, "stale_after_seconds": self._stale_after_seconds}
             for key, value in asked.items():
                 if key not in notes:
                     study.set_user_attr(key, value)
             known = {**asked, **notes}
             _require_same(self._name, known, asked)
             self.header = known["header"]
-            study.set_user_attr(f"process-{self._process}", value=True)
             self._look()
 
     def _notes(self) -> dict[str, Any]:
@@ -187,15 +184,21 @@ class SharedBoard:
         if time.monotonic() >= self._next_stale_check:
             self._fail_stale()
             self._next_stale_check = time.monotonic() + self._beat_seconds
+        seconds = self._stale_after_seconds
+        how = f"no progress for {seconds} s: its process died, was stopped or was cut off"
         for study in self._studies.values():
             for trial in study.get_trials(deepcopy=False):
                 key = trial.user_attrs["key"]
-                if trial.state in _FINISHED:
+                if trial.state == TrialState.FAIL:
+                    self._history.note_loss(trial._trial_id, key=key, how=how)
+                elif trial.state in _FINISHED:
                     self.records[key] = with_arm(trial.user_attrs["record"])
                 elif not trial.state.is_finished():
                     self._open[key] = trial
         has_open = any(trial.state == TrialState.RUNNING for trial in self._open.values())
         self.is_done = not has_open and next(self._tasks(), None) is None
+        if not self.is_done:  # nothing changes what a report tells of a study that is done
+            self._history.note_outages(self._database.outages)
 
     def _fail_stale(self) -> None:
         for study in self._studies.values():
@@ -293,9 +296,10 @@ class SharedBoard:
                 trial_id, TrialState.COMPLETE, [told_value(record)]
             )
 
-    def _fail(self, trial_id: int) -> None:
+    def _fail(self, trial_id: int, key: str, *, how: str) -> None:
         with self._database.exclusive():
             if self._storage.get_trial(trial_id).state == TrialState.RUNNING:
+                self._history.note_loss(trial_id, key=key, how=how)
                 self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
 

@@ -116,7 +116,7 @@ def _work(
         dataset,
         workers=workers,
         stale_after_seconds=options.stale_after,
-        on_loss=lambda task: None,  # the database knows
+        on_loss=lambda task, how: None,  # the database knows
     )
 
 

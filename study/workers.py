@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -220,6 +221,7 @@ def _execute(task: Task, counter: int | None) -> Record:
         "index": task.index,
         "config": task.config.to_dict(),
         "environment": _record_environment(folder),
+        "started": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
     started = time.perf_counter()
     advance()

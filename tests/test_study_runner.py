@@ -109,7 +109,7 @@ def run_board(
     *,
     stale_after_seconds=60,
     on_finish=lambda record: None,
-    on_loss=lambda task: None,
+    on_loss=lambda task, how: None,
 ):
     loop = Runner(
         board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_loss=on_loss
@@ -373,6 +373,10 @@ def test_a_run_that_hangs_is_lost_and_begun_again(study, tmp_path):
     pools = iter([HangingPool(hangs_at=3), Pool()])
     folder = RunFolder(tmp_path)
     board = LocalBoard(plan, Search(plan, folder, {}), {})
-    run_board(board, lambda: next(pools), stale_after_seconds=1, on_loss=lost.append)
+
+    def note(task, how):
+        lost.append((task.key, how))
+
+    run_board(board, lambda: next(pools), stale_after_seconds=1, on_loss=note)
     assert board.records == undisturbed
-    assert [task.key for task in lost] == [trial_key("adam", 1)]
+    assert lost == [(trial_key("adam", 1), "no progress for 1 s, and its worker was ended")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
 import threading
 import time
 
@@ -55,7 +56,7 @@ def test_processes_share_the_runs_and_do_each_once(plan, join, alone, trials):
     assert [board.records for board in boards] == [alone] * 3
     assert sum(board.finished_last for board in boards) == 1
     assert_each_finished_once(trials(), alone)
-    assert boards[0].history().processes == 3
+    assert boards[0].history().processes == sum(bool(keys) for keys in done)
     assert boards[0].history().lost == {}
 
 
@@ -74,10 +75,14 @@ def test_a_process_that_joins_later_goes_on_where_the_others_are(plan, join, alo
     board = join(plan)
     assert sorted(first + work(board)) == sorted(alone)
     assert board.records == alone
-    again = join(plan)
-    assert again.is_done
-    assert again.records == alone
-    assert again.environments() == {"environment0": ENVIRONMENT}
+    before = board.history()
+    assert before.processes == 2
+    with join(plan) as again:
+        assert again.is_done
+        assert again.records == alone
+        assert again.history() == before
+        assert again.environments() == {"environment0": ENVIRONMENT}
+    assert board.history() == before
 
 
 @pytest.fixture
@@ -106,7 +111,13 @@ def test_a_run_without_heartbeats_goes_to_another_process_and_its_own_result_is_
     assert not stopped.finished_last
     assert stopped.records == alone
     assert_each_finished_once(trials(), alone)
-    assert stopped.history().lost == {task.key: 1}
+    history = stopped.history()
+    assert history.lost == {task.key: 1}
+    assert history.processes == 2
+    (loss,) = history.losses
+    assert loss.key == task.key
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", loss.time)
+    assert loss.how.startswith("no progress for 600 s: its process died, was stopped or was cut")
 
 
 def test_a_run_that_makes_progress_keeps_its_process(join, let_an_hour_pass):
@@ -123,16 +134,20 @@ def test_a_run_that_makes_progress_keeps_its_process(join, let_an_hour_pass):
 def test_a_run_whose_worker_died_is_free_at_once(join):
     board = join()
     task = board.claim()
-    board.release(task)
+    board.release(task, how="a test")
     assert board.claim().key == task.key
-    assert board.history().lost == {task.key: 1}
+    history = board.history()
+    assert history.lost == {task.key: 1}
+    assert [(loss.key, loss.how) for loss in history.losses] == [(task.key, "a test")]
 
 
 def test_a_process_that_ends_gives_back_what_it_had_begun(join, trials):
     with join() as board:
         task = board.claim()
     assert (task.key, TrialState.FAIL) in trials()
-    assert join().claim().key == task.key
+    other = join()
+    assert other.claim().key == task.key
+    assert [loss.how for loss in other.history().losses] == ["its process ended before it"]
 
 
 @pytest.mark.parametrize("dies_in", ["record_heartbeat", "set_trial_state_values"])
@@ -220,7 +235,7 @@ def test_proposals_do_not_depend_on_what_was_lost(join, tmp_path):
     while len(board.records) < 5:
         for _ in range(2):
             task = board.claim()
-            board.release(task)
+            board.release(task, how="a test")
         task = board.claim()
         board.finish(task, run_task(task))
     trials = {key: record for key, record in board.records.items() if key in expected}

@@ -35,7 +35,11 @@ def test_a_server_that_goes_away_is_waited_for_and_nothing_is_lost(
     work(board)
     assert board.records == alone
     assert_each_finished_once(trials(), alone)
-    assert board.history().lost == {}
+    history = board.history()
+    assert history.lost == {}
+    (outage,) = history.outages
+    assert outage.began <= outage.ended
+    assert join(plan).history() == history
 
 
 def test_a_server_that_stays_away_ends_the_process_with_the_way_out(

@@ -35,6 +35,11 @@ PRUNERS = {
 }
 INDEPENDENT_SAMPLERS = ("lhs", "qmc", "random")
 
+RULE_VERSION = 3
+"""Of the rule of comparison (`study.evidence`), which plan.json records when a study begins; 3: a
+pair is held to its own degrees of freedom, and intervals are for other test images too. Studies
+before it recorded none."""
+
 Variant = Literal["tuned", "default"]
 VARIANTS: tuple[Variant, ...] = ("tuned", "default")
 

@@ -27,7 +27,7 @@ from mnist_core.output import held
 from mnist_core.report import write_json
 from study.architecture_plan import ArchitecturePlan
 from study.optimizer_plan import OptimizerPlan
-from study.plan import VARIANTS, StudyPlan, Variant
+from study.plan import RULE_VERSION, VARIANTS, StudyPlan, Variant
 from study.space import recorded_space
 
 SCHEMA = 1
@@ -154,6 +154,7 @@ def study_header(plan: StudyPlan, *, data: dict[str, Any], started: str) -> dict
     return {
         "schema": SCHEMA,
         "started": started,
+        "rule": RULE_VERSION,
         "plan": plan.to_dict(),
         "data": data,
         plan.ARMS: {name: plan.arm_entry(name) for name in plan.arms},

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from mnist_core.report import cell, duration, markdown_table, percent
-from study import card, obvious, search_tables, seed_claim, trade_off_tables, wording
-from study.evidence import verdict_confidence
+from mnist_core.report import cell, markdown_table
+from study import (
+    card,
+    obvious,
+    ranking_table,
+    rule,
+    search_tables,
+    seed_claim,
+    time_table,
+    trade_off_tables,
+    wording,
+)
 from study.history import History, most_at_once
 from study.plan import StudyPlan
-from study.records import run_seconds
 from study.summary import Summary
 from study.trade_offs import TradeOffs
 
@@ -28,13 +35,15 @@ def render(
     sections = [
         f"# {subject.topic.capitalize()} on {data['label']}: {subject.question}?",
         _opening(summary),
+        rule.in_short(summary),
         f"**Finding.** {wording.finding(summary)}",
         f"## Ranking of the tuned {subject.plural}",
-        f"**The rule**, fixed before any data. {wording.rule(summary)}",
-        _ranking(summary),
+        rule.in_full(summary),
+        ranking_table.ranking(summary),
+        ranking_table.pairs(summary),
         _picture("ranking.png", f"mean test accuracy of each tuned {subject.singular}", drawn),
         "## Untuned beside tuned",
-        _tuning(summary),
+        ranking_table.tuning(summary),
         _picture("tuning.png", subject.tuning_picture, drawn),
         *_cost(costs, drawn),
         *_seed_claim(summary),
@@ -47,7 +56,7 @@ def render(
         _picture("learning-curves.png", "training loss along the run", drawn)
         or "No tuned configuration has run yet.",
         "## Time",
-        _time(summary),
+        time_table.section(summary),
         _at_once(summary),
         obvious.section(beside) if beside else "",
         "## Diverged and stopped runs",
@@ -128,139 +137,6 @@ def _opening(summary: Summary) -> str:
 def _more_seeds(plan: StudyPlan) -> str:
     most = plan.looks[-1]
     return f" (up to {most} where the tuned are undecided)" if most > plan.confirm_seeds else ""
-
-
-def _ranking(summary: Summary) -> str:
-    if not summary.ranking:
-        return "No tuned configuration has been confirmed on all of its seeds yet."
-    rows = []
-    for place, ranked in enumerate(summary.ranking, start=1):
-        if place == 1:
-            behind = images = misread = "–"
-            verdict = "highest mean"
-        else:
-            behind = wording.points(ranked.behind_best)
-            images = wording.points(ranked.over_images_too)
-            misread = f"{ranked.only_it_misreads:.0f} / {ranked.only_best_misreads:.0f}"
-            verdict = "worse" if ranked.behind_best.is_separated else "not separated"
-        rows.append(
-            (
-                place,
-                ranked.confirmed.label,
-                wording.chosen(summary, ranked.confirmed.runs[0]),
-                ranked.confirmed.estimate.n,
-                wording.accuracy(ranked.confirmed),
-                behind,
-                verdict,
-                images,
-                misread,
-            )
-        )
-    subject = summary.plan.subject
-    level = f"{100 * verdict_confidence(len(summary.plan.looks)):.4g}"
-    header = (
-        "",
-        subject.singular,
-        subject.chosen,
-        "n",
-        "mean test accuracy (95 %)",
-        f"points from the highest (simultaneous {level} %, other seeds)",
-        "verdict",
-        "the same, other images too",
-        "misread by it alone / by the highest alone",
-    )
-    first = 2 if summary.is_learning_rate_alone else 3
-    numeric = (*header[first:6], *header[7:])
-    table = markdown_table(rows, header=header, numeric=numeric)
-    return (
-        f"{table}\n\nPaired over seeds and test images: both train on the same seeds and read the "
-        "same images. The verdict speaks of other seeds on these images; *other images too* adds "
-        "how much such images differ (two-way clustered variance, Cameron, Gelbach and Miller "
-        "2011). The last column counts images of the test split, mean over the seeds. "
-        + wording.detectable_difference(summary)
-    ).rstrip()
-
-
-def _tuning(summary: Summary) -> str:
-    subject = summary.plan.subject
-    if not summary.tuning_gains:
-        return f"No {subject.singular} has been confirmed both tuned and {subject.as_untuned} yet."
-    alone = summary.is_learning_rate_alone
-    rows = []
-    for searched in summary.searched:
-        gain = summary.tuning_gains.get(searched.arm)
-        tuned = summary.find(searched.arm, "tuned")
-        default = summary.find(searched.arm, "default")
-        if gain is None or tuned is None or default is None:
-            continue
-        rows.append(
-            (
-                searched.label,
-                f"{default.learning_rate:g}"
-                if alone
-                else wording.chosen(summary, default.runs[0]),
-                wording.accuracy(default),
-                wording.chosen(summary, tuned.runs[0]),
-                wording.accuracy(tuned),
-                wording.points(gain),
-                "yes" if gain.is_separated else "not separated",
-            )
-        )
-    header = (
-        subject.singular,
-        subject.untuned_column,
-        f"test accuracy {subject.of_untuned} (95 %)",
-        "tuned rate" if alone else "tuned",
-        "test accuracy tuned (95 %)",
-        "gain in points (95 %, all rows together)",
-        "differs",
-    )
-    note = (
-        f"{subject.untuned_note} Gains are paired by seed (n = {summary.plan.confirm_seeds}, "
-        "Student t, Bonferroni over the rows)."
-    )
-    return markdown_table(rows, header=header, numeric=header[1:6]) + "\n\n" + note
-
-
-def _time(summary: Summary) -> str:
-    if not summary.confirmed:
-        return "No configuration has been confirmed yet."
-    rows = [
-        (
-            entry.label,
-            entry.variant,
-            f"{entry.seconds:.1f} s",
-            f"{entry.images_per_second:,.0f}",
-            f"{sum(t is not None for t in entry.seconds_to_target)} of {len(entry.runs)}",
-            _median_time(entry.seconds_to_target),
-        )
-        for entry in summary.confirmed
-    ]
-    header = (
-        summary.plan.subject.singular,
-        "configuration",
-        "median training time",
-        "images/s",
-        "runs that reached the target",
-        "time to it, median",
-    )
-    target = summary.plan.target_accuracy
-    total = sum(map(run_seconds, summary.records.values()))
-    return (
-        markdown_table(rows, header=header, numeric=header[2:])
-        + f"\n\nPer run on one worker with {summary.plan.threads} CPU thread(s), evaluation "
-        "outside the clock; other workers ran beside it, so this is no benchmark. The target is "
-        f"a validation accuracy of {percent(target)} at the end of an epoch; a median counts runs "
-        "that missed it as longer than all others. All runs "
-        f"together: {duration(total)} of one worker's time."
-    )
-
-
-def _median_time(seconds: Sequence[float | None]) -> str:
-    """Return the median, where at least half of the runs have one."""
-    reached = sorted(float("inf") if value is None else value for value in seconds)
-    middle = reached[len(reached) // 2]
-    return "not reached" if math.isinf(middle) else f"{middle:.1f} s"
 
 
 def _diverged(summary: Summary) -> str:

@@ -316,7 +316,7 @@ def _require_same(name: str, known: Mapping[str, Any], asked: Mapping[str, Any])
         different.append(f"--stale-after was {before}, now {after}")
     if was["data"] != now["data"]:
         different.append("it has other data than are here")
-    if any(was.get(key) != now[key] for key in now.keys() - {"plan", "data", "started"}):
+    if any(was.get(key) != now[key] for key in now.keys() - {"plan", "data", "started", "rule"}):
         different.append("it was begun by another version of this program")
     if different:
         raise UserError(

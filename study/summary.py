@@ -14,8 +14,10 @@ from study.evidence import (
     Floats,
     compare_at_looks,
     mean_estimate,
+    over_images_all,
     over_images_too,
     paired_estimate,
+    read_differences,
 )
 from study.history import NOTHING_HAPPENED, History
 from study.plan import StudyPlan, Variant
@@ -84,9 +86,10 @@ class Ranked:
 
     confirmed: Confirmed
     behind_best: Comparison
-    """Its accuracy minus the best's on the seeds that both have, simultaneous over all pairs."""
-    over_images_too: Comparison
-    """The same, to speak of other images like these as well."""
+    """Its accuracy minus the best's on the seeds that both have, simultaneous over all pairs, for
+    other seeds and other images: what the verdict stands on."""
+    on_these_images: Comparison
+    """The same for other seeds alone."""
     only_it_misreads: float
     """Test images that the best reads and it does not, mean over the seeds."""
     only_best_misreads: float
@@ -106,6 +109,8 @@ class Summary:
     """Tuned and default, complete ones only."""
     ranking: list[Ranked]
     """Tuned ones, best mean first."""
+    pairs: list[list[Comparison]]
+    """Of the ranking, [i][j] is i minus j: all pairs, as `Ranked.behind_best`."""
     tuning_gains: dict[str, Comparison]
     """Tuned minus default, by arm, where both are complete."""
     broken_confirmations: list[Record]
@@ -171,6 +176,9 @@ def summarise(
     both = [
         name for name in plan.arms if (name, "tuned") in by_key and (name, "default") in by_key
     ]
+    ranking, pairs = _rank(
+        [entry for entry in confirmed if entry.variant == "tuned"], looks=len(plan.looks)
+    )
     return Summary(
         plan=plan,
         header=header,
@@ -179,14 +187,11 @@ def summarise(
         remaining=remaining(plan, records),
         searched=searched,
         confirmed=confirmed,
-        ranking=_rank(
-            [entry for entry in confirmed if entry.variant == "tuned"], looks=len(plan.looks)
-        ),
+        ranking=ranking,
+        pairs=pairs,
         tuning_gains={
-            name: paired_estimate(
-                by_key[name, "tuned"].accuracies[: plan.confirm_seeds],
-                by_key[name, "default"].accuracies,
-                comparisons=len(both),
+            name: _tuning_gain(
+                by_key[name, "tuned"], by_key[name, "default"], comparisons=len(both)
             )
             for name in both
         },
@@ -256,37 +261,43 @@ def _confirmed(
     )
 
 
-def _rank(tuned: list[Confirmed], *, looks: int) -> list[Ranked]:
+def _rank(tuned: list[Confirmed], *, looks: int) -> tuple[list[Ranked], list[list[Comparison]]]:
+    """Return the ranking, and the comparisons of all of its pairs."""
     ordered = sorted(tuned, key=lambda entry: -entry.estimate.mean)
     table = compare_at_looks([entry.accuracies for entry in ordered], looks=looks)
+    misread = [_misread(entry.runs) for entry in ordered]
+    pairs = over_images_all(table, misread)
     ranking = []
     for place, entry in enumerate(ordered):
-        common = min(len(entry.runs), len(ordered[0].runs))
-        differences = _read_differences(entry.runs[:common], ordered[0].runs[:common])
-        comparison = table[place][0]
+        differences = read_differences(misread[place], misread[0])
         ranking.append(
             Ranked(
                 confirmed=entry,
-                behind_best=comparison,
-                over_images_too=over_images_too(comparison, differences) if place else comparison,
+                behind_best=pairs[place][0],
+                on_these_images=table[place][0],
                 only_it_misreads=float((differences == -1).sum(axis=1).mean()),
                 only_best_misreads=float((differences == 1).sum(axis=1).mean()),
             )
         )
-    return ranking
+    return ranking, pairs
 
 
-def _read_differences(first: list[Record], second: list[Record]) -> Floats:
-    """Return [seeds, images]: 1 where only the first reads a test image, -1 where only the
-    second does."""
-    return np.stack(
-        [_misread(two) - _misread(one) for one, two in zip(first, second, strict=True)]
+def _tuning_gain(tuned: Confirmed, default: Confirmed, *, comparisons: int) -> Comparison:
+    """Return tuned minus default on the seeds that both have, for other seeds and images."""
+    common = min(len(tuned.runs), len(default.runs))
+    of_seeds = paired_estimate(
+        tuned.accuracies[:common], default.accuracies[:common], comparisons=comparisons
+    )
+    return over_images_too(
+        of_seeds, read_differences(_misread(tuned.runs), _misread(default.runs))
     )
 
 
-def _misread(run: Record) -> Floats:
-    marks = np.zeros(run["test"]["count"])
-    marks[[int(image) for image in run["test"]["misread"]]] = 1.0
+def _misread(runs: list[Record]) -> Floats:
+    """Return [seeds, images]: 1 where a run misreads a test image."""
+    marks = np.zeros((len(runs), runs[0]["test"]["count"]))
+    for row, run in zip(marks, runs, strict=True):
+        row[[int(image) for image in run["test"]["misread"]]] = 1.0
     return marks
 
 

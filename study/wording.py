@@ -1,59 +1,13 @@
-"""What a study's numbers say in words: the finding, and the rule of comparison."""
+"""What a study's numbers say in words: the finding, and numbers with their intervals."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from mnist_core.report import percent, percent_interval, wilson_interval
-from study.evidence import Comparison, detectable, verdict_confidence
+from mnist_core.report import percent, percent_interval
+from study.evidence import Comparison, detectable
 from study.records import Record
 from study.summary import Confirmed, Ranked, Summary
-
-_RULE = (
-    "*A is better than B* is said only where the simultaneous {level} % interval of the "
-    "difference of their mean test accuracies excludes zero; anything else is *not separated*. "
-    "Configurations are compared on the same fresh seeds, all pairs at once (Tukey's range test "
-    "for randomised blocks; a pair whose own differences, with their own degrees of freedom, give "
-    "a wider interval has that one), which covers the choice of the best by looking. What is "
-    "compared are the configurations that this search found, the luck of one seed included; "
-    "another search may find others. In simulated studies of six equal {plural} and three "
-    "seeds, a false separation appears anywhere in about 1 % where all spread alike, 1 % where "
-    "their spreads grow evenly to threefold, and 3 % (3 %) where a single one spreads three "
-    "(five) times more than all others. The intervals speak of other seeds on these test images; "
-    "other images of the same kind would move every {singular}, mostly together"
-)
-
-
-_LOOKS = (
-    "Confirmation went on in steps, up to {most} seeds: after {steps}, those whose *validation* "
-    "accuracies were not yet separated from the highest got more (1 % of error for all of these "
-    "looks). The test accuracies were judged once, at the end, at the other 4 % (intervals of "
-    "{level} %), so that the chance of any false separation stays below 5 %; a pair is compared "
-    "on the seeds that both have. In simulated studies of two copies of one {singular}, with the "
-    "spread of real runs, 5 % of them at most are separated, and a difference of three standard "
-    "errors (of the first look) is found in 95 %"
-)
-
-
-def rule(summary: Summary) -> str:
-    """Return the rule of comparison, with what it leaves out."""
-    looks = summary.plan.looks
-    level = f"{100 * verdict_confidence(len(looks)):.4g}"
-    subject = summary.plan.subject
-    compared = _RULE.format(level=level, singular=subject.singular, plural=subject.plural)
-    text = f"{compared}."
-    if summary.ranking:
-        count = summary.header["data"]["test"]
-        correct = round(summary.ranking[0].confirmed.estimate.mean * count)
-        low, high = wilson_interval(correct, count)
-        text = (
-            f"{compared}, by up to {50 * (high - low):.1g} points (95 %, {count:,} test images)."
-        )
-    if len(looks) > 1:
-        steps = ", ".join(map(str, looks[:-1]))
-        looked = _LOOKS.format(steps=steps, most=looks[-1], level=level, singular=subject.singular)
-        text += f" {looked}."
-    return text
 
 
 def detectable_difference(summary: Summary) -> str:
@@ -67,15 +21,15 @@ def detectable_difference(summary: Summary) -> str:
         return ""
     if max(sizes) >= 100:
         return (
-            "*Not separated* is not *equal*: with its seeds and their spread, this study could "
-            "not have told apart what it compares, whatever the difference."
+            "*Not separated* is not *equal*: with its seeds and images and their spread, this "
+            "study could not have told apart what it compares, whatever the difference."
         )
     low, high = f"{min(sizes):.2f}", f"{max(sizes):.2f}"
     reach = low if low == high else f"{low} to {high}"
     return (
-        f"*Not separated* is not *equal*: with its seeds and their spread, this study would have "
-        f"found a difference of {reach} points from the highest with a chance of 90 %, smaller "
-        "ones less often."
+        f"*Not separated* is not *equal*: with its seeds and images and their spread, this study "
+        f"would have found a difference of {reach} points from the highest with a chance of 90 %, "
+        "smaller ones less often."
     )
 
 

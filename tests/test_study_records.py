@@ -14,9 +14,17 @@ import pytest
 from mnist_core.errors import UserError
 from mnist_core.optimizers import optimizer_spec
 from mnist_core.report import write_json
-from study.plan import VARIANTS
+from study import shared
+from study.plan import RULE_VERSION, VARIANTS
 from study.recipe_records import open_folder
-from study.records import RUN_KEYS, RunFolder, changed_sources, confirmation_key, trial_key
+from study.records import (
+    RUN_KEYS,
+    RunFolder,
+    changed_sources,
+    confirmation_key,
+    study_header,
+    trial_key,
+)
 
 from .study_samples import DIGITS, make_plan, write_study
 
@@ -48,6 +56,22 @@ def test_the_header_comes_back_with_plan_data_and_registry_entries(folder):
     assert header["started"] == "2026-01-02T03:04:05Z"
     expected = json.loads(json.dumps(asdict(optimizer_spec("adam"))))
     assert header["optimizers"]["adam"] == expected
+
+
+def test_the_header_records_the_rule_that_the_study_begins_under(folder):
+    assert folder.read_header()["rule"] == RULE_VERSION
+
+
+def test_a_study_is_joined_under_another_rule_and_not_with_other_options():
+    def asked(**changes):
+        header = study_header(make_plan(**changes), data=DIGITS, started="")
+        return {"header": json.loads(json.dumps(header)), "stale_after_seconds": 60}
+
+    known = asked()
+    del known["header"]["rule"]
+    shared._require_same("study", known, asked())
+    with pytest.raises(UserError, match="--seed was 0, now 1"):
+        shared._require_same("study", known, asked(seed=1))
 
 
 def test_a_plan_from_before_search_spaces_has_what_its_registry_said(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import itertools
+import json
 import re
 import shlex
 import shutil
@@ -13,9 +14,11 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from study import optimizers, render, report
+from mnist_core.report import write_json
+from study import optimizers, render, report, rule
 from study.confirmation import remaining
 from study.optimizer_plan import OptimizerPlan
+from study.plan import RULE_VERSION
 from study.recipe_records import is_recipe
 from study.records import RunFolder, trial_key
 from study.report import write_report
@@ -111,6 +114,75 @@ def test_every_section_is_there(folder):
     headings = re.findall(r"^## (.+)$", text_of(folder), flags=re.MULTILINE)
     assert [heading for heading in headings if heading in SECTIONS] == list(SECTIONS)
     assert text_of(folder).startswith("# Optimizers on ")
+
+
+def test_the_rule_stands_before_its_result(folder):
+    text = text_of(folder)
+    assert text.count("**The rule**") == text.count("**The rule in full.**") == 1
+    assert text.index("**The rule**") < text.index("**Finding.**")
+    in_full, ranking = text.index("**The rule in full.**"), text.index("## Ranking")
+    assert ranking < in_full < text.index("## Untuned")
+    first_table = text.find("\n|", ranking)
+    assert in_full < first_table
+
+
+def test_a_rule_that_was_fixed_before_the_data_is_said_to_be(reports):
+    text = text_of(reports("complete"))
+    assert f"**The rule**, fixed before any data (version {RULE_VERSION})." in text
+    assert "The rule was revised" not in text
+
+
+@pytest.mark.parametrize(
+    ("recorded", "words"),
+    [({}, "theirs was an earlier one, unnumbered"), ({"rule": 2}, "theirs was 2")],
+    ids=["none", "another"],
+)
+def test_a_rule_that_was_revised_after_the_runs_is_said_to_be(reports, tmp_path, recorded, words):
+    header = json.loads(reports("complete").plan_file.read_text())
+    assert header.pop("rule") == RULE_VERSION
+    folder = type(reports("complete"))(tmp_path / "older")
+    shutil.copytree(reports("complete").path, folder.path)
+    write_json(folder.plan_file, {**header, **recorded})
+    write_report(folder)
+    text = text_of(folder)
+    assert "The rule was revised after these runs began" in text.partition("**Finding.**")[0]
+    assert words in text
+    assert "fixed before any data" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"confirm_seeds": 5}, True),
+        ({"confirm_seeds": 5, "confirm_most": 20}, True),
+        ({"confirm_seeds": 4}, False),
+        ({"confirm_seeds": 5, "optimizers": (*THREE, "rmsprop", "adamw")}, False),
+    ],
+    ids=["fixed", "auto", "other seeds", "other number"],
+)
+def test_how_often_a_difference_is_found_is_said_of_simulated_plans_alone(changes, said, tmp_path):
+    plan = make_plan(**{"optimizers": ("sgd", "adam"), "trials": 10, **changes})
+    folder = write_study(tmp_path / "study", plan, left_out=lambda key: True)
+    text = rule.in_full(summarise(folder.read_header(), {}, {}))
+    assert ("In simulated studies like this one" in text) == said
+    if said:
+        stated = rule.FOUND[plan.looks][len(plan.arms)]
+        assert f"is found in about {stated} %" in text
+        assert ("--confirm-seeds auto" in text) == (plan.looks != rule.AUTO)
+
+
+def test_every_pair_is_shown_and_only_many_are_folded(reports, tmp_path):
+    section = text_of(reports("complete")).split("## Ranking")[1].split("\n## ")[0]
+    pairs = tables(section)[1]
+    assert len(pairs) == 2 + 3
+    assert all(" − " in row for row in pairs[2:])
+    assert "<details>" not in section
+    plan = make_plan(optimizers=(*THREE, "rmsprop"), trials=12)
+    four = write_study(tmp_path / "study", plan)
+    write_report(four)
+    section = text_of(four).split("## Ranking")[1].split("\n## ")[0]
+    assert "<summary>All 6 pairs, by the same rule</summary>" in section
+    assert len(tables(section)[1]) == 2 + 6
 
 
 def test_no_section_is_empty(folder):
@@ -213,7 +285,7 @@ def test_several_parameters_are_shown_wherever_the_learning_rate_was(reports):
     text = text_of(reports("several parameters"))
     assert text.startswith("# Optimizers on digits (scikit-learn): which one, and with which par")
     shown = "learning_rate 0.001, betas (0.95, 0.98), batch_size 36"
-    ranking, untuned, *_ = tables(text)
+    ranking, _pairs, untuned, *_ = tables(text)
     assert any(shown in row and "Adam" in row for row in ranking)
     assert any(
         "learning_rate 0.001, betas (0.9, 0.999), batch_size 64" in row and shown in row

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from mnist_core.report import write_json
-from study import seed_claim, wording
+from study import rule, seed_claim, wording
 from study.summary import summarise
 
 from .study_samples import MNIST, make_plan, write_study
@@ -197,7 +197,7 @@ def test_no_runs_at_all_are_summarised(summary):
     assert (found.finished, found.ranking, found.confirmed) == (0, [], [])
     assert found.is_partial
     assert "confirmed" in wording.finding(found)
-    assert wording.rule(found).endswith(".")
+    assert rule.in_full(found).endswith(".")
 
 
 def test_the_seeds_claim_needs_both_of_its_optimizers(summary):
@@ -251,3 +251,49 @@ def test_the_seeds_difference_is_explained_by_learning_rates_only_where_tuning_c
 
     assert "one of learning rates" in claim("closes", CLOSE)
     assert "does not explain most" in claim("stays", FAR)
+
+
+def test_a_verdict_needs_other_images_too(tmp_path):
+    """Seeds separate the two by 1 point, images do not: they read 50 and 55 others of 500."""
+    plan = make_plan(confirm_seeds=SEEDS)
+    folder = write_study(
+        tmp_path / "study",
+        plan,
+        accuracies={("sgd", "tuned"): [0.90] * SEEDS, ("adam", "tuned"): [0.89] * SEEDS},
+    )
+    for arm, images in (("sgd", range(50)), ("adam", range(100, 155))):
+        for index in range(SEEDS):
+            file = folder.record_file(f"confirm-{arm}-tuned-{index:02d}")
+            record = json.loads(file.read_text())
+            record["test"]["misread"] = {str(image): 0 for image in images}
+            write_json(file, record)
+    found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+    behind = found.ranking[1]
+    assert behind.on_these_images.is_separated
+    assert not behind.behind_best.is_separated
+    assert "**No single winner.**" in wording.finding(found)
+    assert found.pairs[1][0] == behind.behind_best
+
+
+def test_a_gain_needs_other_images_too(tmp_path):
+    plan = make_plan(optimizers=("sgd",), confirm_seeds=SEEDS)
+    values = {("sgd", "tuned"): [0.90] * SEEDS, ("sgd", "default"): [0.89] * SEEDS}
+    folder = write_study(tmp_path / "study", plan, accuracies=values)
+    for variant, images in (("tuned", range(50)), ("default", range(100, 155))):
+        for index in range(SEEDS):
+            file = folder.record_file(f"confirm-sgd-{variant}-{index:02d}")
+            record = json.loads(file.read_text())
+            record["test"]["misread"] = {str(image): 0 for image in images}
+            write_json(file, record)
+    found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+    assert found.tuning_gains["sgd"].difference == pytest.approx(0.01)
+    assert not found.tuning_gains["sgd"].is_separated
+
+
+def test_all_pairs_are_compared_by_the_same_intervals(summary):
+    found = summary(FAR, CLOSE, BEST)
+    assert [len(row) for row in found.pairs] == [3, 3, 3]
+    assert [found.pairs[place][0] for place in range(3)] == [
+        entry.behind_best for entry in found.ranking
+    ]
+    assert found.pairs[1][2].low > 0

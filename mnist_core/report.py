@@ -47,13 +47,14 @@ def write_json(path: Path, value: Any) -> None:
 def markdown_table(
     rows: Sequence[Sequence[object]], *, header: Sequence[str], numeric: Sequence[str] = ()
 ) -> str:
-    """Render a Markdown table; columns named in `numeric` are right-aligned."""
+    """Render a Markdown table; columns named in `numeric` are right-aligned. What a cell holds
+    cannot end it."""
     from tabulate import tabulate
 
     alignment = ["right" if name in numeric else "left" for name in header]
     return tabulate(
-        [[str(cell) for cell in row] for row in rows],
-        headers=list(header),
+        [[cell(str(value)) for value in row] for row in rows],
+        headers=[cell(name) for name in header],
         tablefmt="pipe",
         colalign=alignment,
         disable_numparse=True,

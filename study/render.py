@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mnist_core.report import cell, markdown_table
+from mnist_core.report import markdown_table
 from study import (
     card,
     obvious,
@@ -146,7 +146,7 @@ def _diverged(summary: Summary) -> str:
         (
             record["key"],
             wording.chosen(summary, record),
-            cell(f"failed: {record['error']}") if "error" in record else record["status"],
+            f"failed: {record['error']}" if "error" in record else record["status"],
             record.get("diverged_at_step") or f"epoch {len(record['epochs'])}",
         )
         for record in summary.records.values()

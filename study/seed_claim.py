@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from mnist_core.report import cell
 from study.summary import Confirmed, Summary
 from study.wording import accuracy
 
@@ -37,11 +38,12 @@ def measured(summary: Summary) -> str | None:
         "|:--|--:|--:|--:|\n"
     )
     for name, claim in CLAIMED.items():
-        cells = [
+        shown = [
             f"{accuracy(entry)} at {_chosen(entry, with_schedule=len(schedules) > 1)}"
             for entry in (known[name, "default"], known[name, "tuned"])
         ]
-        text += f"| {known[name, 'tuned'].label} | ~{100 * claim:.0f} % | {' | '.join(cells)} |\n"
+        label = cell(known[name, "tuned"].label)
+        text += f"| {label} | ~{100 * claim:.0f} % | {' | '.join(shown)} |\n"
     text += (
         f"| Adam − SGD | ~2 points | {before:+.2f} points | {after:+.2f} points |\n\n"
         f"At the library's defaults the gap is {before:.2f} points; tuned, with equal budgets, it "

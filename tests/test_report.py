@@ -89,6 +89,12 @@ def test_a_table_aligns_numbers_right_and_keeps_text_as_it_is():
     ]
 
 
+def test_what_a_cell_holds_cannot_end_it():
+    table = report.markdown_table([["a | b", "1\n2"]], header=["x|y", "z"])
+    assert table.splitlines()[0] == "| x\\|y   | z   |"
+    assert table.splitlines()[2] == "| a \\| b | 1 2 |"
+
+
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
     [

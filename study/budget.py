@@ -1,10 +1,11 @@
-"""What a smaller tuning budget would have found, and how forgiving a learning rate is.
+"""What tuning budgets find, up to the one that was spent, and how forgiving a learning rate is.
 
 Pure functions of the validation accuracies of one optimizer's trials.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import comb
 
 import numpy as np
@@ -45,12 +46,20 @@ def best_range(accuracies: Floats, *, budget: int, coverage: float = 0.8) -> tup
     return float(low), float(high)
 
 
-def width_in_decades(learning_rates: Floats, accuracies: Floats, *, distance: float) -> float:
+@dataclass(frozen=True, kw_only=True)
+class Width:
+    """How many decades of learning rate stay near the best accuracy."""
+
+    decades: float
+    is_lower_bound: bool
+    """Whether an outermost trial is near the best too: what lies beyond it was not tried."""
+
+
+def width_in_decades(learning_rates: Floats, accuracies: Floats, *, distance: float) -> Width:
     """Return how many decades of learning rate stay within `distance` of the best accuracy.
 
     Accuracy is interpolated linearly in the logarithm of the rate between neighbouring trials;
-    nothing is assumed beyond the outermost ones, so that the width is a lower bound where one of
-    them is still within the distance. With a single trial it is 0.
+    nothing is assumed beyond the outermost ones.
     """
     order = np.argsort(learning_rates)
     place, margin = np.log10(learning_rates[order]), accuracies[order]
@@ -61,4 +70,4 @@ def width_in_decades(learning_rates: Floats, accuracies: Floats, *, distance: fl
             width += step
         elif left >= 0 or right >= 0:
             width += step * max(left, right) / abs(left - right)
-    return float(width)
+    return Width(decades=float(width), is_lower_bound=bool(max(margin[0], margin[-1]) >= 0))

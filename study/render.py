@@ -50,8 +50,8 @@ def render(
         "## Learning-rate sensitivity",
         search_tables.sensitivity(summary),
         _picture("learning-rate.png", "validation error against learning rate", drawn),
-        "## What a smaller tuning budget would have found",
-        search_tables.smaller_budgets(summary),
+        "## The best expected of a tuning budget",
+        search_tables.budgets(summary),
         "## Learning curves",
         _picture("learning-curves.png", "training loss along the run", drawn)
         or "No tuned configuration has run yet.",

@@ -1,14 +1,17 @@
-"""The search in a report: sensitivity to the learning rate, and what fewer trials would find."""
+"""The search in a report: sensitivity to the learning rate, and the best expected of a budget."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mnist_core.report import markdown_table, percent
 from study.budget import best_range, expected_best, width_in_decades
 from study.plan import StudyPlan
+from study.searched import Searched
 from study.space import value_text
-from study.summary import Searched, Summary
+from study.summary import Summary
 
 MAX_BUDGETS_SHOWN = 5
 WIDTH_DISTANCE = 0.005
@@ -74,12 +77,24 @@ def _range(searched: Searched) -> str:
 
 
 def _edge(searched: Searched) -> str:
-    if searched.learning_rate_range is None:
-        return "–"
-    low, high = searched.learning_rate_range
+    if searched.edge is None or searched.edge == "inside":
+        return searched.edge or "–"
+    low, high = _outermost(searched)
+    if searched.edge == "too few":
+        return f"too few trials to tell: try 3 rates or more, {low:g} to {high:g}"
     if searched.edge == "lower":
         return f"lower edge: try from {low / 10:g}"
-    return f"upper edge: try up to {high * 10:g}" if searched.edge == "upper" else "inside"
+    return f"upper edge: try up to {high * 10:g}"
+
+
+def _outermost(searched: Searched) -> tuple[float, float]:
+    """Return the ends of the range searched, or of the choices."""
+    if searched.learning_rate_range is not None:
+        return searched.learning_rate_range
+    rate = searched.space.dimension("learning_rate")
+    assert rate is not None
+    choices = [float(choice) for choice in rate.choices if isinstance(choice, int | float)]
+    return min(choices), max(choices)
 
 
 def _shown_budgets(trials: int) -> list[int]:
@@ -102,47 +117,95 @@ def _independence(plan: StudyPlan) -> str:
     )
 
 
-def smaller_budgets(summary: Summary) -> str:
-    """Return the expected best of fewer trials, and how wide the good learning rates are."""
+def budgets(summary: Summary) -> str:
+    """Return the best accuracy expected of each budget, and how wide the good learning rates
+    are."""
     complete = [
         searched
         for searched in summary.searched
-        if len(searched.outcomes()[1]) == summary.plan.trials_each
+        if len(searched.trials) == summary.plan.trials_each
     ]
     if not complete:
         return f"No {summary.plan.subject.singular}'s search is complete yet."
-    budgets = _shown_budgets(summary.plan.trials_each)
+    shown = _shown_budgets(summary.plan.trials_each)
     expected = {
-        searched.label: [
-            expected_best(searched.outcomes()[1], budget=budget) for budget in budgets
-        ]
+        searched.label: [expected_best(searched.accuracies(), budget=budget) for budget in shown]
         for searched in complete
     }
-    leaders = [max(expected, key=lambda label: expected[label][i]) for i in range(len(budgets))]
     rows = []
     for searched in complete:
-        rates, accuracies = searched.outcomes()
         cells = []
-        for value, budget in zip(expected[searched.label], budgets, strict=True):
-            low, high = best_range(accuracies, budget=budget)
+        for value, budget in zip(expected[searched.label], shown, strict=True):
+            low, high = best_range(searched.accuracies(), budget=budget)
             interval = f" ({100 * low:.2f} to {100 * high:.2f})" if low < high else ""
             cells.append(f"{100 * value:.2f}{interval}")
-        width = "–"
-        if searched.space.is_learning_rate_alone:
-            width = f"{width_in_decades(rates, accuracies, distance=WIDTH_DISTANCE):.1f}"
-        rows.append((searched.label, *cells, width))
-    rows.append(("*highest*", *leaders, ""))
+        rows.append((searched.label, *cells, _width(searched)))
+    orders = [_order(expected, place) for place in range(len(shown))]
+    rows.append(("*highest*", *(order[0] for order in orders), ""))
     header = (
         summary.plan.subject.singular,
-        *(f"{b} trial{'s' if b > 1 else ''}" for b in budgets),
+        *(_trials(budget) for budget in shown),
         "width, decades",
     )
-    independence = _independence(summary.plan)
+    pruned = (
+        " A pruned trial counts with the accuracy at which it was stopped, the least that it "
+        "would have reached."
+        if any(searched.pruned for searched in complete)
+        else ""
+    )
     return (
-        "Expected best validation accuracy (%) of so many trials drawn from those of the search, "
-        "and the range that holds it with 80 % chance. The estimator is unbiased (Dodge et al. "
-        f"2021), {independence}; it says nothing near the full budget, where it is the best trial "
-        "itself. *Width*: decades of learning rate within "
-        f"{100 * WIDTH_DISTANCE:.1f} points of the best, interpolated between trials.\n\n"
+        "Expected best validation accuracy (%) of so many trials drawn from those of the search. "
+        f"The estimator is unbiased (Dodge et al. 2021), {_independence(summary.plan)}.{pruned} "
+        "In brackets: where the best of such a draw lies in 80 % of the draws. That is the luck "
+        "of a smaller search among these very trials, not an interval of the expected value: "
+        "other trials would move both, and at the full budget nothing is left to draw. *Width*: "
+        f"decades of learning rate within {100 * WIDTH_DISTANCE:.1f} points of the best, "
+        "interpolated between trials of one run each, all of one seed; ≥ where an outermost trial "
+        "is within that distance, – with fewer than three.\n\n"
         + markdown_table(rows, header=header, numeric=header[1:])
+        + f"\n\n{_conclusion(orders, shown)} Nothing is extrapolated: of a larger budget this "
+        "says only that its best is no lower on these images."
+    )
+
+
+def _trials(budget: int) -> str:
+    return f"{budget} trial{'s' if budget > 1 else ''}"
+
+
+def _width(searched: Searched) -> str:
+    rates, accuracies = searched.outcomes()
+    if not searched.space.is_learning_rate_alone or len(rates) < 3:
+        return "–"
+    width = width_in_decades(rates, accuracies, distance=WIDTH_DISTANCE)
+    return f"{'≥ ' if width.is_lower_bound else ''}{width.decades:.1f}"
+
+
+def _order(expected: Mapping[str, Sequence[float]], place: int) -> tuple[str, ...]:
+    """Return the labels by what is expected at a budget, highest first; equals share a place."""
+    groups: dict[str, list[str]] = {}
+    for label, values in expected.items():
+        groups.setdefault(f"{values[place]:.9f}", []).append(label)
+    return tuple(" = ".join(groups[value]) for value in sorted(groups, key=float, reverse=True))
+
+
+def _conclusion(orders: Sequence[tuple[str, ...]], shown: Sequence[int]) -> str:
+    """Say whether the order depends on the budget."""
+    if len(orders[0]) == 1 and " = " not in orders[0][0]:
+        return "A single search has no order."
+    first, last = orders[0], orders[-1]
+    if len(set(orders)) == 1:
+        return f"The order is the same at every budget shown: {', '.join(first)}."
+    changed = [
+        f"{_trials(budget)} {', '.join(order)}"
+        for budget, order, before in zip(shown, orders, (None, *orders), strict=False)
+        if order != before
+    ]
+    highest = (
+        f"{last[0]} is highest at all of them"
+        if len({order[0] for order in orders}) == 1
+        else "so does the highest"
+    )
+    return (
+        f"The order changes with the budget, and {highest}: from {'; from '.join(changed)}. These "
+        "are single runs on validation images, and no verdict."
     )

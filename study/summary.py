@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from study.confirmation import best_trial, confirmed_runs, is_broken, remaining
+from study.confirmation import confirmed_runs, is_broken, remaining
 from study.evidence import (
     Comparison,
     Estimate,
@@ -21,8 +21,8 @@ from study.evidence import (
 )
 from study.history import NOTHING_HAPPENED, History
 from study.plan import StudyPlan, Variant
-from study.records import Record, trial_key
-from study.space import SearchSpace
+from study.records import Record
+from study.searched import Searched, what_was_found
 
 # Guessing costs ln(10) = 2.30 nats.
 GUESSING_LOSS = 2.25
@@ -47,37 +47,6 @@ class Confirmed:
     seconds_to_target: list[float | None]
     """Training time of each run until an epoch ended at the plan's target accuracy, if one did."""
     runs: list[Record] = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Searched:
-    """What the search found for one arm."""
-
-    arm: str
-    label: str
-    space: SearchSpace
-    trials: list[Record]
-    best: Record | None
-    edge: str | None
-    """`lower` or `upper` where the best is the smallest or largest rate tried."""
-
-    @property
-    def learning_rate_range(self) -> tuple[float, float] | None:
-        """Return the range searched; None where the rate is fixed or of choices."""
-        return self.space.learning_rate_range
-
-    def outcomes(self) -> tuple[Floats, Floats]:
-        """Return learning rates and validation accuracies of the trials that were not pruned; a
-        diverged one read nothing."""
-        ended = [trial for trial in self.trials if trial["status"] != "pruned"]
-        rates = [trial["config"]["learning_rate"] for trial in ended]
-        accuracies = [trial["validation_accuracy"] or 0.0 for trial in ended]
-        return np.array(rates), np.array(accuracies)
-
-    @property
-    def not_completed(self) -> int:
-        """Count the trials that diverged, failed or were pruned."""
-        return sum(trial["status"] != "completed" for trial in self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +134,7 @@ def summarise(
 ) -> Summary:
     """Compute what the records of a study show."""
     plan: StudyPlan = header["plan"]
-    searched = [_searched(plan, records, name) for name in plan.arms]
+    searched = [what_was_found(plan, records, name) for name in plan.arms]
     confirmed = [
         entry
         for variant in ("tuned", "default")
@@ -203,31 +172,6 @@ def summarise(
         records=records,
         history=history,
     )
-
-
-def _searched(plan: StudyPlan, records: dict[str, Record], arm: str) -> Searched:
-    keys = (trial_key(arm, index) for index in range(plan.trials_each))
-    best = best_trial(plan, records, arm)
-    trials = [records[key] for key in keys if key in records]
-    return Searched(
-        arm=arm,
-        label=plan.spaces[arm].label,
-        space=plan.spaces[arm],
-        trials=trials,
-        best=best,
-        edge=_edge(best, trials) if plan.spaces[arm].learning_rate_range else None,
-    )
-
-
-def _edge(best: Record | None, trials: list[Record]) -> str | None:
-    """Tell whether no trial lies beyond the best one, on which side. A trial that ran and failed
-    beyond it is evidence too; with fewer than three trials everything is an edge."""
-    if best is None or len(trials) < 3:
-        return None
-    rates = sorted(trial["config"]["learning_rate"] for trial in trials)
-    if best["config"]["learning_rate"] == rates[0]:
-        return "lower"
-    return "upper" if best["config"]["learning_rate"] == rates[-1] else None
 
 
 def _confirmed(

@@ -209,7 +209,9 @@ def finding(summary: Summary) -> str:
                 f"No {subject.singular}'s tuned {subject.tuned} {subject.tuned_verb} separated "
                 f"from its {subject.untuned}."
             )
-    edges = [searched.label for searched in summary.searched if searched.edge]
+    edges = [
+        searched.label for searched in summary.searched if searched.edge in ("lower", "upper")
+    ]
     if edges:
         sentences.append(
             f"The best learning rate of {', '.join(edges)} is the last one tried on its side: the "

@@ -22,7 +22,7 @@ SECTIONS = [
     "Untuned beside tuned",
     "Accuracy against cost",
     "Learning-rate sensitivity",
-    "What a smaller tuning budget would have found",
+    "The best expected of a tuning budget",
     "Learning curves",
     "Time",
     "Diverged and stopped runs",

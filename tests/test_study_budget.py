@@ -60,16 +60,36 @@ def test_the_width_counts_only_what_is_within_the_distance():
     accuracies = np.array([0.90, 0.99, 0.99, 0.10])
     # Whole decade between the two best; a ninth of the first decade for 0.01 of its 0.09 rise.
     expected = 1 + 0.01 / 0.09 + 0.01 / 0.89
-    assert width_in_decades(rates, accuracies, distance=0.01) == pytest.approx(expected)
+    width = width_in_decades(rates, accuracies, distance=0.01)
+    assert width.decades == pytest.approx(expected)
+    assert not width.is_lower_bound
 
 
 def test_the_width_does_not_depend_on_the_order_of_trials():
     rates, accuracies = np.array([1e-2, 1e-4, 1e-3]), np.array([0.98, 0.95, 0.99])
     order = np.array([2, 0, 1])
-    assert width_in_decades(rates, accuracies, distance=0.02) == pytest.approx(
-        width_in_decades(rates[order], accuracies[order], distance=0.02)
-    )
+    width = width_in_decades(rates, accuracies, distance=0.02)
+    again = width_in_decades(rates[order], accuracies[order], distance=0.02)
+    assert width.decades == pytest.approx(again.decades)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "is_lower_bound"),
+    [
+        ([0.90, 0.99, 0.90], False),
+        ([0.90, 0.98, 0.99], True),
+        ([0.985, 0.99, 0.90], True),
+        ([0.979, 0.99, 0.979], False),
+    ],
+)
+def test_a_width_is_a_lower_bound_where_an_outermost_trial_is_near_the_best(
+    accuracies, is_lower_bound
+):
+    rates = np.array([1e-3, 1e-2, 1e-1])
+    width = width_in_decades(rates, np.array(accuracies), distance=0.01)
+    assert width.is_lower_bound == is_lower_bound
 
 
 def test_a_single_trial_has_no_width():
-    assert width_in_decades(np.array([0.1]), np.array([0.9]), distance=0.01) == 0
+    width = width_in_decades(np.array([0.1]), np.array([0.9]), distance=0.01)
+    assert (width.decades, width.is_lower_bound) == (0, True)

@@ -78,16 +78,18 @@ def test_a_complete_study_is_not_partial(summary):
 
 
 @pytest.mark.parametrize(
-    ("best_place", "edge"), [(0.05, "lower"), (0.95, "upper"), (0.5, None), (0.15, None)]
+    ("best_place", "edge"), [(0.05, "lower"), (0.95, "upper"), (0.5, "inside"), (0.15, "inside")]
 )
 def test_a_best_at_the_edge_of_its_range_is_told(summary, best_place, edge):
     found = summary(best_place=best_place)
     assert {searched.edge for searched in found.searched} == {edge}
-    assert ("the optimum may lie" in wording.finding(found)) == (edge is not None)
+    assert ("the optimum may lie" in wording.finding(found)) == (edge != "inside")
 
 
 def test_of_two_trials_both_lie_at_an_edge_so_none_is_told(summary):
-    assert {searched.edge for searched in summary(trials=6, best_place=0.0).searched} == {None}
+    found = summary(trials=6, best_place=0.0)
+    assert {searched.edge for searched in found.searched} == {"too few"}
+    assert "the optimum may lie" not in wording.finding(found)
 
 
 def test_a_winner_is_named_only_where_every_other_is_separated(summary):

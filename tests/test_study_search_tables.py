@@ -118,6 +118,28 @@ def test_the_ends_of_choices_are_edges_too(study, place, words):
     assert row(search_tables.sensitivity(summary_of(folder)), "SGD")[-1] == words
 
 
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        ([1.0, 2.0, 4.0], "2.0 s (1.0 to 4.0)"),
+        ([1.0, 2.0, 3.0, 4.0], "2.5 s (1.0 to 4.0)"),
+        ([1.0, 2.0, None], "2.0 s (1.0 to never)"),
+        ([1.0, 2.0, None, None], "≥ 2.0 s (1.0 to never)"),
+        ([1.0, None, None], "not reached by half"),
+    ],
+)
+def test_a_median_of_times_has_its_range_and_says_what_was_missed(seconds, shown):
+    assert time_table._median(seconds) == shown
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(1, True), (3, False)])
+def test_one_epoch_cannot_resolve_the_time_to_the_target(study, epochs, said):
+    text = time_table.section(summary_of(study(plan={"epochs": epochs})))
+    assert ("one epoch cannot resolve" in text) == said
+    total = 1.5 * epochs
+    assert f"{total:.1f} s ({total:.1f} to {total:.1f})" in text
+
+
 def test_a_label_with_a_bar_breaks_no_table(study):
     table = {"label": "SGD | mine", "learning_rate": {"low": 1e-3, "high": 1.0, "log": True}}
     table["default"] = {"learning_rate": 0.01}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mnist_core.report import duration, markdown_table, percent
 from study.plan import StudyPlan
+from study.records import run_seconds
 from study.summary import Summary
 
 
@@ -34,7 +35,7 @@ def section(summary: Summary) -> str:
         "time to it, median (range)",
     )
     target = summary.plan.target_accuracy
-    total = sum(record["seconds"] for record in summary.records.values())
+    total = sum(map(run_seconds, summary.records.values()))
     return (
         markdown_table(rows, header=header, numeric=header[2:])
         + f"\n\nPer run on one worker with {summary.plan.threads} CPU thread(s), evaluation "

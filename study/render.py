@@ -85,7 +85,7 @@ def _cost(costs: TradeOffs | None, drawn: Sequence[str]) -> list[str]:
 
 
 def _seed_claim(summary: Summary) -> list[str]:
-    """Return the section on the seed document's claim, where it made one."""
+    """Return the section on the seed document's claim, where it made one of such data."""
     if not summary.plan.subject.has_seed_claim:
         return []
     needed = "Needs SGD and Adam, confirmed both tuned and at their library defaults."

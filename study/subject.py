@@ -40,11 +40,12 @@ class Subject:
     not_tuned: str
     """Of the protocol card: what nobody searched."""
     has_seed_claim: bool
-    """Whether the seed document says something of it."""
+    """Whether the seed document says something of it: it speaks of MNIST alone."""
 
 
-def of_optimizers(*, is_learning_rate_alone: bool, parameters: int) -> Subject:
-    """Return the words for a study of optimizers, on a network of so many parameters."""
+def of_optimizers(*, dataset: str, is_learning_rate_alone: bool, parameters: int) -> Subject:
+    """Return the words for a study of optimizers on a data set, on a network of so many
+    parameters."""
     alone = is_learning_rate_alone
     return Subject(
         singular="optimizer",
@@ -75,7 +76,7 @@ def of_optimizers(*, is_learning_rate_alone: bool, parameters: int) -> Subject:
         if alone
         else "whatever is not listed as searched (its library's default), length, network. "
         "Another search space may rank otherwise (Choi et al. 2019)",
-        has_seed_claim=True,
+        has_seed_claim=dataset == "mnist",
     )
 
 

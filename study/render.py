@@ -14,6 +14,7 @@ from study import (
     seed_claim,
     time_table,
     trade_off_tables,
+    wall_time,
     wording,
 )
 from study.history import History, most_at_once
@@ -28,9 +29,10 @@ def render(
     *,
     costs: TradeOffs | None = None,
     beside: obvious.Beside | None = None,
+    sessions: Sequence[wall_time.Session] = (),
 ) -> str:
     """Return the report as GitHub-flavoured Markdown; `costs` are those of architectures, `beside`
-    is what the obvious script would have cost."""
+    is what the obvious script would have cost, `sessions` are those whose time is known."""
     data, subject = summary.header["data"], summary.plan.subject
     sections = [
         f"# {subject.topic.capitalize()} on {data['label']}: {subject.question}?",
@@ -58,6 +60,7 @@ def render(
         "## Time",
         time_table.section(summary),
         _at_once(summary),
+        wall_time.section(sessions, finished=summary.finished),
         obvious.section(beside) if beside else "",
         "## Diverged and stopped runs",
         _diverged(summary),

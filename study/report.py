@@ -20,7 +20,7 @@ def write_report(folder: RunFolder) -> str:
     """Write report.md and the plots of a run folder, and its search spaces where they are not the
     registry's; return the finding in one line."""
     from mnist_core.report import write_atomically
-    from study import card, latency, obvious, plots, render, wording
+    from study import card, latency, obvious, plots, render, wall_time, wording
     from study.architecture_plan import ArchitecturePlan
     from study.history import read_history
     from study.space_file import to_toml
@@ -40,7 +40,8 @@ def write_report(folder: RunFolder) -> str:
     if plan.needs_space_file:
         write_atomically(folder.path / card.SPACE_NAME, to_toml(summary.plan.spaces))
     beside = obvious.read(folder.path)
-    page = render.render(summary, drawn, costs=costs, beside=beside)
+    sessions = wall_time.read(folder.path)
+    page = render.render(summary, drawn, costs=costs, beside=beside, sessions=sessions)
     write_atomically(folder.path / "report.md", page)
     return wording.headline(summary)
 

@@ -20,7 +20,7 @@ from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError, advis
 from mnist_core.index import add_line
 from mnist_core.output import folder_for
 from mnist_core.report import duration
-from study import latency, obvious
+from study import latency, obvious, wall_time
 from study.announce import announce, run_line
 from study.board import Board, LocalBoard
 from study.confirmation import remaining
@@ -58,15 +58,16 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
         interrupted = False
         known, started = set(records), time.perf_counter()
         try:
-            run_rows(
-                plan,
-                LocalBoard(plan, search, records),
-                make_pool,
-                dataset,
-                workers=workers,
-                stale_after_seconds=options.stale_after,
-                on_loss=lambda task, how: _note_loss(folder, task, how),
-            )
+            with wall_time.recorded(folder.path, workers=workers, count=lambda: len(records)):
+                run_rows(
+                    plan,
+                    LocalBoard(plan, search, records),
+                    make_pool,
+                    dataset,
+                    workers=workers,
+                    stale_after_seconds=options.stale_after,
+                    on_loss=lambda task, how: _note_loss(folder, task, how),
+                )
             seconds = time.perf_counter() - started
             latency.measure_once(folder.path, plan, records)
             if options.beside:

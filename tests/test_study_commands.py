@@ -189,6 +189,7 @@ def test_a_finished_study_resumes_to_its_report(finished, capsys, arguments):
     assert optimizers.main(["--resume", "--output", str(finished), *arguments]) == 0
     assert "every run is done" in capsys.readouterr().out
     assert (finished / "report.md").exists()
+    assert not (finished / "sessions.json").exists()
 
 
 def test_a_second_process_at_once_is_refused(refused, finished):

@@ -13,7 +13,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from study import report
+from mnist_core.report import duration
+from study import report, wall_time
 from study.records import RunFolder
 
 from . import study_processes
@@ -83,6 +84,15 @@ def test_report_pictures_and_records_are_there_and_no_work_is_left(run_folder):
     assert len(run_folder.read_records()) == 12
     assert list((run_folder.path / "checkpoints").iterdir()) == []
     assert not list(run_folder.path.rglob(".*"))
+
+
+def test_the_session_is_on_the_clock(run_folder):
+    (session,) = wall_time.read(run_folder.path)
+    assert session.runs == 12
+    assert (
+        f"On the clock: {duration(session.seconds)} with {session.workers} worker"
+        in (run_folder.path / "report.md").read_text()
+    )
 
 
 def test_results_of_digits_have_an_index_of_their_own(finished, run_folder, output):

@@ -143,11 +143,15 @@ def _collapsed(summary: Summary) -> str:
     )
     if not each:
         return ""
-    return (
-        f"Tuned and yet no better than guessing: {each}. What the search chose there is not "
-        "stable from seed to seed; such a spread also widens the intervals of all pairs, so that "
-        "*not separated* says little here."
-    )
+    text = f"Tuned and yet no better than guessing: {each}."
+    if any(0 < runs[entry.confirmed.arm] < len(entry.confirmed.runs) for entry in summary.ranking):
+        _, close = separated_from_best(summary.ranking)
+        text += (
+            " What learns on some seeds alone is not stable from seed to seed; such a spread also "
+            "widens the intervals of all pairs"
+            f"{', so that *not separated* says little here' if close else ''}."
+        )
+    return text
 
 
 def _failures(summary: Summary) -> str:

@@ -345,3 +345,21 @@ def test_all_that_was_searched_is_named(summary):
     }
     found = claims(summary, CLOSE, spaces={"sgd": space_from_table("sgd", table)})
     assert "comes from the learning rate and schedule, not" in seed_claim.measured(found)
+
+
+def test_a_collapse_is_unstable_only_where_some_seeds_learnt(summary):
+    nothing = [0.1] * SEEDS
+    on_all = wording.finding(summary(nothing, BEST, FAR))
+    assert f"no better than guessing: SGD on {SEEDS} of {SEEDS} seeds." in on_all
+    assert "stable" not in on_all
+    assert "says little" not in on_all
+
+
+def test_not_separated_says_little_only_where_something_is_not_separated(summary):
+    some = [0.1, *BEST[1:]]
+    text = wording.finding(summary(some, BEST, BEST))
+    assert "not stable from seed to seed" in text
+    assert "so that *not separated* says little here." in text
+    alone = wording.finding(summary(some, optimizers=("sgd",)))
+    assert "not stable from seed to seed" in alone
+    assert "not separated* says" not in alone

@@ -110,6 +110,8 @@ def headline(summary: Summary) -> str:
 
 
 def _others(summary: Summary) -> str:
+    if len(summary.ranking) == 2:
+        return summary.ranking[1].confirmed.label
     if len(summary.ranking) == len(summary.plan.arms):
         return "all others"
     return "all others that are confirmed"
@@ -190,7 +192,8 @@ def finding(summary: Summary) -> str:
             gap = max(worse, key=lambda ranked: ranked.behind_best.high).behind_best
             sentences.append(
                 f"It is better than {_labels(worse)}, by at least "
-                f"{-100 * gap.high:.2f} points (closest of them: {points(gap)})."
+                f"{-100 * gap.high:.2f} points "
+                f"({'closest of them: ' if len(worse) > 1 else ''}{points(gap)})."
             )
     else:
         sentences.append(f"{best.label}: {accuracy(best)} mean test accuracy over {n} seeds.")

@@ -156,7 +156,7 @@ def test_an_optimizer_whose_trials_all_diverged_is_not_awaited_and_is_named(summ
     assert (searched.best, searched.edge, searched.not_completed) == (None, None, 10)
     assert [entry.confirmed.arm for entry in found.ranking] == ["adam", "nadam"]
     assert "Not ranked: SGD" in wording.finding(found)
-    assert "Adam is better than all others that are confirmed" in wording.finding(found)
+    assert "**Adam is better than NAdam**" in wording.finding(found)
 
 
 def test_a_study_in_which_everything_diverged_names_no_winner(summary):
@@ -202,8 +202,8 @@ def test_a_partial_study_says_so_and_ranks_what_is_complete(summary, left_out, r
     if ranked:
         assert wording.headline(found).endswith("(partial)")
     text = wording.finding(found) + wording.headline(found)
-    assert ("better than all others that are confirmed" in text) == (ranked == 2)
-    assert ("better than all others" in text) == (ranked >= 2)
+    assert ("**SGD is better than Adam**" in text) == (ranked == 2)
+    assert ("better than all others" in text) == (ranked > 2)
     assert "Not ranked" not in text
 
 
@@ -363,3 +363,18 @@ def test_not_separated_says_little_only_where_something_is_not_separated(summary
     alone = wording.finding(summary(some, optimizers=("sgd",)))
     assert "not stable from seed to seed" in alone
     assert "not separated* says" not in alone
+
+
+def test_one_other_is_named_rather_than_called_all_others(summary):
+    found = summary(BEST, FAR, optimizers=("sgd", "adam"))
+    text = wording.finding(found) + wording.headline(found)
+    assert "**SGD is better than Adam**" in text
+    assert "others" not in text
+    assert "closest of them" not in text
+
+
+def test_those_that_are_confirmed_are_said_to_be(summary):
+    found = summary(
+        BEST, FAR, FAR, FAR, optimizers=("sgd", "adam", "nadam", "adamw"), all_diverged=["adamw"]
+    )
+    assert "better than all others that are confirmed" in wording.finding(found)

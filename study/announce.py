@@ -19,7 +19,7 @@ def announce(
     print(f"study of {', '.join(plan.arms)} on {dataset.label}")
     what = "the learning rate" if plan.is_learning_rate_alone else "what is listed"
     print(
-        f"  search: {plan.trials_each} trials each for {what} ({plan.sampler}), "
+        f"  search: {plan.trials_each_text} each for {what} ({plan.sampler}), "
         f"by accuracy on {len(dataset.validation):,} validation images"
     )
     for name, space in plan.spaces.items():

@@ -66,7 +66,7 @@ def protocol(summary: Summary) -> str:
         ("schedule", plan.schedule_text),
         (
             "budget",
-            f"{plan.trials_each} trials for each of {len(plan.arms)} {subject.plural}, then "
+            f"{plan.trials_each_text} for each of {len(plan.arms)} {subject.plural}, then "
             f"{plan.confirm_seeds} seeds for each best and each {subject.untuned}"
             + (
                 f"; up to {plan.looks[-1]} for the best of those undecided on validation accuracy"

@@ -222,6 +222,11 @@ class StudyPlan(ABC):
         return self.trials // len(self.arms)
 
     @property
+    def trials_each_text(self) -> str:
+        """Return the search budget of each arm, in words."""
+        return f"{self.trials_each} trial{'s' if self.trials_each > 1 else ''}"
+
+    @property
     def looks(self) -> tuple[int, ...]:
         """Return the numbers of seeds at which a confirmation may stop."""
         most = self.confirm_most or self.confirm_seeds

@@ -119,7 +119,7 @@ def _opening(summary: Summary) -> str:
         f"**Asked.** Of {labels}: which reaches the highest test accuracy on {data['label']} "
         f"{subject.condition} in {card.epochs(plan)}, each with its {subject.tuned} "
         f"tuned at an equal budget?\n\n"
-        f"**Budget.** {plan.trials_each} trials for each {subject.singular}, chosen on "
+        f"**Budget.** {plan.trials_each_text} for each {subject.singular}, chosen on "
         f"{data['validation']:,} validation images; then the best of each and each "
         f"{subject.as_untuned} on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one "
         f"evaluated once on the {data['test']:,} test images. {summary.finished} of "

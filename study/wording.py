@@ -123,8 +123,9 @@ def _not_ranked(summary: Summary) -> str:
     for record in summary.broken_confirmations:
         if record["variant"] == "tuned":
             broken.setdefault(record["arm"], set()).add(record["status"])
+    none = f"none of its {summary.plan.trials_each_text}"
     reasons = [
-        f"{searched.label} (none of its {len(searched.trials)} trials completed)"
+        f"{searched.label} ({none} completed)"
         for searched in summary.searched
         if searched.best is None and len(searched.trials) == summary.plan.trials_each
     ] + [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from scipy import stats
 
 from mnist_core.report import write_json
-from study import rule, seed_claim, wording
+from study import render, rule, seed_claim, wording
 from study.space import space_from_table
 from study.summary import summarise
 
@@ -378,3 +379,9 @@ def test_those_that_are_confirmed_are_said_to_be(summary):
         BEST, FAR, FAR, FAR, optimizers=("sgd", "adam", "nadam", "adamw"), all_diverged=["adamw"]
     )
     assert "better than all others that are confirmed" in wording.finding(found)
+
+
+def test_one_trial_is_not_called_trials(summary):
+    found = summary(trials=3, all_diverged=["adam"])
+    assert "Adam (none of its 1 trial completed)" in wording.finding(found)
+    assert not re.search(r"\b1 trials", render.render(found, []))

@@ -52,8 +52,7 @@ def sensitivity(summary: Summary) -> str:
         "best lies",
     )
     notes = "; ".join(
-        f"{searched.label}: {searched.space.reason or 'as --space says'}"
-        for searched in summary.searched
+        f"{searched.label}: {_reason(summary, searched)}" for searched in summary.searched
     )
     several = (
         ""
@@ -67,6 +66,19 @@ def sensitivity(summary: Summary) -> str:
         f"choice, which is why the ranking stands on fresh seeds and test images.{several}"
         f"\n\n{summary.plan.subject.reasons}. {notes}."
     )
+
+
+def _reason(summary: Summary, searched: Searched) -> str:
+    """Return why an arm's ranges are what they are: the registry says why of its own, wherever
+    they are written."""
+    if searched.space.reason:
+        return searched.space.reason
+    entry = summary.header[summary.plan.ARMS][searched.arm]
+    limits = searched.learning_rate_range
+    if limits is None or list(limits) != entry.get("learning_rate_range"):
+        return "as --space says"
+    rest = "" if searched.space.is_learning_rate_alone else "; the rest is as --space says"
+    return f"learning rates of the registry ({entry['reason']}){rest}"
 
 
 def _range(searched: Searched) -> str:

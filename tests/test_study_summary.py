@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mnist_core.optimizers import optimizer_spec
 from mnist_core.report import write_json
-from study import render, rule, seed_claim, wording
+from study import render, rule, search_tables, seed_claim, wording
 from study.space import space_from_table
 from study.summary import summarise
 
@@ -385,3 +386,21 @@ def test_one_trial_is_not_called_trials(summary):
     found = summary(trials=3, all_diverged=["adam"])
     assert "Adam (none of its 1 trial completed)" in wording.finding(found)
     assert not re.search(r"\b1 trials", render.render(found, []))
+
+
+def test_the_registrys_range_has_its_reason_wherever_it_is_written(summary):
+    table = {
+        "label": "SGD",
+        "learning_rate": {"low": 0.01, "high": 1.0, "log": True},
+        "momentum": {"low": 0.0, "high": 0.9},
+        "default": {"learning_rate": 0.001, "momentum": 0.0},
+    }
+    other = {**table, "label": "Adam", "learning_rate": {"low": 1e-5, "high": 1.0, "log": True}}
+    del other["momentum"]
+    spaces = {
+        "sgd": space_from_table("sgd", table),
+        "adam": space_from_table("adam", {**other, "default": {"learning_rate": 0.001}}),
+    }
+    text = search_tables.sensitivity(summary(spaces=spaces))
+    assert f"SGD: learning rates of the registry ({optimizer_spec('sgd').reason}); the re" in text
+    assert "Adam: as --space says" in text

@@ -144,6 +144,7 @@ def budgets(summary: Summary) -> str:
         searched.label: [expected_best(searched.accuracies(), budget=budget) for budget in shown]
         for searched in complete
     }
+    has_width = any(searched.space.is_learning_rate_alone for searched in complete)
     rows = []
     for searched in complete:
         cells = []
@@ -151,13 +152,13 @@ def budgets(summary: Summary) -> str:
             low, high = best_range(searched.accuracies(), budget=budget)
             interval = f" ({100 * low:.2f} to {100 * high:.2f})" if low < high else ""
             cells.append(f"{100 * value:.2f}{interval}")
-        rows.append((searched.label, *cells, _width(searched)))
+        rows.append((searched.label, *cells, *([_width(searched)] if has_width else [])))
     orders = [_order(expected, place) for place in range(len(shown))]
-    rows.append(("*highest*", *(order[0] for order in orders), ""))
+    rows.append(("*highest*", *(order[0] for order in orders), *([""] if has_width else [])))
     header = (
         summary.plan.subject.singular,
         *(_trials(budget) for budget in shown),
-        "width, decades",
+        *(["width, decades"] if has_width else []),
     )
     pruned = (
         " A pruned trial counts with the accuracy at which it was stopped, the least that it "
@@ -165,15 +166,19 @@ def budgets(summary: Summary) -> str:
         if any(searched.pruned for searched in complete)
         else ""
     )
+    width = (
+        f" *Width*: decades of learning rate within {100 * WIDTH_DISTANCE:.1f} points of the "
+        "best, interpolated between trials of one run each, all of one seed; ≥ where an outermost "
+        "trial is within that distance, – with fewer than three."
+        if has_width
+        else ""
+    )
     return (
         "Expected best validation accuracy (%) of so many trials drawn from those of the search. "
         f"The estimator is unbiased (Dodge et al. 2021), {_independence(summary.plan)}.{pruned} "
         "In brackets: where the best of such a draw lies in 80 % of the draws. That is the luck "
         "of a smaller search among these very trials, not an interval of the expected value: "
-        "other trials would move both, and at the full budget nothing is left to draw. *Width*: "
-        f"decades of learning rate within {100 * WIDTH_DISTANCE:.1f} points of the best, "
-        "interpolated between trials of one run each, all of one seed; ≥ where an outermost trial "
-        "is within that distance, – with fewer than three.\n\n"
+        f"other trials would move both, and at the full budget nothing is left to draw.{width}\n\n"
         + markdown_table(rows, header=header, numeric=header[1:])
         + f"\n\n{_conclusion(orders, shown)} Nothing is extrapolated: of a larger budget this "
         "says only that its best is no lower on these images."

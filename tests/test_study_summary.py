@@ -404,3 +404,15 @@ def test_the_registrys_range_has_its_reason_wherever_it_is_written(summary):
     text = search_tables.sensitivity(summary(spaces=spaces))
     assert f"SGD: learning rates of the registry ({optimizer_spec('sgd').reason}); the re" in text
     assert "Adam: as --space says" in text
+
+
+def test_a_width_that_nothing_has_is_neither_shown_nor_explained(summary):
+    assert search_tables.smaller_budgets(summary()).lower().count("width") == 2
+    table = {
+        "label": "SGD",
+        "learning_rate": {"low": 0.01, "high": 1.0, "log": True},
+        "momentum": {"low": 0.0, "high": 0.9},
+        "default": {"learning_rate": 0.001, "momentum": 0.0},
+    }
+    found = summary(BEST, optimizers=("sgd",), spaces={"sgd": space_from_table("sgd", table)})
+    assert "width" not in search_tables.smaller_budgets(found).lower()

@@ -77,6 +77,8 @@ def real_runs() -> tuple[Runs, ...]:
                 )
         for runs in arms.values():
             n = len(runs)
+            if n < AUTO[0]:  # too few to draw a look's seeds from
+                continue
             accuracies = np.array([run[:2] for run in runs])
             misread = np.zeros((n, 10_000))
             for row, (_, _, images) in zip(misread, runs, strict=True):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bench import images, networks, onnx_form, traffic
 from bench.timing import Call, Elsewhere
 from bench.workloads import LOOP_STEPS, SEED_STEPS, Workload
-from mnist_core import batches, optimizers, seed_recipe, train
+from mnist_core import batches, optimizers, train
 from mnist_core import model as models
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset
@@ -103,6 +103,8 @@ def _step_call(
     workload: Workload, network: nn.Module, batch: Tensor, labels: Tensor
 ) -> Callable[[], object]:
     if workload.mode == "seed":
+        from mnist_core import seed_recipe  # a revision from before it has the other cases
+
         training = seed_recipe.SeedTraining(batch.device)
         return lambda: training.step(batch, labels)
     optimizer = optimizers.build(workload.optimizer, network.parameters(), learning_rate=_NO_STEP)
@@ -238,6 +240,8 @@ def _data(workload: Workload, dataset_name: str) -> Prepared:
     steps = min(SEED_STEPS, len(full.train) // workload.batch_size - 1)
     count = steps * workload.batch_size
     if workload.mode == "per-image":
+        from mnist_core import seed_recipe
+
         split = images.subset(full, count + workload.batch_size).train
 
         def start() -> Any:

@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench import build
 from bench.noise import Blocks
@@ -27,6 +28,7 @@ from mnist_core.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 WORKING_TREE = "."
 OLD, NEW = 0, 1
+_SIDES = ("OLD", "NEW")
 PAIRS = 14
 """New processes lie elsewhere in memory, which alone can make a case a per cent slower."""
 MOST_BLOCKS, FEWEST_BLOCKS, SIDE_SECONDS = 16, 6, 3.0
@@ -42,32 +44,42 @@ _USUAL = (
 )
 
 
-def comparable(device: str, *, pattern: str = "") -> list[Workload]:
-    """Return the cases with a text in their names; without one, a few that stand for the rest.
+def usual(device: str) -> list[str]:
+    """Return the names of the few cases that stand for the rest, whether they run here or not."""
+    names = {name.format(device=device) for name in _USUAL}
+    return [
+        work.id
+        for work in WORKLOADS
+        if work.device == device and (work.id in names or (work.latency and work.twin))
+    ]
 
-    Only cases that run mnist_core's code and start quickly. Raises `UserError` where none matches.
+
+def comparable(device: str, *, pattern: str = "") -> list[Workload]:
+    """Return the cases with a text in their names; without one, the usual ones.
+
+    Only cases that run mnist_core's code and start quickly. Raises `UserError` where none matches,
+    or none that does can run on this machine.
     """
-    usual = {name.format(device=device) for name in _USUAL}
-    usual |= {work.id for work in WORKLOADS if work.latency and work.twin}
-    found = [
+    known = [
         workload
         for workload in WORKLOADS
-        if workload.kind in _OURS
-        and workload.mode not in _NOT_OURS
-        and workload.device == device
-        and build.unavailable(workload) is None
+        if workload.kind in _OURS and workload.mode not in _NOT_OURS and workload.device == device
     ]
-    chosen = [
+    names = usual(device)
+    named = [
         workload
-        for workload in found
-        if (pattern.lower() in workload.id.lower() if pattern else workload.id in usual)
+        for workload in known
+        if (pattern.lower() in workload.id.lower() if pattern else workload.id in names)
     ]
-    if not chosen:
+    if not named:
         raise UserError(
             f"no case has {pattern!r} in its name; known: "
-            + "; ".join(workload.id for workload in found)
+            + "; ".join(workload.id for workload in known)
         )
-    return chosen
+    reasons = [build.unavailable(workload) for workload in named]
+    if None not in reasons:
+        raise UserError(f"{named[0].id} cannot run here: {reasons[0]}")
+    return [case for case, reason in zip(named, reasons, strict=True) if reason is None]
 
 
 def resolve(revision: str) -> str:
@@ -114,13 +126,19 @@ def checked_out(revision: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(folder: Path) -> Worker:
+def start(folder: Path, *, side: int) -> Worker:
     """Start a process that measures the mnist_core of a folder, and make sure that it does."""
     worker = revision_worker(folder)
-    where = worker.ask("where")
-    if Path(where) != folder.resolve():
+    try:
+        where = worker.ask("where")
+        if Path(where) != folder.resolve():
+            raise WorkerError(f"mnist_core was imported from {where}, not from {folder}")
+    except WorkerError as error:
         worker.close()
-        raise WorkerError(f"mnist_core was imported from {where}, not from {folder}")
+        raise UserError(
+            f"{_SIDES[side]} cannot be measured ({error}); a revision may be too old for this "
+            "checkout's bench"
+        ) from error
     return worker
 
 
@@ -141,22 +159,22 @@ def measure(
             sides = [OLD, NEW] if number % 2 == 0 else [NEW, OLD]
             workers: dict[int, Worker] = {}
             for side in sides:
-                workers[side] = start((old, new)[side])
+                workers[side] = start((old, new)[side], side=side)
                 stack.callback(workers[side].close)
             for case in cases:
                 say(f"pair of processes {number + 1} of {pairs}: {case.id}")
-                seconds = [
-                    _prepare(workers[side], case, dataset_name, side=side) for side in sides
-                ]
+                asks = {side: _asker(workers[side], case, side=side) for side in sides}
+                description = {"workload": case.to_dict(), "dataset": dataset_name}
+                seconds = [float(asks[side]("prepare", **description)) for side in sides]
                 pair: tuple[list[float], list[float]] = ([], [])
                 for _ in range(block_count(min(seconds))):
                     order.shuffle(sides)
                     for side in sides:
-                        block = workers[side].ask("block", case=case.id)
+                        block = asks[side]("block", case=case.id)
                         pair[side].append(statistics.median(block))
                 times[case.id].append(pair)
                 for side in sides:
-                    workers[side].ask("drop", case=case.id)
+                    asks[side]("drop", case=case.id)
     return times
 
 
@@ -165,10 +183,16 @@ def block_count(call_seconds: float) -> int:
     return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(SIDE_SECONDS / max(call_seconds, 1e-9))))
 
 
-def _prepare(worker: Worker, case: Workload, dataset_name: str, *, side: int) -> float:
-    try:
-        return float(worker.ask("prepare", workload=case.to_dict(), dataset=dataset_name))
-    except WorkerError as error:
-        raise UserError(
-            f"{('OLD', 'NEW')[side]} cannot run {case.id!r} ({error}); choose other cases with -k"
-        ) from error
+def _asker(worker: Worker, case: Workload, *, side: int) -> Callable[..., Any]:
+    """Return the worker's `ask`, whose failure is the revision's and ends the comparison."""
+
+    def ask(command: str, **arguments: Any) -> Any:
+        try:
+            return worker.ask(command, **arguments)
+        except WorkerError as error:
+            raise UserError(
+                f"{_SIDES[side]} cannot run {case.id!r} ({error}); a revision may be too old for "
+                "a case: choose others with -k"
+            ) from error
+
+    return ask

@@ -99,7 +99,7 @@ def committed_and_copied(tmp_path: Path, *, slower: float) -> Iterator[str]:
     ("slower", "code", "words"),
     [
         (1.0, 0, "No difference shown in"),
-        (1.5, 1, f"{LATENCY}: slower"),
+        (1.5, 3, f"{LATENCY}: slower"),
         (0.5, 0, f"{LATENCY}: faster"),
     ],
 )

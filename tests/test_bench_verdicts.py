@@ -79,8 +79,8 @@ def slowed(run: Record, name: str) -> Record:
 
 
 def called(old: Record, new: Record, others: list[Record]) -> dict[str, verdicts.Verdict]:
-    evidence, _ = compare.records(old, new, others)
-    return verdicts.judge(evidence, confidence=verdicts.RUNS_CONFIDENCE)
+    weighed = compare.records(old, new, others)
+    return verdicts.judge(weighed.evidence, confidence=verdicts.RUNS_CONFIDENCE)
 
 
 def pairs_of_runs() -> list[tuple[Record, Record, list[Record]]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import noise, record, revisions, rounding, verdicts
 from bench.ratios import CONFIDENCE
 from bench.record import Record
-from bench.verdicts import Evidence, Verdict
+from bench.verdicts import Blocks, Evidence, Verdict
 from mnist_core.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, UserError, run_command
 from mnist_core.report import markdown_table, write_atomically
 
@@ -107,7 +107,7 @@ def _require_same_machine(old: Record, new: Record) -> None:
             )
 
 
-def side_by_side(times: Mapping[str, noise.Blocks]) -> dict[str, Evidence]:
+def side_by_side(times: Mapping[str, Blocks]) -> dict[str, Evidence]:
     """Weigh the blocks of two revisions that were timed side by side."""
     return {
         name: verdicts.side_by_side(noise.log_ratios(blocks)) for name, blocks in times.items()

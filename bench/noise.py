@@ -12,23 +12,22 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import record
+from bench import record, revisions
 from bench.record import CaseRecord, GroupRecord, Record
 from bench.summary import is_companion, item_seconds
+from bench.verdicts import Blocks
 from mnist_core.errors import run_command
 from mnist_core.report import markdown_table, write_atomically
 
-FOLDER = Path(__file__).resolve().parent.parent / "results" / "bench" / "noise"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "results" / "bench" / "noise"
 YARDSTICKS = ("seed", "naive", "per-image")
 """Code that no change of ours touches."""
 PROCESSES_FILE = "processes.json"
-Blocks = list[tuple[list[float], list[float]]]
-"""For each pair of processes, OLD's blocks and NEW's: block i of one ran beside block i of the
-other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +132,37 @@ def render(device: str, runs: Sequence[Record], processes: dict[str, Blocks]) ->
         "A case whose figures move by several per cent cannot show a change of 10 % from two "
         "records: `bench.compare` answers inconclusive there. Side by side it can.\n\n"
         f"## Between pairs of processes, side by side\n\n{pairs}\n\n"
-        "## Again\n\n```bash\n"
-        f"{runs[0].command if runs else 'pytest bench/ --benchmark-only'}  # at different times\n"
-        "python -m bench.compare HEAD HEAD --pairs 10 --save processes.json\n"
-        "python -m bench.noise\n```\n"
+        f"{_difference(device, processes)}## Again\n\n```bash\n{again(device, runs, processes)}"
+        "```\n"
+    )
+
+
+def _difference(device: str, processes: Mapping[str, Blocks]) -> str:
+    """Say where the cases that `bench.compare` takes are others than those recorded."""
+    usual = revisions.usual(device)
+    missing = "; ".join(name for name in usual if name not in processes)
+    others = "; ".join(name for name in processes if name not in usual)
+    return (
+        f"Not recorded, though `bench.compare` takes it unless told otherwise: {missing}.\n\n"
+        if missing
+        else ""
+    ) + (f"Recorded, though it takes it only where told: {others}.\n\n" if others else "")
+
+
+def again(device: str, runs: Sequence[Record], processes: Mapping[str, Blocks]) -> str:
+    """Return the commands that make a device's folder anew, from the repository's root."""
+    folder = (FOLDER / device).relative_to(ROOT)
+    command = runs[0].command if runs else "pytest bench/ --benchmark-only"
+    pairs = max(map(len, processes.values()), default=revisions.PAIRS)
+    return (
+        "mkdir -p runs/bench && touch runs/bench/begun\n"
+        f"for run in $(seq {len(runs)}); do {command}; sleep 300; done  # at different times\n"
+        f"rm -rf {folder} && mkdir -p {folder}\n"
+        f"(cd runs/bench && find {device} -name {record.FILE_NAME} -newer begun"
+        f" | tar -cf - -T -) | tar -xf - -C {folder.parent}\n"
+        f"python -m bench.compare HEAD HEAD --device {device} --pairs {pairs}"
+        f" --save {folder}/{PROCESSES_FILE}\n"
+        f"python -m bench.noise --device {device}\n"
     )
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import build
-from bench.noise import Blocks
 from bench.process import Worker, WorkerError
+from bench.verdicts import Blocks
 from bench.worker import revision_worker
 from bench.workloads import WORKLOADS, Workload
 from mnist_core.errors import UserError

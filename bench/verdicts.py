@@ -23,11 +23,15 @@ from typing import Literal
 from bench.ratios import CONFIDENCE, Ratio
 
 Verdict = Literal["faster", "slower", "inconclusive"]
+Blocks = list[tuple[list[float], list[float]]]
+"""For each pair of processes, OLD's blocks and NEW's: block i of one ran beside block i of the
+other."""
 MARGIN = math.log(1.01)
 """A difference that is not worth a call, however sure."""
 RUNS_CONFIDENCE = 0.98
 """Of two records. Runs differ with heavier tails than the t distribution's: at this level, real
-pairs of runs of the same code are called different in fewer than 5 % (held by a test)."""
+pairs of runs of the same code are called different in fewer than 5 %. It was chosen on the 11 runs
+that the test draws from, too few to be split: of other runs the test says nothing."""
 FEWEST = 4
 """Pairs of processes, or runs of the same code: with fewer, a spread is hardly known."""
 

@@ -21,6 +21,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench import alone, finish
 from bench.build import unavailable
 from bench.session import Measure, Suite, clock_for
+from bench.timing import Clock
 from bench.workloads import Workload
 from mnist_core import runtime
 from mnist_core.provenance import code_version, environment
@@ -51,23 +52,39 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each case its group, its clock, and its share of the time."""
-    given = " ".join(map(str, config.invocation_params.args))
+    share = alone.share(config)
     for item in items:
         workload = _workload(item)
         if workload is None:
             continue
-        options: dict[str, Any] = {"group": workload.group}
-        if "--benchmark-max-time" not in given:
-            options["max_time"] = alone.SECONDS
-        if "--benchmark-min-rounds" not in given:
-            options["min_rounds"] = alone.ROUNDS
-        if workload.device == "cuda":
-            options["timer"] = clock_for("cuda")
-        elif workload.mode == "onnxruntime":
-            options["timer"] = alone.REPORTED_CLOCK
+        options: dict[str, Any] = {
+            "group": workload.group,
+            "max_time": share.seconds,
+            "min_rounds": share.rounds,
+        }
+        timer = _timer(workload)
+        if timer is not None:
+            options["timer"] = timer
         item.add_marker(pytest.mark.benchmark(**options))
         # What a compiler or a profiler of another version warns of is no reason to stop timing.
         item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+def _timer(workload: Workload) -> Clock | None:
+    """Return the clock that the workload's times need; None where any will do."""
+    if workload.device == "cuda":
+        return clock_for("cuda")
+    return alone.REPORTED_CLOCK if workload.mode == "onnxruntime" else None
+
+
+def _refuse_other_timers(config: pytest.Config, workload: Workload) -> None:
+    """Refuse an option that a case could only ignore."""
+    timer = str(config.getoption("benchmark_timer"))
+    if _timer(workload) is not None and timer != alone.PLUGIN_TIMER:
+        raise pytest.UsageError(
+            f"--benchmark-timer {timer} cannot time {workload.id}, which has a clock of its own; "
+            "leave the option out or choose other cases with -k"
+        )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -85,6 +102,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if reason is not None:
             suite.skipped[workload.id] = reason
             item.add_marker(pytest.mark.skip(reason=reason))
+        elif not _disabled(config):
+            _refuse_other_timers(config, workload)
 
 
 @pytest.fixture
@@ -97,7 +116,8 @@ def measure(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Meas
         disabled = _disabled(request.config)
         try:
             warm_up = None if disabled else suite.warm_up(workload, prepared)
-            alone.time_alone(benchmark, prepared.call, warm_up)
+            share = alone.share(request.config)
+            alone.time_alone(benchmark, prepared.call, warm_up, share=share)
         except BaseException:
             prepared.close()
             raise

@@ -152,6 +152,6 @@ def test_pytest_benchmark_is_given_the_times_of_the_process(warm: WarmUp | None)
 
     benchmark = PytestBenchmark()
     target = Elsewhere(warm_up=pytest.fail, time_block=time_block)
-    alone.time_alone(benchmark, target, warm)  # type: ignore[arg-type]
+    alone.time_alone(benchmark, target, warm, share=alone.Share())  # type: ignore[arg-type]
     assert benchmark.data == pytest.approx(given)
     assert len(given) == (15 if warm else 1)

@@ -192,8 +192,13 @@ def test_an_interrupted_comparison_advises_no_option_that_it_lacks(
     assert capsys.readouterr().err == "interrupted: start the command again\n"
 
 
-def test_the_times_of_old_and_new_keep_their_sides(processes, tmp_path: Path) -> None:
-    processes(new=2.0)
+def test_the_times_of_old_and_new_keep_their_sides(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def start(folder: Path) -> FakeWorker:
+        return FakeWorker(folder, seconds={"old": 1.0, "new": 2.0}[folder.name], fails_at="")
+
+    monkeypatch.setattr(revisions, "revision_worker", start)
     old, new = tmp_path / "old", tmp_path / "new"
     for folder in (old, new):
         folder.mkdir()

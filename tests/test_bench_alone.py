@@ -131,10 +131,9 @@ def test_a_small_run_times_a_group_and_ends_in_a_report(tmp_path: Path) -> None:
         assert not made["complete"]
         (group,) = made["groups"]
         # The group was timed once, when the last of its cases was through.
-        cases = {case["workload"]["name"]: case for case in group["cases"]}
+        cases = {case["workload"]["name"]: case for case in group["cases"] if case["asked"]}
         assert set(cases) == {"copy, 4 MiB", "copy, 128 MiB"}
         for name, case in cases.items():
-            assert case["asked"]
             assert len(case["blocks"]) >= 12
             assert name in (folder / "report.md").read_text()
     finally:

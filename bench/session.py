@@ -37,16 +37,13 @@ def clock_for(device: str) -> Clock:
     return time.perf_counter
 
 
-def plan_for(
-    workload: Workload, prepared: Prepared, *, call_seconds: float, other_process: bool = False
-) -> Plan:
+def plan_for(workload: Workload, prepared: Prepared, *, call_seconds: float) -> Plan:
     """Return how the case is timed in each block."""
     return timing.plan(
         call_seconds=call_seconds,
         block_seconds=LATENCY_BLOCK_SECONDS if workload.latency else BLOCK_SECONDS,
         latency=workload.latency,
         has_setup=not isinstance(prepared.call, Elsewhere) and prepared.call.setup is not None,
-        other_process=other_process or isinstance(prepared.call, Elsewhere),
     )
 
 

@@ -23,11 +23,14 @@ STEADY_TOLERANCE = 0.05
 STEADY_WINDOWS = 3
 WINDOW_SECONDS = 0.04
 WARM_UP_LIMIT_SECONDS = 1.5
-# A call this long has washed its predecessor's data out of the caches early on; a shorter one
-# is called once, untimed, each time the turn comes to it.
-REWARM_BELOW_SECONDS = 0.02
-# Where another process had the turn, its threads still spin at their barrier for milliseconds.
-PROCESS_REWARM_SECONDS = 0.02
+# Untimed, each time the turn comes to a case: its predecessor's data leave the caches, and where
+# another process had the turn, its threads still spin at their barrier for milliseconds. All cases
+# of a group get the same time, so that none starts colder than another. The first five calls of a
+# latency's block were up to 1.4 times as long as the rest where only one was dropped.
+REWARM_SECONDS = 0.01
+LATENCY_REWARM_SECONDS = 0.02
+# A call this many times as long as the rewarming loses little to a cold start.
+REWARM_UNLESS_LONGER = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,19 +172,19 @@ def plan(
     block_seconds: float,
     latency: bool,
     has_setup: bool,
-    other_process: bool = False,
 ) -> Plan:
-    """Fill a block with data: single calls for a latency, one mean of many for a throughput."""
+    """Fill a block with data: single calls for a latency, one mean of many for a throughput.
+
+    The untimed calls before them fill a time that does not depend on the case.
+    """
     call_seconds = max(call_seconds, 1e-9)
     calls = max(1, round(block_seconds / call_seconds))
     if has_setup:
         return Plan(iterations=1, data=1, rewarm=0)
-    if other_process:
-        rewarm = math.ceil(PROCESS_REWARM_SECONDS / call_seconds)
-        if call_seconds > 10 * PROCESS_REWARM_SECONDS:
-            rewarm = 0
-    else:
-        rewarm = int(call_seconds < REWARM_BELOW_SECONDS)
+    rewarm_seconds = LATENCY_REWARM_SECONDS if latency else REWARM_SECONDS
+    rewarm = math.ceil(rewarm_seconds / call_seconds)
+    if call_seconds > REWARM_UNLESS_LONGER * rewarm_seconds:
+        rewarm = 0
     if latency:
         return Plan(iterations=1, data=calls, rewarm=rewarm)
     return Plan(iterations=calls, data=1, rewarm=rewarm)

@@ -93,9 +93,7 @@ class _Served:
         clock = clock_for(case.device)
         warm = timing.warm_up(prepared.call, clock=clock)
         self._cases[case.id] = (prepared, clock)
-        self._plans[case.id] = plan_for(
-            case, prepared, call_seconds=warm.window_seconds[-1], other_process=True
-        )
+        self._plans[case.id] = plan_for(case, prepared, call_seconds=warm.window_seconds[-1])
         return warm.window_seconds[-1]
 
     def block(self, case: str) -> list[float]:

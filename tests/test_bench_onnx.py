@@ -59,7 +59,7 @@ def test_a_case_is_prepared_with_its_work_and_warmed_up_and_timed_by_that_proces
         assert isinstance(warm.window_seconds, tuple)
         assert min(warm.window_seconds) > 0
         plan = session.plan_for(BATCH, prepared, call_seconds=warm.window_seconds[-1])
-        assert plan.rewarm * warm.window_seconds[-1] >= timing.PROCESS_REWARM_SECONDS
+        assert plan.rewarm * warm.window_seconds[-1] >= timing.REWARM_SECONDS
         started = time.perf_counter()
         (seconds,) = timing.time_block(prepared.call, plan, clock=pytest.fail)
         assert 0 < seconds * plan.iterations < time.perf_counter() - started

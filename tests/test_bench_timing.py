@@ -151,21 +151,13 @@ def test_warm_up_gives_up_and_says_so(clock: FakeClock) -> None:
 
 def test_a_plan_times_single_calls_for_latency_and_means_for_throughput() -> None:
     latency = timing.plan(call_seconds=0.001, block_seconds=0.02, latency=True, has_setup=False)
-    assert latency == Plan(iterations=1, data=20, rewarm=1)
+    assert latency == Plan(iterations=1, data=20, rewarm=20)
     throughput = timing.plan(
         call_seconds=0.001, block_seconds=0.02, latency=False, has_setup=False
     )
-    assert throughput == Plan(iterations=20, data=1, rewarm=1)
+    assert throughput == Plan(iterations=20, data=1, rewarm=10)
     slow = timing.plan(call_seconds=3.0, block_seconds=0.02, latency=False, has_setup=False)
     assert slow == Plan(iterations=1, data=1, rewarm=0)
-    beside = timing.plan(
-        call_seconds=0.001,
-        block_seconds=0.02,
-        latency=False,
-        has_setup=False,
-        other_process=True,
-    )
-    assert beside == Plan(iterations=20, data=1, rewarm=20)
     prepared = timing.plan(call_seconds=0.001, block_seconds=0.02, latency=False, has_setup=True)
     assert prepared == Plan(iterations=1, data=1, rewarm=0)
 
@@ -188,6 +180,27 @@ def test_interleaving_visits_every_case_once_a_block_in_changing_order(clock: Fa
     rounds = [tuple(visited[i : i + 3]) for i in range(0, 60, 3)]
     assert all(sorted(names) == ["a", "b", "c"] for names in rounds)
     assert len(set(rounds)) > 3
+
+
+@pytest.mark.parametrize("latency", [True, False])
+@pytest.mark.parametrize("call_seconds", [50e-6, 250e-6, 0.004])
+def test_every_case_is_called_for_the_same_time_before_its_data(
+    clock: FakeClock, call_seconds: float, latency: bool
+) -> None:
+    how = timing.plan(
+        call_seconds=call_seconds, block_seconds=0.012, latency=latency, has_setup=False
+    )
+    wanted = timing.LATENCY_REWARM_SECONDS if latency else timing.REWARM_SECONDS
+    started = clock.now
+
+    def call() -> None:  # cold until the case was called for long enough
+        cold = clock.now - started < wanted - 1e-9
+        clock.pass_seconds(call_seconds * (1.4 if cold else 1.0))
+
+    # What is slow at first is over a little earlier: nothing of it reaches the data.
+    data = timing.time_block(Call(call=call), how, clock=clock)
+    assert data == pytest.approx([call_seconds] * how.data)
+    assert how.rewarm * call_seconds == pytest.approx(wanted, abs=call_seconds)
 
 
 def test_rewarming_is_not_timed(clock: FakeClock) -> None:

@@ -135,7 +135,7 @@ def percentiles(suite: Suite) -> dict[str, dict[str, Any]]:
             values: dict[str, Any] = {"samples": len(case.samples())}
             for percentile in PERCENTILES:
                 try:
-                    estimate = quantile(case.samples(), percentile)
+                    estimate = quantile(case.blocks, percentile)
                     values[f"p{percentile:g}_seconds"] = estimate.value
                 except TooFewSamplesError as refusal:
                     values[f"p{percentile:g}_refused"] = str(refusal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench import roofline
-from bench.record import GroupRecord, Record
+from bench.quantiles import TooFewSamplesError, quantile
+from bench.record import CaseRecord, GroupRecord, Record
 from bench.summary import Row, rows
 from bench.tables import SPLIT_PARTS
 
@@ -124,6 +126,15 @@ def loop(record: Record) -> Figure | None:
     return figure
 
 
+def known_percentiles(case: CaseRecord) -> dict[float, float]:
+    """Return p5, p50, p95 and p99 in µs: those that the report's table does not refuse."""
+    found = {}
+    for percentile in (5.0, 50.0, 95.0, 99.0):
+        with contextlib.suppress(TooFewSamplesError):
+            found[percentile] = 1e6 * quantile(case.blocks, percentile).value
+    return found
+
+
 def latency(record: Record) -> Figure | None:
     """Draw p50, p95 and p99 of one image by form."""
     groups = _groups(record, "latency")
@@ -136,19 +147,26 @@ def latency(record: Record) -> Figure | None:
         for position, row in enumerate(rows(group)):
             case = group.case(row.workload.name)
             assert case is not None
-            low, middle, high, highest = np.percentile(case.samples(), [5, 50, 95, 99]) * 1e6
-            axes.plot([low, high], [position] * 2, color=colour(row), lw=6, alpha=0.35)
-            axes.plot(middle, position, "o", color=colour(row), ms=7)
-            axes.plot(highest, position, "|", color=colour(row), ms=11, mew=2)
-            axes.text(middle, position - 0.34, f"{middle:.0f}", ha="center", fontsize=9)
-            right = max(right, 1.02 * highest)
+            known = known_percentiles(case)
+            if 5.0 in known and 95.0 in known:
+                ends = [known[5.0], known[95.0]]
+                axes.plot(ends, [position] * 2, color=colour(row), lw=6, alpha=0.35)
+            if 50.0 in known:
+                middle = known[50.0]
+                axes.plot(middle, position, "o", color=colour(row), ms=7)
+                axes.text(middle, position - 0.34, f"{middle:.0f}", ha="center", fontsize=9)
+            if 99.0 in known:
+                axes.plot(known[99.0], position, "|", color=colour(row), ms=11, mew=2)
+            right = max(right, 1.02 * max(known.values(), default=0.0))
         axes.set_yticks(range(len(rows(group))), [row.workload.name for row in rows(group)])
         axes.set_ylim(len(rows(group)) - 0.5, -0.7)
         # The axis is shared, and once set it no longer grows with another panel's data.
         axes.set_xlim(0, max(axes.get_xlim()[1], right))
         axes.set_title(group.name.split(": ", 1)[1].capitalize(), loc="left", fontsize=11)
         _plain(axes)
-    panels[-1, 0].set_xlabel("µs (dot: p50; bar: p5 to p95; tick: p99)")
+    panels[-1, 0].set_xlabel(
+        "µs (dot: p50; bar: p5 to p95; tick: p99; left out where samples are too few)"
+    )
     figure.tight_layout()
     return figure
 

@@ -3,7 +3,8 @@
 `paired` takes cases that ran interleaved: block i of one beside block i of the other. Where the
 two are the same code, either order of a pair is as likely, so that the logarithm of their ratio
 is symmetric about 0 and Wilcoxon's signed ranks are exact, whatever the noise looks like (Lehmann,
-Nonparametrics, 1975, chapter 3). `unpaired` takes two runs made at different times.
+Nonparametrics, 1975, chapter 3). The value is Hodges and Lehmann's: the median of the means of all
+pairs of log ratios, of which blocks in two modes leave one in between.
 """
 
 from __future__ import annotations

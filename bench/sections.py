@@ -183,9 +183,11 @@ def latency(record: Record, pictures: list[str]) -> str:
     if not groups:
         return ""
     parts = [
-        "## Inference: latency of one image\n\nEach datum is one call. The ratio is of medians "
-        "(p50), block by block, to the seed's model called as the seed writes it: `model(x)`, "
-        "autograd on." + _onnx_runtime(groups, record),
+        "## Inference: latency of one image\n\nEach datum is one call. Percentiles are of all "
+        "calls; their intervals allow for calls of a block being alike. The ratio is Hodges and "
+        "Lehmann's centre of the blocks' ratios, each of two medians, to the seed's model called "
+        "as the seed writes it: `model(x)`, autograd on. Where blocks lie apart it is not the "
+        "quotient of the two p50." + _onnx_runtime(groups, record),
         _picture("latency.png", "Latency of one image, by form", pictures),
     ]
     for group in groups:

@@ -106,9 +106,9 @@ def floor_note(floor: Ratio | None) -> str:
     return f"Noise floor: the same code differed from itself by up to {width:.1f} %."
 
 
-def _percentile(samples: list[float], percentile: float) -> str:
+def _percentile(case: CaseRecord, percentile: float) -> str:
     try:
-        found = quantile(samples, percentile)
+        found = quantile(case.blocks, percentile)
     except TooFewSamplesError as refusal:
         return str(refusal)
     as_ratio = Ratio(value=found.value, low=found.low, high=found.high, count=found.count)
@@ -117,11 +117,10 @@ def _percentile(samples: list[float], percentile: float) -> str:
 
 def latency_row(found: Row, case: CaseRecord) -> list[str]:
     """Return the cells of a latency."""
-    samples = case.samples()
     return [
         found.workload.name,
-        *(_percentile(samples, percentile) for percentile in (50.0, 95.0, 99.0)),
-        f"{len(samples):,}",
+        *(_percentile(case, percentile) for percentile in (50.0, 95.0, 99.0)),
+        f"{len(case.samples()):,}",
         ratio(found),
         rounding.percent_with_interval(found.share) if found.share else "",
         found.limit or "",

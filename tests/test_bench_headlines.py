@@ -59,8 +59,10 @@ def test_onnx_runtime_is_a_figure_of_its_own_beside_the_best_form_of_torch() -> 
     of_torch, exported = headlines(made(SECONDS))
     assert of_torch.answer == "times the naive call: compiled ahead of time"
     assert of_torch.ratio.value == pytest.approx(260 / 160)
-    assert "come out of torch at best (batch 1, one thread, p50)" in of_torch.question
-    assert exported.question.endswith("come out of ONNX Runtime (batch 1, one thread, p50)?")
+    assert "come out of torch at best (batch 1, one thread, block medians)" in of_torch.question
+    assert exported.question.endswith(
+        "come out of ONNX Runtime (batch 1, one thread, block medians)?"
+    )
     assert exported.ratio.value == pytest.approx(2.6)
     assert (of_torch.target, exported.target) == (1.25, 2.5)
     assert (of_torch.verdict, exported.verdict) == ("reached", "reached")
@@ -70,7 +72,7 @@ def test_a_record_without_onnx_runtime_asks_as_it_always_did() -> None:
     seconds = {name: value for name, value in SECONDS.items() if name != "ONNX Runtime"}
     (only,) = headlines(made(seconds))
     assert only.question == (
-        "How much sooner does one image come out at best (batch 1, one thread, p50)?"
+        "How much sooner does one image come out at best (batch 1, one thread, block medians)?"
     )
 
 

@@ -10,6 +10,11 @@ from bench.quantiles import TooFewSamplesError, interval_ranks, quantile, sample
 from mnist_core.errors import UserError
 
 
+def blocks_of(samples: list[float], *, count: int = 6) -> list[list[float]]:
+    """Deal samples into blocks."""
+    return [samples[i::count] for i in range(count)]
+
+
 @pytest.mark.parametrize(("percentile", "needed"), [(50, 6), (95, 59), (99, 299)])
 def test_samples_needed_for_a_two_sided_interval(percentile: float, needed: int) -> None:
     # p = 0.5: 2 · 0.5^6 = 3.1 %. p = 0.95: 0.95^59 = 4.8 %. p = 0.99: 0.99^299 = 4.95 %.
@@ -20,24 +25,42 @@ def test_samples_needed_for_a_two_sided_interval(percentile: float, needed: int)
 def test_too_few_samples_are_refused_with_how_many_it_needs(percentile: float) -> None:
     needed = samples_needed(percentile)
     with pytest.raises(TooFewSamplesError, match=f"needs >= {needed} samples.*got {needed - 1}"):
-        quantile([1.0] * (needed - 1), percentile)
-    assert quantile([1.0] * needed, percentile).count == needed
+        quantile(blocks_of([1.0] * (needed - 1)), percentile)
+    assert quantile(blocks_of([1.0] * needed), percentile).count == needed
+
+
+def test_samples_of_too_few_blocks_are_refused() -> None:
+    with pytest.raises(TooFewSamplesError, match="needs >= 6 blocks for an interval, got 5"):
+        quantile([[1.0] * 100] * 5, 50)
 
 
 @pytest.mark.parametrize("percentile", [0, 100, -1, 250])
 def test_a_percentile_outside_its_range_is_refused(percentile: float) -> None:
     with pytest.raises(UserError, match=r"must be in \(0, 100\)"):
-        quantile([1.0] * 1000, percentile)
+        quantile(blocks_of([1.0] * 1000), percentile)
 
 
 def test_percentiles_of_known_data() -> None:
     samples = [float(x) for x in range(1, 1001)][::-1]
-    median, tail = quantile(samples, 50), quantile(samples, 99)
+    mixed = list(np.random.default_rng(3).permutation(samples))
+    median, tail = quantile(blocks_of(mixed), 50), quantile(blocks_of(mixed), 99)
     assert median.value == 500.0
     # Conover 1999, section 3.2: ranks near np ± 1.96 sqrt(np(1-p)) = 500 ± 31.
-    assert (median.low, median.high) == (469.0, 532.0)
+    assert median.low <= 469.0
+    assert median.high >= 532.0
+    assert median.high - median.low < 120.0
     assert tail.value == 990.0
     assert tail.low < 990.0 < tail.high <= 1000.0
+    assert quantile(blocks_of(mixed), 99) == tail
+
+
+def test_blocks_in_two_modes_make_the_interval_span_both() -> None:
+    # As a run showed it: one session of six blocks at 180 µs, then ten at 89 µs.
+    slow, fast = [180e-6 + 1e-8 * i for i in range(134)], [89e-6 + 1e-8 * i for i in range(134)]
+    found = quantile([slow] * 6 + [fast] * 10, 50)
+    assert found.value < 91e-6
+    assert found.low < 91e-6
+    assert found.high > 179e-6
 
 
 @pytest.mark.parametrize(
@@ -58,15 +81,19 @@ def test_the_ranks_cover_with_the_confidence_asked_for(p: float, count: int) -> 
 
 
 @pytest.mark.parametrize("percentile", [50, 95, 99])
-def test_coverage_by_simulation(percentile: float) -> None:
+@pytest.mark.parametrize("block_effect", [0.0, 0.25])
+def test_coverage_by_simulation(percentile: float, block_effect: float) -> None:
+    """Blocks differ by a quarter of what calls in a block do: ignoring it covers 75 % at p50."""
     draws = np.random.default_rng(0)
-    truth = float(np.exp(np.sqrt(2) * _normal_quantile(percentile / 100)))
+    spread = np.sqrt(1.0 + block_effect**2)
+    truth = float(np.exp(spread * _normal_quantile(percentile / 100)))
     hits = 0
-    for _ in range(400):
-        found = quantile(list(np.exp(np.sqrt(2) * draws.standard_normal(400))), percentile)
+    for _ in range(100):
+        of_block = block_effect * draws.standard_normal((16, 1))
+        found = quantile(np.exp(of_block + draws.standard_normal((16, 25))).tolist(), percentile)
         hits += found.low <= truth <= found.high
-    # 95 % less three standard errors of 400 trials.
-    assert hits / 400 >= 0.95 - 3 * 0.011
+    # 95 % less three standard errors of 100 trials.
+    assert hits / 100 >= 0.95 - 3 * 0.022
 
 
 def _normal_quantile(p: float) -> float:

@@ -81,6 +81,15 @@ def test_the_latencies_share_an_axis_that_holds_all_of_them(threads: str) -> Non
         assert axes.get_xlim()[1] > highest
 
 
+def test_the_picture_leaves_out_the_percentiles_that_the_table_refuses() -> None:
+    run = record.read(COMMITTED[0])
+    case = next(case for group in run.groups for case in group.cases if case.workload.latency)
+    assert set(plots.known_percentiles(case)) == {5.0, 50.0, 95.0, 99.0}
+    few = replace(case, blocks=tuple(block[:6] for block in case.blocks))
+    assert set(plots.known_percentiles(few)) == {5.0, 50.0, 95.0}
+    assert plots.known_percentiles(replace(case, blocks=case.blocks[:5])) == {}
+
+
 def committed_and_copied(tmp_path: Path, *, slower: float) -> Iterator[str]:
     """Yield a recorded run, and the same run with one case slower."""
     run = record.read(NOISE[0])

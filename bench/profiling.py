@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ from mnist_core.report import write_atomically, write_json
 from mnist_core.step import training_step
 
 FILE_NAME = "profiles.json"
-WARM_UP_STEPS, ACTIVE_STEPS = 3, 5
+WARM_UP_STEPS, FEWEST_ACTIVE_STEPS = 3, 5
 OPERATORS = 12
 """Operators named in the table; the rest is one line."""
 _BACKWARD = "autograd::engine::evaluate_function: "
@@ -60,6 +61,20 @@ class Scenario:
     def slug(self) -> str:
         """Return the name as a folder."""
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+    @property
+    def active_steps(self) -> int:
+        """Return how many steps are profiled."""
+        return active_steps(self.batch_size) if self.training else FEWEST_ACTIVE_STEPS
+
+
+def active_steps(batch_size: int) -> int:
+    """Return how many steps are profiled: a multiple of the batches that are prepared at once.
+
+    Any such number of steps in a row holds each preparation once for the steps that it serves.
+    """
+    prepared = max(1, batches.PREPARED_IMAGES // batch_size)
+    return prepared * math.ceil(FEWEST_ACTIVE_STEPS / prepared)
 
 
 SCENARIOS = (
@@ -89,6 +104,8 @@ class Profile:
     """What one scenario's profile says of one step. Shares are of the profiled step's time."""
 
     scenario: Scenario
+    steps: int
+    """Profiled, one after another."""
     split: dict[str, float]
     operators: tuple[Operator, ...]
     peak_bytes: int
@@ -134,7 +151,9 @@ def _steps(scenario: Scenario, device: torch.device, dataset: str) -> Iterator[N
     optimizer = optimizers.build("adam", network.parameters(), learning_rate=1e-12)
     loaded = images.load(dataset, device.type)
     config = TrainConfig(dataset=loaded.name, batch_size=scenario.batch_size)
-    needed = scenario.batch_size * 2 * (WARM_UP_STEPS + ACTIVE_STEPS + 1)
+    active = scenario.active_steps
+    # In whole preparations: the last of an epoch is smaller where its images run out.
+    needed = scenario.batch_size * active * math.ceil(2 * (WARM_UP_STEPS + active + 1) / active)
     loaded = images.repeated(loaded, needed)
     epoch = batches.epoch_batches(loaded, config, epoch=1)
     while True:
@@ -150,11 +169,12 @@ def run(scenario: Scenario, *, device: torch.device, dataset: str, folder: Path)
     next(steps)
     with FlopCounterMode(display=False) as counter:
         next(steps)
-    table = list(_profiled(steps, device).key_averages())
+    table = list(_profiled(steps, device, active=scenario.active_steps).key_averages())
     traces = folder / scenario.slug
     _profiled(
         steps,
         device,
+        active=scenario.active_steps,
         # Without a name of its own the file would carry the host's.
         on_trace_ready=tensorboard_trace_handler(str(traces), worker_name=scenario.slug),
         record_shapes=True,
@@ -169,20 +189,21 @@ def run(scenario: Scenario, *, device: torch.device, dataset: str, folder: Path)
     time_of = device_time if device.type == "cuda" else cpu_time
     return Profile(
         scenario=scenario,
+        steps=scenario.active_steps,
         split=split(table, training=scenario.training, time_of=time_of),
-        operators=operators(table, steps=ACTIVE_STEPS, device=device.type),
+        operators=operators(table, steps=scenario.active_steps, device=device.type),
         peak_bytes=peak_bytes(trace["traceEvents"], device=device.type),
         flops=counter.get_total_flops(),
     )
 
 
-def _profiled(steps: Iterator[None], device: torch.device, **options: Any) -> Any:
+def _profiled(steps: Iterator[None], device: torch.device, *, active: int, **options: Any) -> Any:
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
-    plan = schedule(wait=0, warmup=WARM_UP_STEPS, active=ACTIVE_STEPS, repeat=1)
+    plan = schedule(wait=0, warmup=WARM_UP_STEPS, active=active, repeat=1)
     with profile(activities=activities, schedule=plan, acc_events=True, **options) as profiler:
-        for _ in range(WARM_UP_STEPS + ACTIVE_STEPS):
+        for _ in range(WARM_UP_STEPS + active):
             next(steps)
             profiler.step()
     return profiler

@@ -269,6 +269,16 @@ def data(record: Record) -> str:
     )
 
 
+def _profiled_steps(record: Record) -> str:
+    """Say how many steps each share stands on; older records hold five that cut a preparation."""
+    if any("steps" not in profile for profile in record.profiles):
+        return (
+            " n is 5 steps: at batch 64 they held one preparation of 8 batches whole, so that the "
+            "share of data there is about 8/5 of a step's."
+        )
+    return " n is the number of profiled steps: each preparation of batches lies in it whole."
+
+
 def profiles(record: Record, pictures: list[str]) -> str:
     """Report where the time goes."""
     if not record.profiles:
@@ -276,7 +286,9 @@ def profiles(record: Record, pictures: list[str]) -> str:
     traces = record.trace_folder or "runs/bench/traces"
     parts = [
         "## Where the time goes\n\ntorch.profiler in a process of its own, after all timing: "
-        "shares of a profiled step, which is slower than a timed one. No time is read from it.",
+        "shares of a profiled step, which is slower than a timed one. No time is read from it. "
+        "Training is with augmentation, as `mnist_core` trains unless told otherwise."
+        + _profiled_steps(record),
         _picture("profile.png", "Split of a step: data, forward, backward, optimizer", pictures),
         markdown_table(
             [tables.split_row(profile) for profile in record.profiles],

@@ -18,7 +18,7 @@ LATENCY_HEADER = ("form", "p50", "p95", "p99", "calls", "ratio", "share of limit
 OPTIMIZER_HEADER = ("optimizer", "µs a step", "of a training step", "spread", "n")
 OPERATOR_HEADER = ("operator", "calls a step", "self time")
 SPLIT_PARTS = ("data", "forward", "backward", "optimizer", "rest")
-SPLIT_HEADER = ("scenario", *SPLIT_PARTS, "peak memory", "GFLOP")
+SPLIT_HEADER = ("scenario", *SPLIT_PARTS, "peak memory", "GFLOP", "n")
 NOT_SEPARATED = " ≈"
 
 
@@ -149,6 +149,7 @@ def split_row(profile: dict[str, Any]) -> list[str]:
         ),
         f"{profile['peak_bytes'] / 2**20:.1f} MiB",
         f"{profile['flops'] / 1e9:.3g}",
+        str(profile.get("steps", 5)),
     ]
 
 

@@ -71,8 +71,10 @@ def opening(record: Record) -> str:
         f"{duration(record.seconds)}.\n\n"
         "Every case of a table was timed in turn with the others of that table, a short block of "
         "each at a time, so that what the machine did over minutes met all of them alike. Ratios "
-        "and shares pair such blocks; in brackets are 95 % intervals (Wilcoxon's signed ranks). "
-        "n is the number of blocks." + ("\n\n" + " ".join(here + other) if here or other else "")
+        "and shares pair such blocks; in brackets are 95 % intervals (Wilcoxon's signed ranks) "
+        "for other seconds of this run; another run of the same code differs by more (see How "
+        "far to trust it). n is the number of blocks."
+        + ("\n\n" + " ".join(here + other) if here or other else "")
     )
 
 
@@ -131,7 +133,7 @@ def _comparison(group: GroupRecord, heading: str) -> str:
     body = markdown_table(
         [tables.row(row, header) for row in found],
         header=header,
-        numeric=[name for name in header if name not in ("form", "limit")],
+        numeric=[name for name in header if name not in ("form", "limit", "blocks")],
     )
     return _join(f"### {heading}", body, tables.notes(found, noise_floor(group)))
 
@@ -191,16 +193,18 @@ def latency(record: Record, pictures: list[str]) -> str:
         _picture("latency.png", "Latency of one image, by form", pictures),
     ]
     for group in groups:
+        found = rows(group)
+        header = tables.latency_header(found)
         body = markdown_table(
-            [tables.latency_row(row, _case(group, row.workload.name)) for row in rows(group)],
-            header=tables.LATENCY_HEADER,
+            [tables.latency_row(row, _case(group, row.workload.name), header) for row in found],
+            header=header,
             numeric=tables.LATENCY_HEADER[1:-1],
         )
         heading = group.name.removeprefix(f"{record.device}: inference latency, ")
         parts += [
             f"### {heading[0].upper()}{heading[1:]}",
             body,
-            tables.notes(rows(group), noise_floor(group)),
+            tables.notes(found, noise_floor(group)),
         ]
     return _join(*parts)
 
@@ -335,8 +339,18 @@ def trust(record: Record) -> str:
         for case in group.cases
         if not case.steady
     ]
+    moved = [
+        f"{row.workload.name} ({group.name.split(': ', 1)[1]}): {row.restless}"
+        for group in record.groups
+        for row in rows(group)
+        if row.restless
+    ]
     return _join(
         "## How far to trust it",
+        "Every interval here is within this run: it tells what other seconds of this run would "
+        "show. Another run of the same code differs by more, and neither the intervals nor the "
+        f"noise floor know of it: see `results/bench/noise/{record.device}`, runs of the same "
+        "code made at different times.",
         "The same code as two cases, interleaved with the others. A difference inside this floor "
         "is not called one above.\n\n"
         + markdown_table(
@@ -347,8 +361,16 @@ def trust(record: Record) -> str:
         if floors
         else "",
         tables.host_text(record),
-        "Every case was called until three windows in a row agreed within 5 %, or for 1.5 s"
-        + (f"; not steady by then: {'; '.join(restless)}." if restless else "; all were steady."),
+        "Before its data every case was called until three windows in a row agreed within 5 %, or "
+        "for 1.5 s"
+        + (f"; not steady by then: {'; '.join(restless)}." if restless else "; all did agree.")
+        + " That tells of the warm-up alone. "
+        + (
+            f"Of the blocks that the figures come from, these were not alike: {'; '.join(moved)}."
+            if moved
+            else "The blocks that the figures come from were alike: none in two modes, none "
+            "drifting by more than 5 %, none with a spread over 10 %."
+        ),
         "References by group: "
         + "; ".join(
             f"{group.name.split(': ', 1)[1]}: {reference(group).workload.name}"

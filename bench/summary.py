@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from bench import ratios
 from bench.ratios import Ratio
 from bench.record import CaseRecord, GroupRecord
+from bench.restless import restless
 from bench.workloads import LIMIT_PREFIX, TWIN_SUFFIX, Workload
 
 COMPUTE, MEMORY = "arithmetic", "memory"
@@ -43,6 +44,8 @@ class Row:
     """FLOP a byte."""
     flops_per_second: float
     steady: bool
+    restless: str | None
+    """A word where the blocks were not alike."""
 
 
 def item_seconds(case: CaseRecord) -> list[float]:
@@ -151,6 +154,7 @@ def rows(group: GroupRecord) -> list[Row]:
                 intensity=case.flops / case.bytes if case.bytes else None,
                 flops_per_second=case.flops / seconds.value,
                 steady=case.steady,
+                restless=restless(case.block_seconds()),
             )
         )
     return found

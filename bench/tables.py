@@ -10,6 +10,7 @@ from bench.headlines import Headline
 from bench.quantiles import TooFewSamplesError, quantile
 from bench.ratios import Ratio
 from bench.record import CaseRecord, Record
+from bench.restless import BOUNCES, DRIFT, TWO_MODES
 from bench.summary import Row, absolute, floor_width
 
 HEADLINE_HEADER = ("question", "answer", "n", "target", "")
@@ -20,6 +21,11 @@ OPERATOR_HEADER = ("operator", "calls a step", "self time")
 SPLIT_PARTS = ("data", "forward", "backward", "optimizer", "rest")
 SPLIT_HEADER = ("scenario", *SPLIT_PARTS, "peak memory", "GFLOP", "n")
 NOT_SEPARATED = " ≈"
+RESTLESS = {
+    TWO_MODES: "the blocks fall into two groups, and no figure of the row is typical of both",
+    DRIFT: "the first half of the blocks differs from the second by more than 5 %",
+    BOUNCES: "the middle half of the blocks spans more than ± 10 %",
+}
 
 
 def headline_row(headline: Headline) -> list[str]:
@@ -63,7 +69,17 @@ def row_header(found: list[Row]) -> list[str]:
         header += ["share of limit", "limit"]
     if any(row.intensity for row in found):
         header.append("FLOP/byte")
-    return [*header, "spread", "n"]
+    return [*header, "spread", "n", *_blocks_header(found)]
+
+
+def _blocks_header(found: list[Row]) -> list[str]:
+    """Return the column for the word on restless blocks, where there are any."""
+    return ["blocks"] if any(row.restless for row in found) else []
+
+
+def latency_header(found: list[Row]) -> list[str]:
+    """Return the columns of a table of latencies."""
+    return [*LATENCY_HEADER, *_blocks_header(found)]
 
 
 def row(found: Row, header: list[str]) -> list[str]:
@@ -77,6 +93,7 @@ def row(found: Row, header: list[str]) -> list[str]:
         "FLOP/byte": f"{found.intensity:.0f}" if found.intensity else "",
         "spread": rounding.spread(found.spread),
         "n": str(found.blocks),
+        "blocks": found.restless or "",
     }
     return [cells[name] for name in header]
 
@@ -95,6 +112,8 @@ def notes(found: list[Row], floor: Ratio | None) -> str:
         text.append(
             "≈: not separated from the reference: the interval reaches into the noise floor."
         )
+    words = sorted({row.restless for row in found if row.restless})
+    text += [f"{word[0].upper()}{word[1:]}: {RESTLESS[word]}." for word in words]
     return " ".join([*text, floor_note(floor)])
 
 
@@ -115,16 +134,18 @@ def _percentile(case: CaseRecord, percentile: float) -> str:
     return rounding.with_interval(as_ratio, scale=1e6, unit=" µs")
 
 
-def latency_row(found: Row, case: CaseRecord) -> list[str]:
+def latency_row(found: Row, case: CaseRecord, header: list[str]) -> list[str]:
     """Return the cells of a latency."""
-    return [
+    cells = [
         found.workload.name,
         *(_percentile(case, percentile) for percentile in (50.0, 95.0, 99.0)),
         f"{len(case.samples()):,}",
         ratio(found),
         rounding.percent_with_interval(found.share) if found.share else "",
         found.limit or "",
+        found.restless or "",
     ]
+    return cells[: len(header)]
 
 
 def optimizer_row(found: Row, step_seconds: float | None) -> list[str]:

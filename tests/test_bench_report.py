@@ -167,3 +167,23 @@ def test_labels_move_down_only_where_they_would_touch(
     heights: list[float], shifts: list[float]
 ) -> None:
     assert plots.apart(heights, gap=13.0) == shifts
+
+
+def test_a_report_says_which_blocks_were_not_alike_and_what_its_intervals_hold_for() -> None:
+    run = record.read(COMMITTED[0])
+    text = report.render(run, [])
+    assert "all were steady" not in text
+    assert "another run of the same code differs by more" in text
+
+    def two_modes(case: CaseRecord) -> CaseRecord:
+        if case.workload.id != LATENCY:
+            return case
+        blocks = [tuple(2.0 * t for t in b) if i < 6 else b for i, b in enumerate(case.blocks)]
+        return replace(case, blocks=tuple(blocks))
+
+    groups = [replace(group, cases=tuple(map(two_modes, group.cases))) for group in run.groups]
+    text = report.render(replace(run, groups=tuple(groups)), [])
+    (row,) = re.findall(r"\| inference mode, channels-last .*two modes .*", text)
+    assert row
+    name, group = LATENCY.removeprefix("cpu: ").split("/")[::-1]
+    assert f"{name} ({group}): two modes" in text

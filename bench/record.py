@@ -19,6 +19,8 @@ from mnist_core.report import write_atomically
 SCHEMA = "compact-mnist bench 1"
 FILE_NAME = "record.json"
 _DIGITS = 4
+_ENVIRONMENT = ("code", "python", "packages", "system", "processor", "cores", "device", "threads")
+"""What a report says of where it ran."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,12 @@ def to_json(record: Record) -> str:
     return head + ',\n "groups": [\n' + ",\n".join(groups) + "\n]\n}\n"
 
 
+def _require(values: dict[str, Any], keys: tuple[str, ...], name: str) -> None:
+    missing = [key for key in keys if key not in values]
+    if missing:
+        raise ValueError(f"{name} has no {', '.join(missing)}")
+
+
 def from_json(text: str, *, where: str) -> Record:
     """Read a record. Anything else is a `UserError` that names `where` it came from."""
     try:
@@ -164,7 +172,12 @@ def from_json(text: str, *, where: str) -> Record:
             GroupRecord(**{**group, "cases": tuple(map(_case_from_dict, group["cases"]))})
             for group in values.pop("groups")
         )
-        return Record(**values, groups=groups)
+        made = Record(**values, groups=groups)
+        _require(made.environment, _ENVIRONMENT, "environment")
+        _require(made.environment["code"], ("commit", "dirty"), "environment's code")
+        _require(made.environment["packages"], ("torch",), "environment's packages")
+        _require(made.dataset, ("label",), "dataset")
+        return made
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{where} is not a whole record: {error!r}") from error
 

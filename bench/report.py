@@ -1,6 +1,7 @@
 """report.md and its pictures from a record, without measuring: `python -m bench.report RECORD`.
 
-RECORD is a record.json or the folder it is in. The same record gives the same bytes.
+RECORD is a record.json or the folder it is in; the report comes beside it. A record of another
+name, old.json, gets a folder of its own, old/. The same record gives the same bytes.
 """
 
 from __future__ import annotations
@@ -36,12 +37,21 @@ def render(made: Record, pictures: list[str]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def write(folder: Path) -> Record:
-    """Write the report and the pictures beside the record of a folder; return the record."""
-    made = record.read(folder)
+def write(path: Path) -> Path:
+    """Write the report and the pictures of a record, its file or its folder; return the report."""
+    made = record.read(path)
+    folder = folder_for(path)
+    folder.mkdir(exist_ok=True)
     pictures = plots.draw(made, folder)
     write_atomically(folder / FILE_NAME, render(made, pictures))
-    return made
+    return folder / FILE_NAME
+
+
+def folder_for(path: Path) -> Path:
+    """Return where the report of a record goes: never over that of another record."""
+    if path.is_dir():
+        return path
+    return path.parent if path.name == record.FILE_NAME else path.with_suffix("")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,10 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
-        folder = options.record if options.record.is_dir() else options.record.parent
-        record.read(options.record)
-        write(folder)
-        print(f"wrote {folder / FILE_NAME}")
+        print(f"wrote {write(options.record)}")
         return 0
 
     return run_command(command)

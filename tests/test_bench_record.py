@@ -44,8 +44,17 @@ def made(blocks: tuple[tuple[float, ...], ...] = ((0.01234, 0.01301), (0.0122,))
         complete=False,
         command="pytest bench/",
         seconds=12.5,
-        environment={"processor": "a processor"},
-        dataset={"name": "digits"},
+        environment={
+            "code": {"commit": None, "dirty": None},
+            "python": "3.11",
+            "packages": {"torch": "2.15.0"},
+            "system": "Linux",
+            "processor": "a processor",
+            "cores": 2,
+            "device": "cpu",
+            "threads": 2,
+        },
+        dataset={"name": "digits", "label": "digits"},
         groups=(group,),
         skipped={"cuda: limits/copy": "no CUDA device"},
     )
@@ -92,6 +101,13 @@ def test_writing_needs_no_folder_and_reading_takes_folder_or_file(tmp_path: Path
 )
 def test_what_is_no_record_is_refused(text: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
+        record.from_json(text, where="here")
+
+
+@pytest.mark.parametrize("key", ["processor", "cores", "torch", "commit", "label"])
+def test_a_record_that_does_not_say_where_it_ran_is_refused(key: str) -> None:
+    text = record.to_json(made()).replace(f'"{key}":', f'"not_{key}":')
+    with pytest.raises(UserError, match=f"here is not a whole record: .*has no {key}"):
         record.from_json(text, where="here")
 
 

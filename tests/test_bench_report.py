@@ -39,6 +39,22 @@ def test_a_committed_report_is_built_again_byte_for_byte(folder: Path, tmp_path:
     assert digests(tmp_path) == first
 
 
+def test_the_record_that_is_named_is_rendered_and_no_other_run_s_report_touched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "draw", lambda made, folder: [])
+    run = record.read(COMMITTED[0])
+    record.write(tmp_path, run)
+    (tmp_path / "report.md").write_text("the other run's")
+    (tmp_path / "old.json").write_text(
+        record.to_json(replace(run, created_utc="2020-02-02 02:02"))
+    )
+    assert report.main([str(tmp_path / "old.json")]) == 0
+    assert f"wrote {tmp_path / 'old' / 'report.md'}" in capsys.readouterr().out
+    assert "2020-02-02 02:02 UTC" in (tmp_path / "old" / "report.md").read_text()
+    assert (tmp_path / "report.md").read_text() == "the other run's"
+
+
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: f"{folder.parent.name}")
 def test_a_committed_report_shows_its_pictures_and_names_no_path_or_host(folder: Path) -> None:
     text = (folder / "report.md").read_text()

@@ -9,9 +9,9 @@ run of less (-k, -x, a failure) writes its report under runs/bench/, which git i
 
 from __future__ import annotations
 
+import datetime
 import re
 import shlex
-import time
 from collections import Counter
 from typing import Any
 
@@ -28,7 +28,7 @@ from mnist_core.provenance import code_version, environment
 
 _SUITE = pytest.StashKey[Suite]()
 _LEFT = pytest.StashKey[Counter[str]]()
-_STARTED = pytest.StashKey[float]()
+_STARTED = pytest.StashKey[datetime.datetime]()
 
 
 def _workload(item: pytest.Item) -> Workload | None:
@@ -46,7 +46,7 @@ def _disabled(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Set the process up as mnist_core's commands do."""
     runtime.prepare()
-    config.stash[_STARTED] = time.monotonic()
+    config.stash[_STARTED] = datetime.datetime.now(datetime.UTC)
     config.stash[_LEFT] = Counter()
 
 
@@ -149,15 +149,23 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if suite is None:
         return
     suite.abandon()
-    if not suite.groups or exitstatus == pytest.ExitCode.INTERRUPTED:
+    if not suite.groups:
         return
+    command, started = _command(session.config), session.config.stash[_STARTED]
     # xdist's workers are disabled by pytest-benchmark; nothing comes here from them.
-    lines = finish.write_reports(
-        suite,
-        passed=exitstatus == pytest.ExitCode.OK,
-        command=_command(session.config),
-        seconds=time.monotonic() - session.config.stash[_STARTED],
-    )
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        lines = finish.keep_finished(suite, command=command, started=started)
+    else:
+        try:
+            lines = finish.write_reports(
+                suite,
+                passed=exitstatus == pytest.ExitCode.OK,
+                command=command,
+                started=started,
+            )
+        except finish.ProfilingError as error:
+            lines = str(error).splitlines()
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
     session.config.stash[_LINES] = lines
 
 

@@ -1,4 +1,8 @@
-"""The end of a run: one record and one report a device, and a line in the index."""
+"""The end of a run: one record and one report a device, and a line in the index.
+
+The record is written before the profiles are made, so that nothing that happens to them costs the
+timings, and once more with them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import datetime
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,42 +31,89 @@ PARTIAL = ROOT / "runs"
 PERCENTILES = (50.0, 95.0, 99.0)
 
 
-def write_reports(suite: Suite, *, passed: bool, command: str, seconds: float) -> list[str]:
-    """Write what was measured, and say where. Only a whole run goes under results/."""
-    started = time.monotonic()
-    created = datetime.datetime.now(datetime.UTC)
-    stamp = created.strftime("%Y%m%dT%H%M%SZ")
-    lines = []
+class ProfilingError(RuntimeError):
+    """Say why there is no profile."""
+
+
+def write_reports(
+    suite: Suite, *, passed: bool, command: str, started: datetime.datetime
+) -> list[str]:
+    """Write what was measured since `started` (UTC), and say where.
+
+    Only a whole run goes under results/. Raises `ProfilingError` once everything is written that
+    does not need the profiles.
+    """
+    lines, failures = [], []
     for device in DEVICES:
         groups = tuple(group for group in suite.groups if group.device == device)
         if not groups:
             continue
         complete = passed and is_complete(suite, device)
-        folder = (RESULTS if complete else PARTIAL) / "bench" / device / stamp
-        made = Record(
-            created_utc=created.strftime("%Y-%m-%d %H:%M"),
-            device=device,
-            complete=complete,
-            command=command,
-            seconds=round(seconds + time.monotonic() - started, 1),
-            environment=_environment(groups, device),
-            dataset=_dataset(suite, device),
-            groups=groups,
-            skipped=suite.skipped,
-            trace_folder=f"runs/bench/{device}/{stamp}/traces" if complete else None,
+        folder, made = _write_record(
+            suite, groups, complete=complete, command=command, started=started
         )
         if complete:
-            made = dataclasses.replace(
-                made, profiles=_profile(device, folder.name, suite.dataset_name)
-            )
-        record.write(folder, made)
+            try:
+                profiles = _profile(device, folder.name, suite.dataset_name)
+            except ProfilingError as error:
+                failures.append(str(error))
+            else:
+                made = dataclasses.replace(made, profiles=profiles, seconds=_since(started))
+                record.write(folder, made)
         report.write(folder)
         if complete:
             _add_to_index(folder, made)
         lines.append(f"report: {(folder / 'report.md').relative_to(ROOT)}")
         if not complete:
             lines.append("  (a part of the suite: kept out of results/)")
+    if failures:
+        raise ProfilingError("\n".join([*lines, *failures]))
     return lines
+
+
+def keep_finished(suite: Suite, *, command: str, started: datetime.datetime) -> list[str]:
+    """Write the records of an interrupted run's finished groups, and say how to render them."""
+    lines = []
+    for device in DEVICES:
+        groups = tuple(group for group in suite.groups if group.device == device)
+        if groups:
+            folder, _ = _write_record(
+                suite, groups, complete=False, command=command, started=started
+            )
+            where = folder.relative_to(ROOT)
+            lines.append(f"interrupted; the finished groups: python -m bench.report {where}")
+    return lines
+
+
+def _write_record(
+    suite: Suite,
+    groups: tuple[GroupRecord, ...],
+    *,
+    complete: bool,
+    command: str,
+    started: datetime.datetime,
+) -> tuple[Path, Record]:
+    """Write a device's record without profiles; return its folder and the record."""
+    device, stamp = groups[0].device, started.strftime("%Y%m%dT%H%M%SZ")
+    folder = (RESULTS if complete else PARTIAL) / "bench" / device / stamp
+    made = Record(
+        created_utc=started.strftime("%Y-%m-%d %H:%M"),
+        device=device,
+        complete=complete,
+        command=command,
+        seconds=_since(started),
+        environment=_environment(groups, device),
+        dataset=_dataset(suite, device),
+        groups=groups,
+        skipped=suite.skipped,
+        trace_folder=f"runs/bench/{device}/{stamp}/traces" if complete else None,
+    )
+    record.write(folder, made)
+    return folder, made
+
+
+def _since(started: datetime.datetime) -> float:
+    return round((datetime.datetime.now(datetime.UTC) - started).total_seconds(), 1)
 
 
 def _environment(groups: Sequence[GroupRecord], device: str) -> dict[str, Any]:
@@ -84,7 +134,7 @@ def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]
         text=True,
     )
     if completed.returncode:
-        raise RuntimeError(f"profiling failed:\n{completed.stderr[-2000:]}")
+        raise ProfilingError(f"profiling failed:\n{completed.stderr[-2000:]}")
     found: list[dict[str, Any]] = json.loads((folder / profiling.FILE_NAME).read_text())
     return found
 

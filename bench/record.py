@@ -73,11 +73,13 @@ class Record:
     """One run on one device."""
 
     created_utc: str
+    """When the run started; in the first records, when its timing ended."""
     device: str
     complete: bool
     """Whether every case was measured or could not be on this machine."""
     command: str
     seconds: float
+    """Of the whole run; in the first records, without its profiles."""
     environment: dict[str, Any]
     dataset: dict[str, Any]
     groups: tuple[GroupRecord, ...]

@@ -18,7 +18,7 @@ from bench import build, host, timing
 from bench.build import Prepared
 from bench.record import CaseRecord, GroupRecord
 from bench.timing import Clock, Elsewhere, Plan, WarmUp
-from bench.workloads import LIMIT_PREFIX, Workload, companions
+from bench.workloads import Workload, companions
 
 Measure = Callable[[Workload], None]
 """What the fixture `measure` gives a test."""
@@ -73,6 +73,8 @@ class Suite:
     groups: list[GroupRecord] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     _open: dict[str, list[_Case]] = field(default_factory=dict)
+    _sizes: dict[tuple[str, str, int | None], int] = field(default_factory=dict)
+    """Of the fastest matrix product, by device, format and threads."""
 
     def prepare(self, workload: Workload) -> Prepared:
         """Make a case ready to be called."""
@@ -95,7 +97,9 @@ class Suite:
         if not cases:
             return
         try:
-            for workload in companions(group, [case.workload for case in cases]):
+            for workload in companions(
+                group, [case.workload for case in cases], fastest=self.fastest
+            ):
                 prepared = build.prepare(workload, dataset_name=self.dataset_name)
                 cases.append(_Case(workload, prepared, self.warm_up(workload, prepared), []))
             self.groups.append(_interleave(group, cases))
@@ -105,6 +109,20 @@ class Suite:
             if not self._open:
                 # torch compiles one function for eight callers, then silently stops compiling it.
                 torch.compiler.reset()
+
+    def fastest(self, products: list[Workload]) -> Workload:
+        """Return the product with most FLOP/s on this machine; tried once a run for its like."""
+        first = products[0]
+        like = (first.device, first.precision, first.threads)
+        if like not in self._sizes:
+            speeds = {}
+            for product in products:
+                prepared = self.prepare(product)
+                warm_up = self.warm_up(product, prepared)
+                speeds[product.size] = prepared.flops / warm_up.window_seconds[-1]
+                prepared.close()
+            self._sizes[like] = max(speeds, key=lambda size: speeds[size])
+        return next(product for product in products if product.size == self._sizes[like])
 
     def abandon(self) -> None:
         """Let go of the cases whose group was not finished."""
@@ -136,7 +154,7 @@ def _interleave(group: str, cases: list[_Case]) -> GroupRecord:
         cases=tuple(
             CaseRecord(
                 workload=case.workload,
-                asked=bool(case.alone_seconds) and not case.workload.name.startswith(LIMIT_PREFIX),
+                asked=bool(case.alone_seconds),
                 images=case.prepared.images,
                 flops=case.prepared.flops,
                 bytes=case.prepared.bytes,

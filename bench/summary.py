@@ -15,7 +15,7 @@ from bench import ratios
 from bench.ratios import Ratio
 from bench.record import CaseRecord, GroupRecord
 from bench.restless import restless
-from bench.workloads import LIMIT_PREFIX, TWIN_SUFFIX, Workload
+from bench.workloads import LIMIT_PREFIX, TWIN_SUFFIX, WHOLE_STEP, Workload
 
 COMPUTE, MEMORY = "arithmetic", "memory"
 
@@ -40,6 +40,8 @@ class Row:
     share: Ratio | None
     """Of the limit that is nearer."""
     limit: str | None
+    of_a_step: Ratio | None
+    """Its time over that of the whole step beside it."""
     intensity: float | None
     """FLOP a byte."""
     flops_per_second: float
@@ -81,9 +83,9 @@ def reference(group: GroupRecord) -> CaseRecord:
 
 
 def is_companion(case: CaseRecord) -> bool:
-    """Tell whether a case is a limit or a twin."""
+    """Tell whether a case is a limit, a twin or the whole step beside an optimizer's."""
     name = case.workload.name
-    return name.startswith(LIMIT_PREFIX) or name.endswith(TWIN_SUFFIX)
+    return name.startswith(LIMIT_PREFIX) or name.endswith(TWIN_SUFFIX) or name == WHOLE_STEP
 
 
 def noise_floor(group: GroupRecord) -> Ratio | None:
@@ -129,6 +131,11 @@ def limits(case: CaseRecord, group: GroupRecord) -> tuple[Ratio | None, str | No
     return max(found, key=lambda pair: pair[0].value)
 
 
+def _of_a_step(case: CaseRecord, group: GroupRecord) -> Ratio | None:
+    step = group.case(WHOLE_STEP)
+    return ratios.paired(case.block_seconds(), step.block_seconds()) if step else None
+
+
 def rows(group: GroupRecord) -> list[Row]:
     """Return the rows of a group, limits and twins left out."""
     first, floor = reference(group), noise_floor(group)
@@ -151,6 +158,7 @@ def rows(group: GroupRecord) -> list[Row]:
                 separated=versus is not None and is_separated(versus, floor),
                 share=share,
                 limit=limit,
+                of_a_step=_of_a_step(case, group),
                 intensity=case.flops / case.bytes if case.bytes else None,
                 flops_per_second=case.flops / seconds.value,
                 steady=case.steady,

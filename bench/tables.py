@@ -16,7 +16,6 @@ from bench.summary import Row, absolute, floor_width
 HEADLINE_HEADER = ("question", "answer", "n", "target", "")
 LIMIT_HEADER = ("limit", "reached", "spread", "n")
 LATENCY_HEADER = ("form", "p50", "p95", "p99", "calls", "ratio", "share of limit", "limit")
-OPTIMIZER_HEADER = ("optimizer", "µs a step", "of a training step", "spread", "n")
 OPERATOR_HEADER = ("operator", "calls a step", "self time")
 SPLIT_PARTS = ("data", "forward", "backward", "optimizer", "rest")
 SPLIT_HEADER = ("scenario", *SPLIT_PARTS, "peak memory", "GFLOP", "n")
@@ -64,10 +63,13 @@ def limit_row(case: CaseRecord) -> list[str]:
 
 def row_header(found: list[Row]) -> list[str]:
     """Return the columns that the rows of a group can fill."""
-    header = ["form", "images/s", "ratio"]
+    optimizers = all(row.workload.kind == "optimizer-step" for row in found)
+    header = ["form", "µs a step" if optimizers else "images/s", "ratio"]
+    if any(row.of_a_step for row in found):
+        header.append("of a training step")
     if any(row.share for row in found):
         header += ["share of limit", "limit"]
-    if any(row.intensity for row in found):
+    if any(row.intensity for row in found) and not optimizers:
         header.append("FLOP/byte")
     return [*header, "spread", "n", *_blocks_header(found)]
 
@@ -87,7 +89,11 @@ def row(found: Row, header: list[str]) -> list[str]:
     cells = {
         "form": found.workload.name,
         "images/s": rounding.value_only(found.per_second),
+        "µs a step": rounding.with_interval(found.seconds, scale=1e6),
         "ratio": ratio(found),
+        "of a training step": (
+            rounding.percent_with_interval(found.of_a_step) if found.of_a_step else ""
+        ),
         "share of limit": rounding.percent_with_interval(found.share) if found.share else "",
         "limit": found.limit or "",
         "FLOP/byte": f"{found.intensity:.0f}" if found.intensity else "",
@@ -146,18 +152,6 @@ def latency_row(found: Row, case: CaseRecord, header: list[str]) -> list[str]:
         found.restless or "",
     ]
     return cells[: len(header)]
-
-
-def optimizer_row(found: Row, step_seconds: float | None) -> list[str]:
-    """Return the cells of an optimizer."""
-    share = f"{100 * found.seconds.value / step_seconds:.1f} %" if step_seconds else ""
-    return [
-        found.workload.name,
-        rounding.with_interval(found.seconds, scale=1e6),
-        share,
-        rounding.spread(found.spread),
-        str(found.blocks),
-    ]
 
 
 def split_row(profile: dict[str, Any]) -> list[str]:

@@ -27,6 +27,16 @@ class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not func.is_view and func not in _FREE:
             read = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
             written = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+            if not written:  # fused and foreach operators write their arguments and return none
+                written = [
+                    leaf
+                    for argument, value in zip(func._schema.arguments, args, strict=False)
+                    if argument.alias_info is not None and argument.alias_info.is_write
+                    # Fused optimizers write the gradients for a gradient scaler alone.
+                    if argument.name != "grads"
+                    for leaf in tree_leaves(value)
+                    if isinstance(leaf, Tensor)
+                ]
             self.bytes += sum(tensor.numel() * tensor.element_size() for tensor in read + written)
         return result
 

@@ -6,7 +6,7 @@ is what the others are divided by. Nothing here imports torch: names and counts 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -32,6 +32,10 @@ LOOP_STEPS: dict[Device, int] = {"cpu": 36, "cuda": 859}
 it does in a run."""
 DATA_WORKERS = (0, 2)
 """Of the DataLoaders. One worker was slower than either on two cores, wherever it was timed."""
+GEMM_SIZES: dict[Device, tuple[int, ...]] = {
+    "cpu": (256, 512, 1024),
+    "cuda": (2048, 4096, 8192),
+}
 SEED_STEPS = 12
 """Steps of one datum of the seed's recipe, which takes longer over them."""
 
@@ -274,10 +278,9 @@ def _data() -> Iterable[Workload]:
 
 
 def _limits(device: Device) -> Iterable[Workload]:
-    sizes = (256, 512, 1024) if device == "cpu" else (2048, 4096, 8192)
     precisions = ("float32", "bfloat16") if device == "cpu" else ("float32", "tf32", "bfloat16")
     for precision in precisions:
-        for size in sizes:
+        for size in GEMM_SIZES[device]:
             yield Workload(
                 group=f"{device}: limits",
                 name=f"GEMM {precision}, {size}",
@@ -324,12 +327,17 @@ def of_kind(*kinds: Kind) -> list[Workload]:
 
 TWIN_SUFFIX = ", the same again"
 LIMIT_PREFIX = "limit: "
+WHOLE_STEP = "whole step: Adam, float32, batch 64"
+"""What the optimizers' own steps are a part of."""
 
 
-def companions(group: str, selected: list[Workload]) -> list[Workload]:
+def companions(
+    group: str, selected: list[Workload], *, fastest: Callable[[list[Workload]], Workload]
+) -> list[Workload]:
     """Return what is timed beside the selected cases of a group without being asked for.
 
-    The group's reference, the twin of one case, and the limits of the machine for all of them.
+    The group's reference, the twin of one case, and the limits of the machine for all of them;
+    `fastest` chooses among the products that could be a limit. Optimizers get a whole step.
     """
     cases = group_of(group)
     reference = cases[0]
@@ -340,26 +348,34 @@ def companions(group: str, selected: list[Workload]) -> list[Workload]:
         if case.twin and case in selected
     ]
     if reference.kind not in ("gemm", "copy", "data"):
-        if reference.kind != "optimizer-step":
-            found += {ceiling(case): None for case in selected}
+        if reference.kind == "optimizer-step":
+            found.append(whole_step(reference))
+        else:
+            found += {fastest(ceilings(case)): None for case in selected}
         found.append(bandwidth(reference))
     return found
 
 
-def ceiling(workload: Workload) -> Workload:
-    """Return the matrix product that bounds the workload's arithmetic."""
-    # The size that came out fastest among those of the group of limits.
-    size = 8192
-    if workload.device == "cpu":
-        size = 1024 if workload.precision == "bfloat16" else 512
+def ceilings(workload: Workload) -> list[Workload]:
+    """Return the matrix products the fastest of which bounds the workload's arithmetic."""
+    return [
+        Workload(
+            group=workload.group,
+            name=f"{LIMIT_PREFIX}GEMM {workload.precision}",
+            kind="gemm",
+            device=workload.device,
+            precision=workload.precision,
+            threads=workload.threads,
+            size=size,
+        )
+        for size in GEMM_SIZES[workload.device]
+    ]
+
+
+def whole_step(workload: Workload) -> Workload:
+    """Return the training step that an optimizer's own step is a part of."""
     return Workload(
-        group=workload.group,
-        name=f"{LIMIT_PREFIX}GEMM {workload.precision}",
-        kind="gemm",
-        device=workload.device,
-        precision=workload.precision,
-        threads=workload.threads,
-        size=size,
+        group=workload.group, name=WHOLE_STEP, kind="training-step", device=workload.device
     )
 
 

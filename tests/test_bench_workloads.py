@@ -7,8 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
-from bench import workloads
+from bench import traffic, workloads
+from bench.build import Prepared
+from bench.session import Suite
+from bench.timing import WarmUp
 from bench.workloads import LIMIT_PREFIX, TWIN_SUFFIX, WORKLOADS, Workload
 from mnist_core.errors import UserError
 from mnist_core.optimizers import OPTIMIZERS
@@ -72,21 +76,72 @@ def test_each_group_has_a_yardstick_and_one_twin(group: str) -> None:
 def test_companions_are_the_reference_the_twin_and_the_limits() -> None:
     group = "cpu: training step, batch 64"
     reference, float32, *_ = cases = workloads.group_of(group)
-    alone = workloads.companions(group, [float32])
+    alone = workloads.companions(group, [float32], fastest=largest)
     assert [case.name for case in alone] == [
         reference.name,
         float32.name + TWIN_SUFFIX,
         f"{LIMIT_PREFIX}GEMM float32",
         f"{LIMIT_PREFIX}memory copy",
     ]
-    everything = workloads.companions(group, cases)
+    everything = workloads.companions(group, cases, fastest=largest)
     assert reference not in everything
     assert len({case.name for case in everything}) == len(everything) == 4
 
 
 def test_limits_run_on_the_threads_of_their_case() -> None:
     (case, *_) = (w for w in WORKLOADS if w.threads == 1)
-    assert workloads.ceiling(case).threads == workloads.bandwidth(case).threads == 1
+    assert {product.threads for product in workloads.ceilings(case)} == {1}
+    assert workloads.bandwidth(case).threads == 1
+
+
+def largest(products: list[Workload]) -> Workload:
+    return max(products, key=lambda product: product.size)
+
+
+def test_optimizers_are_timed_beside_a_whole_step_and_the_copy() -> None:
+    cases = workloads.group_of("cpu: optimizer step")
+    beside = workloads.companions(cases[0].group, cases, fastest=pytest.fail)
+    assert [case.kind for case in beside] == ["optimizer-step", "training-step", "copy"]
+    assert beside[1].name == workloads.WHOLE_STEP
+
+
+@pytest.mark.parametrize("foreach", [True, False])
+def test_what_an_operator_writes_without_returning_it_is_counted(*, foreach: bool) -> None:
+    values, others = [torch.zeros(10), torch.zeros(20)], [torch.ones(10), torch.ones(20)]
+
+    def add() -> None:
+        if foreach:
+            torch._foreach_add_(values, others)
+        else:
+            for value, other in zip(values, others, strict=True):
+                value.add_(other)
+
+    assert traffic.count_bytes(add) == 4 * 30 * 3  # two read, one written
+
+
+def test_a_fused_optimizer_reads_its_gradients_and_does_not_write_them() -> None:
+    weights = torch.nn.Parameter(torch.zeros(100))
+    weights.grad = torch.ones(100)
+    optimizer = torch.optim.SGD([weights], lr=0.1, fused=True)
+    assert traffic.count_bytes(optimizer.step) == 4 * 100 * 3
+
+
+def test_the_limit_is_the_product_that_was_fastest_in_this_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = {256: 0.001, 512: 0.004, 1024: 0.1}  # per FLOP, 512 is the fastest
+    tried = []
+
+    def warm_up(suite: Suite, workload: Workload, prepared: Prepared) -> WarmUp:
+        tried.append(workload.size)
+        return WarmUp(steady=True, window_seconds=(seconds[workload.size],), calls=1)
+
+    monkeypatch.setattr(Suite, "warm_up", warm_up)
+    suite = Suite(dataset_name="digits")
+    case = workloads.group_of("cpu: training step, batch 64")[1]
+    assert suite.fastest(workloads.ceilings(case)).size == 512
+    assert suite.fastest(workloads.ceilings(case)).size == 512
+    assert tried == [256, 512, 1024]
 
 
 def test_only_single_calls_of_the_latency_groups_are_latencies() -> None:

@@ -1,17 +1,58 @@
-"""What else the machine was doing: load, clock frequency, and the threads that there are."""
+"""What else the machine was doing: load, clock frequency, time stolen, switches, threads.
+
+Two of them are counts that only grow: a group's share is the difference of its two states.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
-_CPU_INFO = Path("/proc/cpuinfo")
+_CPU_INFO, _STAT, _TASKS = Path("/proc/cpuinfo"), Path("/proc/stat"), Path("/proc/self/task")
+_STEAL_FIELD = 8
+"""Of the line 'cpu' in /proc/stat (proc(5)): user nice system idle iowait irq softirq steal."""
 
 
 def state() -> dict[str, Any]:
-    """Return the load over the last minute and each core's MHz; None where not readable."""
-    return {"load_1_minute": load(), "megahertz": frequencies(_read(_CPU_INFO))}
+    """Return load, MHz, stolen and all time of the cores, switches, threads; None if unknown."""
+    stolen, all_time = core_time(_read(_STAT)) or (None, None)
+    return {
+        "load_1_minute": load(),
+        "megahertz": frequencies(_read(_CPU_INFO)),
+        "steal_ticks": stolen,
+        "all_ticks": all_time,
+        "involuntary_switches": involuntary_switches(),
+        "threads": threads(),
+    }
+
+
+def core_time(stat: str) -> tuple[int, int] | None:
+    """Return the ticks that the hypervisor took and all ticks, from the text of /proc/stat."""
+    words = stat.partition("\n")[0].split()
+    if words[:1] != ["cpu"] or len(words) <= _STEAL_FIELD:
+        return None
+    # What follows (guests) is counted in user and nice already.
+    ticks = [int(word) for word in words[1 : _STEAL_FIELD + 1]]
+    return ticks[-1], sum(ticks)
+
+
+def involuntary_switches() -> int | None:
+    """Return how often this process lost a core that it wanted to keep."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def threads() -> int:
+    """Return this process's threads; Python's alone where the system does not show the others."""
+    try:
+        return len(list(_TASKS.iterdir()))
+    except OSError:
+        return threading.active_count()
 
 
 def load() -> float | None:

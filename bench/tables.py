@@ -199,4 +199,24 @@ def host_text(record: Record) -> str:
         text.append(f"The clock frequency {moved}.")
     else:
         text.append("The clock frequency is not readable here.")
-    return " ".join(text)
+    return " ".join([*text, *_taken(record)])
+
+
+def _taken(record: Record) -> list[str]:
+    """Say what others took of the cores during the groups, where the record knows."""
+    pairs = [(g.host_before, g.host_after) for g in record.groups]
+    keys = ("steal_ticks", "all_ticks", "involuntary_switches", "threads")
+    known = [(b, a) for b, a in pairs if all(s.get(k) is not None for s in (b, a) for k in keys)]
+    if not known:
+        return []
+    steal = [
+        100 * (a["steal_ticks"] - b["steal_ticks"]) / max(1, a["all_ticks"] - b["all_ticks"])
+        for b, a in known
+    ]
+    lost = [a["involuntary_switches"] - b["involuntary_switches"] for b, a in known]
+    threads = [state["threads"] for pair in known for state in pair]
+    return [
+        f"Group by group, a hypervisor took {min(steal):.1f} to {max(steal):.1f} % of the cores' "
+        f"time, this process lost a core that it wanted {min(lost):,} to {max(lost):,} times, and "
+        f"it had {min(threads)} to {max(threads)} threads."
+    ]

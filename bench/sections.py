@@ -238,8 +238,10 @@ def throughput(record: Record, pictures: list[str]) -> str:
     if not groups:
         return ""
     return _join(
-        "## Inference: throughput\n\nThe mean of calls in a row, all threads."
-        + _onnx_runtime(groups, record),
+        "## Inference: throughput\n\nThe mean of calls in a row, all threads. Left out where a "
+        "table lacks them, so that a run stays under five minutes: one thread, which is timed for "
+        "one image alone; compiled and contiguous, but at batch 256; compiled ahead of time, but "
+        "for one image." + _onnx_runtime(groups, record),
         _picture("throughput.png", "Images per second of inference, by batch size", pictures),
         *(_comparison(group, _last_words(group)) for group in groups),
     )

@@ -17,7 +17,7 @@ TWO_MODES, DRIFT, BOUNCES = "two modes", "drift", "bounces"
 FEWEST_IN_A_MODE = 3
 BOUNCING = 0.1
 """Half the distance between the quartiles, relative to the median."""
-_RARE = 0.001
+_RARE = 0.005
 """The chance of such halves where the order means nothing; a report has about 100 cases."""
 
 

@@ -15,7 +15,7 @@ judged once, at 4 %. Of two that are equal on validation and on test images, one
 either because validation parted them early (1 % at most) or at the last look (4 % at most): 5 % in
 all, however the two accuracies are correlated. Of two that are equal on test images alone, and
 differ on validation, validation decides when they are judged: in simulation they are separated in
-up to 5 % where the two accuracies correlate as in the committed studies (0.88 at most), and up to
+up to 5 % where the two accuracies correlate as in the committed studies (0.90 at most), and up to
 6 % where they are one.
 """
 

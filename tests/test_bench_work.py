@@ -122,6 +122,7 @@ def test_companions_are_recorded_as_not_asked_for(monkeypatch: pytest.MonkeyPatc
         "SGD": True,
         "Adam": True,
         reference: False,
+        "whole step: Adam, float32, batch 64": False,
         f"Adam{TWIN_SUFFIX}": False,
         f"{LIMIT_PREFIX}memory copy": False,
     }

@@ -114,8 +114,8 @@ def test_a_named_augmentation_is_in_the_place_of_the_recipes_and_options_depart_
     train.add_parser(parser.add_subparsers())
 
     def config_of(*words: str) -> TrainConfig:
-        begun = ["train", "--dataset", name, "--recipe", "record"]
-        return train._config(parser.parse_args([*begun, *words]), name)
+        options = parser.parse_args(["train", "--dataset", name, *words])
+        return train._config(options, RECIPES["record"], name)
 
     plain = config_of("--augmentation", "none")
     assert plain == replace(
@@ -127,7 +127,7 @@ def test_a_named_augmentation_is_in_the_place_of_the_recipes_and_options_depart_
     assert departed == replace(plain, **{**suited.settings(), "translation": 0.2})
     with pytest.raises(UserError, match="unknown augmentation 'best'; known: none, seed, suited"):
         config_of("--augmentation", "best")
-    own = train._config(parser.parse_args(["train", "--dataset", name]), name)
+    own = train._config(parser.parse_args(["train", "--dataset", name]), TrainConfig(), name)
     assert own == TrainConfig(dataset=name)
 
 

@@ -27,6 +27,8 @@ from study.records import RunFolder
 
 AUTO = OptimizerPlan(confirm_seeds=AUTO_SEEDS[0], confirm_most=AUTO_SEEDS[1]).looks
 STUDIES = 1500
+DRAWN_FROM = "optimizers-20261125T232608Z"
+"""The committed study on MNIST whose runs the simulated ones are drawn from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,31 +62,28 @@ class Study:
 
 @functools.cache
 def real_runs() -> tuple[Runs, ...]:
-    """Return the runs of each tuned optimizer of the committed MNIST studies."""
+    """Return the runs of each tuned optimizer of a committed study."""
     root = Path(__file__).resolve().parent.parent / "results" / "mnist"
-    found = []
-    for plan_file in sorted(root.glob("optimizers-*/plan.json")):
-        arms: dict[str, list[tuple[float, float, list[int]]]] = {}
-        for record in RunFolder(plan_file.parent).read_records().values():
-            if record["variant"] == "tuned":
-                test = record["test"]
-                arms.setdefault(record["arm"], []).append(
-                    (
-                        record["validation_accuracy"],
-                        test["correct"] / test["count"],
-                        [int(image) for image in test["misread"]],
-                    )
+    arms: dict[str, list[tuple[float, float, list[int]]]] = {}
+    for record in RunFolder(root / DRAWN_FROM).read_records().values():
+        if record["variant"] == "tuned":
+            test = record["test"]
+            arms.setdefault(record["arm"], []).append(
+                (
+                    record["validation_accuracy"],
+                    test["correct"] / test["count"],
+                    [int(image) for image in test["misread"]],
                 )
-        for runs in arms.values():
-            n = len(runs)
-            if n < AUTO[0]:  # too few to draw a look's seeds from
-                continue
-            accuracies = np.array([run[:2] for run in runs])
-            misread = np.zeros((n, 10_000))
-            for row, (_, _, images) in zip(misread, runs, strict=True):
-                row[images] = 1.0
-            spread = (accuracies - accuracies.mean(axis=0)) * (n / (n - 1)) ** 0.5
-            found.append(Runs(spread=spread, misread=misread))
+            )
+    found = []
+    for runs in arms.values():
+        n = len(runs)
+        accuracies = np.array([run[:2] for run in runs])
+        misread = np.zeros((n, 10_000))
+        for row, (_, _, images) in zip(misread, runs, strict=True):
+            row[images] = 1.0
+        spread = (accuracies - accuracies.mean(axis=0)) * (n / (n - 1)) ** 0.5
+        found.append(Runs(spread=spread, misread=misread))
     assert len(found) >= 6
     return tuple(found)
 
@@ -181,7 +180,7 @@ def moved_on_validation(*, correlation: float, by: float) -> float:
     return separated / STUDIES
 
 
-@pytest.mark.parametrize(("correlation", "stated"), [(0.88, 5), (1.0, 6)])
+@pytest.mark.parametrize(("correlation", "stated"), [(0.90, 5), (1.0, 6)])
 def test_equals_on_test_images_that_differ_on_validation_are_separated_as_the_report_says(
     correlation, stated
 ):
@@ -192,7 +191,7 @@ def test_equals_on_test_images_that_differ_on_validation_are_separated_as_the_re
 
 def test_validation_and_test_correlate_at_most_as_the_rule_assumes():
     correlations = [np.corrcoef(runs.spread.T)[0, 1] for runs in real_runs()]
-    assert max(correlations) < 0.885
+    assert max(correlations) < 0.905
 
 
 SLOW = [(looks, arms) for looks in rule.FOUND for arms in rule.FOUND[looks] if arms > 2]

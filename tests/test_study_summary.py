@@ -416,8 +416,8 @@ def test_a_width_that_nothing_has_is_neither_shown_nor_explained(summary):
         "default": {"learning_rate": 0.001, "momentum": 0.0},
     }
     found = summary(BEST, optimizers=("sgd",), spaces={"sgd": space_from_table("sgd", table)})
-    assert "width" not in search_tables.smaller_budgets(found).lower()
+    assert "width" not in search_tables.budgets(found).lower()
 
 
 def test_a_width_is_shown_and_explained(summary):
-    assert search_tables.smaller_budgets(summary()).lower().count("width") == 2
+    assert search_tables.budgets(summary()).lower().count("width") == 2

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from mnist_core.report import cell, markdown_table
+from mnist_core.report import markdown_table
 from study.records import Record
 
 SCHEMA = 1
@@ -164,7 +164,7 @@ def to_dict(outcomes: Sequence[Outcome], *, date: str) -> dict[str, Any]:
 
 def page(kept: Mapping[str, Any]) -> str:
     """Return what `to_dict` made as a page of Markdown, to stand beside the report."""
-    rows = [(f"`{row['key']}`", cell(row["verdict"] + row["detail"])) for row in kept["rows"]]
+    rows = [(f"`{row['key']}`", row["verdict"] + row["detail"]) for row in kept["rows"]]
     return "\n".join(
         [
             "# The runs trained again",

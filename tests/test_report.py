@@ -9,7 +9,7 @@ import signal
 import stat
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnist_core import report
@@ -110,6 +110,7 @@ def test_the_interval_has_the_published_values(successes, trials, low, high):
     assert [100 * bound for bound in interval] == pytest.approx([low, high], abs=0.006)
 
 
+@settings(deadline=None)  # the first example imports SciPy
 @given(data=st.data(), trials=st.integers(1, 10_000), confidence=st.floats(0.5, 0.999))
 def test_the_interval_is_wilsons_formula(data, trials, confidence):
     from scipy.stats import norm

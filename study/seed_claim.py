@@ -6,9 +6,15 @@ import statistics
 from collections.abc import Mapping
 
 from mnist_core.report import cell
-from study.evidence import Comparison, compare_at_looks, verdict_confidence
+from study.evidence import (
+    Comparison,
+    compare_at_looks,
+    over_images_too,
+    read_differences,
+    verdict_confidence,
+)
 from study.plan import VARIANTS, Variant
-from study.summary import Confirmed, Summary
+from study.summary import Confirmed, Summary, misread_marks
 from study.wording import accuracy, points
 
 Known = Mapping[tuple[str, Variant], Confirmed]
@@ -52,17 +58,21 @@ def measured(summary: Summary) -> str | None:
     level = f"{100 * verdict_confidence(looks):.4g}"
     text += (
         f"| Adam − SGD | ~2 points | {' | '.join(differences)} |\n\n"
-        f"Adam − SGD is paired over the n seeds that both have, each with its {level} % interval; "
-        f"both are tuned with equal budgets. {_explained(summary, gaps)}"
+        f"Adam − SGD is paired over the n seeds that both have, each with its {level} % interval, "
+        "for other seeds and other images; both are tuned with equal budgets. "
+        f"{_explained(summary, gaps)}"
     )
     return f"{text}{_against_the_best(summary)}\n\n{_what_holds(summary, known)}"
 
 
 def _gap(known: Known, variant: Variant, *, looks: int) -> Comparison:
-    """Return Adam minus SGD by the rule of the ranking, for this pair alone: the seed document
-    names it before any data."""
-    pair = [known[name, variant].accuracies for name in ("adam", "sgd")]
-    return compare_at_looks(pair, looks=looks)[0][1]
+    """Return Adam minus SGD by the rule of the ranking, other images included, for this pair
+    alone: the seed document names it before any data."""
+    pair = [known[name, variant] for name in ("adam", "sgd")]
+    of_seeds = compare_at_looks([entry.accuracies for entry in pair], looks=looks)[0][1]
+    return over_images_too(
+        of_seeds, read_differences(*(misread_marks(entry.runs) for entry in pair))
+    )
 
 
 def _common(known: Known, variant: Variant) -> int:

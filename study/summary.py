@@ -207,7 +207,7 @@ def _rank(tuned: list[Confirmed], *, looks: int) -> tuple[list[Ranked], list[lis
     """Return the ranking, and the comparisons of all of its pairs."""
     ordered = sorted(tuned, key=lambda entry: -entry.estimate.mean)
     table = compare_at_looks([entry.accuracies for entry in ordered], looks=looks)
-    misread = [_misread(entry.runs) for entry in ordered]
+    misread = [misread_marks(entry.runs) for entry in ordered]
     pairs = over_images_all(table, misread)
     ranking = []
     for place, entry in enumerate(ordered):
@@ -231,11 +231,11 @@ def _tuning_gain(tuned: Confirmed, default: Confirmed, *, comparisons: int) -> C
         tuned.accuracies[:common], default.accuracies[:common], comparisons=comparisons
     )
     return over_images_too(
-        of_seeds, read_differences(_misread(tuned.runs), _misread(default.runs))
+        of_seeds, read_differences(misread_marks(tuned.runs), misread_marks(default.runs))
     )
 
 
-def _misread(runs: list[Record]) -> Floats:
+def misread_marks(runs: list[Record]) -> Floats:
     """Return [seeds, images]: 1 where a run misreads a test image."""
     marks = np.zeros((len(runs), runs[0]["test"]["count"]))
     for row, run in zip(marks, runs, strict=True):

@@ -275,6 +275,32 @@ def test_the_seeds_difference_is_explained_only_where_the_intervals_say_so(
     assert expected in seed_claim.measured(claims(summary, tuned_sgd))
 
 
+def misread_always(folder, configuration, images):
+    """Have every run of a configuration misread these test images, and no others."""
+    for index in range(SEEDS):
+        file = folder.record_file(f"confirm-{configuration}-{index:02d}")
+        record = json.loads(file.read_text())
+        record["test"]["misread"] = {str(image): 0 for image in images}
+        write_json(file, record)
+
+
+def test_the_seeds_difference_needs_other_images_too(tmp_path):
+    plan = make_plan(optimizers=("sgd", "adam"), confirm_seeds=SEEDS)
+    values = {
+        (arm, variant): [accuracy] * SEEDS
+        for arm, accuracy in (("sgd", 0.89), ("adam", 0.90))
+        for variant in ("tuned", "default")
+    }
+    folder = write_study(tmp_path / "study", plan, data=MNIST, accuracies=values)
+    for variant in ("tuned", "default"):
+        misread_always(folder, f"adam-{variant}", range(50))
+        misread_always(folder, f"sgd-{variant}", range(100, 155))
+    found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+    (row,) = (r for r in seed_claim.measured(found).splitlines() if r.startswith("| Adam − SGD"))
+    assert row.count("not separated") == 2
+    assert wording.points(found.pairs[0][1]) in row
+
+
 def test_a_verdict_needs_other_images_too(tmp_path):
     """Seeds separate the two by 1 point, images do not: they read 50 and 55 others of 500."""
     plan = make_plan(confirm_seeds=SEEDS)
@@ -283,12 +309,8 @@ def test_a_verdict_needs_other_images_too(tmp_path):
         plan,
         accuracies={("sgd", "tuned"): [0.90] * SEEDS, ("adam", "tuned"): [0.89] * SEEDS},
     )
-    for arm, images in (("sgd", range(50)), ("adam", range(100, 155))):
-        for index in range(SEEDS):
-            file = folder.record_file(f"confirm-{arm}-tuned-{index:02d}")
-            record = json.loads(file.read_text())
-            record["test"]["misread"] = {str(image): 0 for image in images}
-            write_json(file, record)
+    misread_always(folder, "sgd-tuned", range(50))
+    misread_always(folder, "adam-tuned", range(100, 155))
     found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
     behind = found.ranking[1]
     assert behind.on_these_images.is_separated
@@ -301,12 +323,8 @@ def test_a_gain_needs_other_images_too(tmp_path):
     plan = make_plan(optimizers=("sgd",), confirm_seeds=SEEDS)
     values = {("sgd", "tuned"): [0.90] * SEEDS, ("sgd", "default"): [0.89] * SEEDS}
     folder = write_study(tmp_path / "study", plan, accuracies=values)
-    for variant, images in (("tuned", range(50)), ("default", range(100, 155))):
-        for index in range(SEEDS):
-            file = folder.record_file(f"confirm-sgd-{variant}-{index:02d}")
-            record = json.loads(file.read_text())
-            record["test"]["misread"] = {str(image): 0 for image in images}
-            write_json(file, record)
+    misread_always(folder, "sgd-tuned", range(50))
+    misread_always(folder, "sgd-default", range(100, 155))
     found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
     assert found.tuning_gains["sgd"].difference == pytest.approx(0.01)
     assert not found.tuning_gains["sgd"].is_separated

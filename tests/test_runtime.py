@@ -1,9 +1,8 @@
-"""The machine side: device, threads, determinism, and memory that stays with the process."""
+"""The machine side: device, threads, determinism."""
 
 from __future__ import annotations
 
 import os
-import platform
 
 import pytest
 import torch
@@ -72,26 +71,3 @@ def test_only_cores_that_the_process_may_use_are_counted():
     finally:
         os.sched_setaffinity(0, allowed)
     assert runtime.available_cores() == len(allowed)
-
-
-_COUNT_FAULTS = """
-import resource, torch
-from mnist_core import runtime
-def touch(times):
-    for _ in range(times):
-        torch.ones(16 << 20)  # 64 MiB, freed at once
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-torch.set_num_threads(1)
-print(-touch(20) + touch(20))
-runtime.prepare(threads=1)
-print(-touch(20) + touch(20))  # the first seven or so still grow the heap
-"""
-
-
-@pytest.mark.skipif(
-    platform.system() != "Linux" or platform.libc_ver()[0] != "glibc",
-    reason="the allocator's thresholds are glibc's",
-)
-def test_freed_memory_is_kept_instead_of_being_faulted_in_again(run_python):
-    bare, prepared = map(int, run_python("-c", _COUNT_FAULTS).stdout.split())
-    assert prepared < bare / 4

@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.timing import Call, Elsewhere, Plan, ReportedClock, WarmUp
 
-SECONDS, ROUNDS = 0.15, 2
+SECONDS, ROUNDS = 0.1, 2
 """What is spent on a case, unless pytest-benchmark's options say something else."""
 PLUGIN_SECONDS, PLUGIN_ROUNDS, PLUGIN_TIMER = 1.0, 5, "time.perf_counter"
 """pytest-benchmark's own defaults: with these values, an option counts as not given."""

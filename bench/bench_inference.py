@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from bench.registry import of_kind
 from bench.session import Measure
-from bench.workloads import Workload, of_kind
+from bench.workloads import Workload
 
 
 @pytest.mark.parametrize("workload", of_kind("inference"), ids=lambda workload: workload.id)

@@ -200,7 +200,7 @@ def _inference(workload: Workload, dataset_name: str) -> Prepared:
     if workload.mode == "compiled":
         forward = networks.compile_forward(network)
     elif workload.mode == "ahead-of-time":
-        forward = networks.compile_ahead_of_time(network, batch)
+        forward = networks.compiled_ahead_of_time(workload.batch_size, batch.device)
     call = _forward_call(workload, forward, batch)
     if workload.mode == "captured":
         call = networks.capture(call)

@@ -19,8 +19,9 @@ from bench import images, onnx_form, profiling, record, report, rounding
 from bench.headlines import headlines
 from bench.quantiles import TooFewSamplesError, quantile
 from bench.record import GroupRecord, Record
+from bench.registry import WORKLOADS
 from bench.session import Suite
-from bench.workloads import DEVICES, WORKLOADS
+from bench.workloads import DEVICES
 from mnist_core import index
 from mnist_core.provenance import environment
 from mnist_core.runtime import prepare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -76,12 +77,18 @@ def compile_forward(network: nn.Module) -> nn.Module:
     return compiled
 
 
-def compile_ahead_of_time(network: nn.Module, images: Tensor) -> Forward:
-    """Compile to a shared library with AOTInductor, which calls no Python between operators."""
+@functools.cache
+def compiled_ahead_of_time(batch_size: int, device: torch.device) -> Forward:
+    """Compile to a shared library with AOTInductor, which calls no Python between operators.
+
+    Compiling takes seconds, and the loops for one image are too short to be shared by threads, so
+    that one library serves every number of them: convolutions take those of the call.
+    """
     from torch._inductor import aoti_compile_and_package, aoti_load_package
 
+    network = models.build(seed=SEED, device=device).to(memory_format=torch.contiguous_format)
     with torch.no_grad():
-        program = torch.export.export(network.eval(), (images,))
+        program = torch.export.export(network.eval(), (example(batch_size, device),))
     with tempfile.TemporaryDirectory() as folder:
         package = aoti_compile_and_package(program, package_path=str(Path(folder) / "network.pt2"))
         loaded: Forward = aoti_load_package(package)

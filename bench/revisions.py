@@ -20,9 +20,10 @@ from typing import Any
 
 from bench import build
 from bench.process import Worker, WorkerError
+from bench.registry import WORKLOADS
 from bench.verdicts import Blocks
 from bench.worker import revision_worker
-from bench.workloads import WORKLOADS, Workload
+from bench.workloads import Workload
 from mnist_core.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent

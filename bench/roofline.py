@@ -8,9 +8,9 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
+from bench.companions import LIMIT_PREFIX
 from bench.record import CaseRecord, Record
 from bench.summary import is_companion
-from bench.workloads import LIMIT_PREFIX
 
 MARKERS = {
     "o": "training step",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench import rounding, tables
+from bench.companions import LIMIT_PREFIX, WHOLE_STEP
 from bench.headlines import Headline
 from bench.record import CaseRecord, GroupRecord, Record
 from bench.summary import (
@@ -14,7 +15,7 @@ from bench.summary import (
     reference,
     rows,
 )
-from bench.workloads import DEVICES, LIMIT_PREFIX, WHOLE_STEP
+from bench.workloads import DEVICES
 from mnist_core.report import duration, markdown_table
 
 
@@ -30,9 +31,9 @@ def _groups(record: Record, word: str) -> list[GroupRecord]:
     return [group for group in record.groups if word in group.name]
 
 
-def _last_words(group: GroupRecord) -> str:
-    """Return what tells a group from its like, as a heading."""
-    return group.name.split(", ")[-1].capitalize().replace("1024", "1,024")
+def _after(group: GroupRecord, word: str) -> str:
+    """Return what tells a group from its like, the words after `word`, as a heading."""
+    return group.name.split(f"{word}, ")[-1].capitalize().replace("1024", "1,024")
 
 
 def opening(record: Record) -> str:
@@ -165,7 +166,7 @@ def training(record: Record, pictures: list[str]) -> str:
         "that is ready. The ratio is to the seed's own step on the same batch.",
         _picture("training.png", "Images per second of a training step, by form", pictures),
         _picture("roofline.png", "Roofline: arithmetic intensity and speed", pictures),
-        *(_comparison(group, _last_words(group)) for group in groups),
+        *(_comparison(group, _after(group, "step")) for group in groups),
     )
 
 
@@ -217,9 +218,8 @@ def latency(record: Record, pictures: list[str]) -> str:
             header=header,
             numeric=tables.LATENCY_HEADER[1:-1],
         )
-        heading = group.name.removeprefix(f"{record.device}: inference latency, ")
         parts += [
-            f"### {heading[0].upper()}{heading[1:]}",
+            f"### {_after(group, 'latency')}",
             body,
             tables.notes(found, noise_floor(group)),
         ]
@@ -238,12 +238,10 @@ def throughput(record: Record, pictures: list[str]) -> str:
     if not groups:
         return ""
     return _join(
-        "## Inference: throughput\n\nThe mean of calls in a row, all threads. Left out where a "
-        "table lacks them, so that a run stays under five minutes: one thread, which is timed for "
-        "one image alone; compiled and contiguous, but at batch 256; compiled ahead of time, but "
-        "for one image." + _onnx_runtime(groups, record),
+        "## Inference: throughput\n\nThe mean of calls in a row, on all threads unless one is "
+        "named." + _onnx_runtime(groups, record),
         _picture("throughput.png", "Images per second of inference, by batch size", pictures),
-        *(_comparison(group, _last_words(group)) for group in groups),
+        *(_comparison(group, _after(group, "throughput")) for group in groups),
     )
 
 
@@ -275,7 +273,7 @@ def data(record: Record) -> str:
     return _join(
         "## Data\n\nMaking batches of 64 and nothing else. The ratio is to the fastest of the "
         "per-image pipelines.",
-        *(_comparison(group, _last_words(group)) for group in groups),
+        *(_comparison(group, _after(group, "data")) for group in groups),
     )
 
 

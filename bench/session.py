@@ -16,17 +16,16 @@ import torch
 
 from bench import build, host, timing
 from bench.build import Prepared
+from bench.companions import companions
 from bench.record import CaseRecord, GroupRecord
 from bench.timing import Clock, Elsewhere, Plan, WarmUp
-from bench.workloads import Workload, companions
+from bench.workloads import Workload
 
 Measure = Callable[[Workload], None]
 """What the fixture `measure` gives a test."""
 BLOCK_SECONDS = 0.03
-LATENCY_BLOCK_SECONDS = 0.012
-MOST_BLOCKS, FEWEST_BLOCKS = 16, 12
-GROUP_SECONDS = 10.0
-"""What a group's blocks may take, unless the fewest take longer."""
+LATENCY_BLOCK_SECONDS = 0.016
+BLOCKS = 12
 ORDER_SEED = 0
 
 
@@ -45,15 +44,6 @@ def plan_for(workload: Workload, prepared: Prepared, *, call_seconds: float) -> 
         latency=workload.latency,
         has_setup=not isinstance(prepared.call, Elsewhere) and prepared.call.setup is not None,
     )
-
-
-def block_count(plans: list[Plan], call_seconds: list[float]) -> int:
-    """Return how many blocks a group gets."""
-    round_seconds = sum(
-        seconds * (plan.iterations * plan.data + plan.rewarm)
-        for plan, seconds in zip(plans, call_seconds, strict=True)
-    )
-    return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(GROUP_SECONDS / round_seconds)))
 
 
 @dataclass
@@ -142,7 +132,7 @@ def _interleave(group: str, cases: list[_Case]) -> GroupRecord:
     blocks = timing.interleave(
         {case.workload.name: case.prepared.call for case in cases},
         {case.workload.name: plan for case, plan in zip(cases, plans, strict=True)},
-        blocks=block_count(plans, seconds),
+        blocks=BLOCKS,
         clock=clock_for(cases[0].workload.device),
         order=random.Random(ORDER_SEED),
     )

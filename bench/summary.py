@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import ratios
+from bench.companions import LIMIT_PREFIX, TWIN_SUFFIX, WHOLE_STEP
 from bench.ratios import Ratio
 from bench.record import CaseRecord, GroupRecord
 from bench.restless import restless
-from bench.workloads import LIMIT_PREFIX, TWIN_SUFFIX, WHOLE_STEP, Workload
+from bench.workloads import Workload
 
 COMPUTE, MEMORY = "arithmetic", "memory"
 

@@ -8,7 +8,8 @@ import pytest
 
 from bench.headlines import headlines
 from bench.record import CaseRecord, GroupRecord, Record
-from bench.workloads import Workload, group_of
+from bench.registry import group_of
+from bench.workloads import Workload
 
 GROUP = "cpu: inference latency, batch 1, one thread"
 SECONDS = {

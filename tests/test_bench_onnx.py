@@ -13,8 +13,9 @@ import torch
 
 from bench import alone, build, networks, onnx_form, session, timing
 from bench.process import WorkerError
+from bench.registry import WORKLOADS, group_of
 from bench.timing import Elsewhere, Plan, WarmUp
-from bench.workloads import WORKLOADS, Workload, group_of
+from bench.workloads import Workload
 from mnist_core import export, onnx_graph
 from mnist_core import model as models
 from mnist_core.errors import UserError

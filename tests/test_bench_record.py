@@ -10,7 +10,7 @@ import pytest
 
 from bench import record
 from bench.record import CaseRecord, GroupRecord, Record
-from bench.workloads import WORKLOADS
+from bench.registry import WORKLOADS
 from mnist_core.errors import UserError
 
 

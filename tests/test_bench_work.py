@@ -10,9 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench import build, finish, profiling, session, traffic
 from bench.build import Prepared
+from bench.companions import LIMIT_PREFIX, TWIN_SUFFIX
+from bench.registry import WORKLOADS, group_of
 from bench.session import Suite
 from bench.timing import Call, Plan, WarmUp
-from bench.workloads import LIMIT_PREFIX, TWIN_SUFFIX, WORKLOADS, Workload, group_of
+from bench.workloads import Workload
 
 MEBIBYTE = 1 << 20
 
@@ -95,12 +97,6 @@ def test_the_peak_of_memory_is_above_what_was_there_before() -> None:
     assert profiling.peak_bytes([], device="cpu") == 0
 
 
-def test_a_group_gets_16_blocks_where_they_are_quick_and_12_however_long_they_take() -> None:
-    plans = [Plan(iterations=1, data=1, rewarm=0)]
-    assert session.block_count(plans, [1e-3]) == session.MOST_BLOCKS == 16
-    assert session.block_count(plans, [100.0]) == session.FEWEST_BLOCKS == 12
-
-
 def measured(monkeypatch: pytest.MonkeyPatch, *names: str) -> Suite:
     """Return a suite in which cases of one group were measured, each of them doing nothing."""
     nothing = Prepared(call=Call(call=lambda: None))
@@ -126,7 +122,7 @@ def test_companions_are_recorded_as_not_asked_for(monkeypatch: pytest.MonkeyPatc
         f"Adam{TWIN_SUFFIX}": False,
         f"{LIMIT_PREFIX}memory copy": False,
     }
-    assert all(len(found.blocks) >= session.FEWEST_BLOCKS for found in group.cases)
+    assert all(len(found.blocks) == session.BLOCKS for found in group.cases)
 
 
 def test_a_run_is_complete_once_every_case_was_asked_for_or_cannot_run(

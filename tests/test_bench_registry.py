@@ -1,4 +1,4 @@
-"""bench.workloads: the registry is complete, its names are unique, and cheap to read."""
+"""bench.registry: the registry is complete, its names are unique, and cheap to read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import traffic, workloads
+from bench import companions, registry, traffic
 from bench.build import Prepared
+from bench.companions import LIMIT_PREFIX, TWIN_SUFFIX
+from bench.registry import WORKLOADS
 from bench.session import Suite
 from bench.timing import WarmUp
-from bench.workloads import LIMIT_PREFIX, TWIN_SUFFIX, WORKLOADS, Workload
+from bench.workloads import Workload
 from mnist_core.errors import UserError
 from mnist_core.optimizers import OPTIMIZERS
 
@@ -26,13 +28,13 @@ def test_names_are_unique() -> None:
 
 def test_a_group_is_of_one_device_and_named_after_it() -> None:
     for group in GROUPS:
-        (device,) = {workload.device for workload in workloads.group_of(group)}
+        (device,) = {workload.device for workload in registry.group_of(group)}
         assert group.startswith(f"{device}: ")
 
 
 def test_every_case_of_the_registry_is_collected_once_by_a_file() -> None:
     collected: Counter[str] = Counter()
-    for path in (Path(workloads.__file__).parent).glob("bench_*.py"):
+    for path in (Path(registry.__file__).parent).glob("bench_*.py"):
         module = importlib.import_module(f"bench.{path.stem}")
         name = f"test_{path.stem.removeprefix('bench_')}"
         (mark,) = getattr(module, name).pytestmark
@@ -57,41 +59,41 @@ def test_on_cuda_steps_and_calls_are_replayed_from_graphs_too() -> None:
     captured = [w for w in WORKLOADS if w.mode == "captured"]
     assert {w.device for w in captured} == {"cuda"}
     for kind in ("training-step", "inference"):
-        groups = {w.group for w in workloads.of_kind(kind) if w.device == "cuda"}
+        groups = {w.group for w in registry.of_kind(kind) if w.device == "cuda"}
         assert {w.group for w in captured if w.kind == kind} == groups
 
 
 def test_every_optimizer_is_timed() -> None:
-    timed = {w.optimizer for w in workloads.of_kind("optimizer-step") if w.mode != "seed"}
+    timed = {w.optimizer for w in registry.of_kind("optimizer-step") if w.mode != "seed"}
     assert timed == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("group", [name for name in GROUPS if "limits" not in name])
 def test_each_group_has_a_yardstick_and_one_twin(group: str) -> None:
-    cases = workloads.group_of(group)
+    cases = registry.group_of(group)
     assert cases[0].mode in ("seed", "naive", "per-image")
     assert sum(case.twin for case in cases) == 1
 
 
 def test_companions_are_the_reference_the_twin_and_the_limits() -> None:
     group = "cpu: training step, batch 64"
-    reference, float32, *_ = cases = workloads.group_of(group)
-    alone = workloads.companions(group, [float32], fastest=largest)
+    reference, float32, *_ = cases = registry.group_of(group)
+    alone = companions.companions(group, [float32], fastest=largest)
     assert [case.name for case in alone] == [
         reference.name,
         float32.name + TWIN_SUFFIX,
         f"{LIMIT_PREFIX}GEMM float32",
         f"{LIMIT_PREFIX}memory copy",
     ]
-    everything = workloads.companions(group, cases, fastest=largest)
+    everything = companions.companions(group, cases, fastest=largest)
     assert reference not in everything
     assert len({case.name for case in everything}) == len(everything) == 4
 
 
 def test_limits_run_on_the_threads_of_their_case() -> None:
     (case, *_) = (w for w in WORKLOADS if w.threads == 1)
-    assert {product.threads for product in workloads.ceilings(case)} == {1}
-    assert workloads.bandwidth(case).threads == 1
+    assert {product.threads for product in companions.ceilings(case)} == {1}
+    assert companions.bandwidth(case).threads == 1
 
 
 def largest(products: list[Workload]) -> Workload:
@@ -99,10 +101,10 @@ def largest(products: list[Workload]) -> Workload:
 
 
 def test_optimizers_are_timed_beside_a_whole_step_and_the_copy() -> None:
-    cases = workloads.group_of("cpu: optimizer step")
-    beside = workloads.companions(cases[0].group, cases, fastest=pytest.fail)
+    cases = registry.group_of("cpu: optimizer step")
+    beside = companions.companions(cases[0].group, cases, fastest=pytest.fail)
     assert [case.kind for case in beside] == ["optimizer-step", "training-step", "copy"]
-    assert beside[1].name == workloads.WHOLE_STEP
+    assert beside[1].name == companions.WHOLE_STEP
 
 
 @pytest.mark.parametrize("foreach", [True, False])
@@ -138,9 +140,9 @@ def test_the_limit_is_the_product_that_was_fastest_in_this_run(
 
     monkeypatch.setattr(Suite, "warm_up", warm_up)
     suite = Suite(dataset_name="digits")
-    case = workloads.group_of("cpu: training step, batch 64")[1]
-    assert suite.fastest(workloads.ceilings(case)).size == 512
-    assert suite.fastest(workloads.ceilings(case)).size == 512
+    case = registry.group_of("cpu: training step, batch 64")[1]
+    assert suite.fastest(companions.ceilings(case)).size == 512
+    assert suite.fastest(companions.ceilings(case)).size == 512
     assert tried == [256, 512, 1024]
 
 
@@ -157,5 +159,5 @@ def test_a_workload_round_trips_and_refuses_what_it_does_not_know() -> None:
 
 
 def test_names_are_known_without_importing_torch(run_python) -> None:
-    done = run_python("-c", "import bench.workloads, sys; sys.exit('torch' in sys.modules)")
+    done = run_python("-c", "import bench.companions, sys; sys.exit('torch' in sys.modules)")
     assert done.returncode == 0, done.stderr

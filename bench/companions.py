@@ -1,0 +1,77 @@
+"""What is timed beside the cases of a group without being asked for: what they are measured by.
+
+The group's reference, one case a second time, and the limits of the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from bench.registry import group_of
+from bench.workloads import GEMM_SIZES, Workload
+
+TWIN_SUFFIX = ", the same again"
+LIMIT_PREFIX = "limit: "
+WHOLE_STEP = "whole step: Adam, float32, batch 64"
+"""What the optimizers' own steps are a part of."""
+
+
+def companions(
+    group: str, selected: list[Workload], *, fastest: Callable[[list[Workload]], Workload]
+) -> list[Workload]:
+    """Return what is timed beside the selected cases of a group without being asked for.
+
+    The group's reference, the twin of one case, and the limits of the machine for all of them;
+    `fastest` chooses among the products that could be a limit. Optimizers get a whole step.
+    """
+    cases = group_of(group)
+    reference = cases[0]
+    found = [] if reference in selected else [reference]
+    found += [
+        replace(case, name=case.name + TWIN_SUFFIX)
+        for case in cases
+        if case.twin and case in selected
+    ]
+    if reference.kind not in ("gemm", "copy", "data"):
+        if reference.kind == "optimizer-step":
+            found.append(whole_step(reference))
+        else:
+            found += {fastest(ceilings(case)): None for case in selected}
+        found.append(bandwidth(reference))
+    return found
+
+
+def ceilings(workload: Workload) -> list[Workload]:
+    """Return the matrix products the fastest of which bounds the workload's arithmetic."""
+    return [
+        Workload(
+            group=workload.group,
+            name=f"{LIMIT_PREFIX}GEMM {workload.precision}",
+            kind="gemm",
+            device=workload.device,
+            precision=workload.precision,
+            threads=workload.threads,
+            size=size,
+        )
+        for size in GEMM_SIZES[workload.device]
+    ]
+
+
+def whole_step(workload: Workload) -> Workload:
+    """Return the training step that an optimizer's own step is a part of."""
+    return Workload(
+        group=workload.group, name=WHOLE_STEP, kind="training-step", device=workload.device
+    )
+
+
+def bandwidth(workload: Workload) -> Workload:
+    """Return the copy that bounds the workload's memory traffic."""
+    return Workload(
+        group=workload.group,
+        name=f"{LIMIT_PREFIX}memory copy",
+        kind="copy",
+        device=workload.device,
+        threads=workload.threads,
+        size=128 if workload.device == "cpu" else 1024,
+    )

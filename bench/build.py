@@ -162,10 +162,13 @@ class _Epochs:
 
 
 def _steps(workload: Workload, epoch: Iterable[tuple[Tensor, Tensor]]) -> Callable[[], object]:
-    network = networks.build(workload, torch.device(workload.device))
-    optimizer = optimizers.build(workload.optimizer, network.parameters(), learning_rate=_NO_STEP)
+    """Return the loop that a run cannot do without: from a new network, as a run begins."""
 
     def steps() -> None:
+        network = networks.build(workload, torch.device(workload.device))
+        optimizer = optimizers.build(
+            workload.optimizer, network.parameters(), learning_rate=_NO_STEP
+        )
         for batch, labels in epoch:
             training_step(network, optimizer, batch, labels)
 

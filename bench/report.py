@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import headlines, plots, record, sections
+from bench import closing, headlines, opening, plots, record, sections
 from bench.record import Record
 from mnist_core.errors import run_command
 from mnist_core.report import write_atomically
@@ -21,9 +21,9 @@ FILE_NAME = "report.md"
 def render(made: Record, pictures: list[str]) -> str:
     """Render the report of a record as Markdown."""
     parts = [
-        sections.opening(made),
-        sections.answers(headlines.headlines(made), made),
-        sections.limits(made),
+        opening.opening(made),
+        opening.answers(headlines.headlines(made), made),
+        opening.limits(made),
         sections.training(made, pictures),
         sections.loop(made, pictures),
         sections.latency(made, pictures),
@@ -31,8 +31,8 @@ def render(made: Record, pictures: list[str]) -> str:
         sections.optimizers(made),
         sections.data(made),
         sections.profiles(made, pictures),
-        sections.trust(made),
-        sections.again(made),
+        closing.trust(made),
+        closing.again(made),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -63,7 +63,7 @@ class PytestBenchmark:
 @pytest.mark.parametrize(
     ("share", "rounds"),
     [
-        (Share(), 15),
+        (Share(), 10),
         (Share(rounds=40), 40),
         (Share(seconds=0.3), 30),
         (Share(seconds=0.001, rounds=3), 3),

@@ -22,7 +22,7 @@ from mnist_core.errors import UserError
 
 CASES = [workload for workload in WORKLOADS if workload.mode == "onnxruntime"]
 LATENCY = next(workload for workload in CASES if workload.latency and workload.threads == 1)
-BATCH = next(workload for workload in CASES if workload.batch_size == 64)
+BATCH = next(workload for workload in CASES if workload.batch_size == 16)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_case_is_prepared_with_its_work_and_warmed_up_and_timed_by_that_proces
     prepared = build.prepare(BATCH, dataset_name="digits")
     try:
         torchs = build.prepare(group_of(BATCH.group)[0], dataset_name="digits")
-        assert (prepared.images, prepared.flops) == (64, torchs.flops)
+        assert (prepared.images, prepared.flops) == (16, torchs.flops)
         warm = timing.warm_up(prepared.call, clock=pytest.fail)
         assert isinstance(warm.window_seconds, tuple)
         assert min(warm.window_seconds) > 0
@@ -84,7 +84,7 @@ def test_an_answer_that_is_not_torchs_is_never_timed(
     other = models.build(seed=networks.SEED + 1, device=torch.device("cpu"))
     content = onnx_graph.build(other, onnx_graph.Form(dataset="mnist"))
     monkeypatch.setattr(onnx_graph, "build", lambda *_: content)
-    with pytest.raises(export.SelfCheckError, match="of 64 images 64 get other log-probabilities"):
+    with pytest.raises(export.SelfCheckError, match="of 16 images 16 get other log-probabilities"):
         onnx_form.load(BATCH)
 
 
@@ -155,4 +155,4 @@ def test_pytest_benchmark_is_given_the_times_of_the_process(warm: WarmUp | None)
     target = Elsewhere(warm_up=pytest.fail, time_block=time_block)
     alone.time_alone(benchmark, target, warm, share=alone.Share())  # type: ignore[arg-type]
     assert benchmark.data == pytest.approx(given)
-    assert len(given) == (15 if warm else 1)
+    assert len(given) == (10 if warm else 1)

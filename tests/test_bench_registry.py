@@ -42,13 +42,14 @@ def test_every_case_of_the_registry_is_collected_once_by_a_file() -> None:
     assert collected == Counter(workload.id for workload in WORKLOADS)
 
 
-def test_cpu_and_cuda_have_the_same_cases_but_for_threads_formats_and_graphs() -> None:
+def test_cpu_and_cuda_have_the_same_cases_but_for_what_one_of_them_has_not() -> None:
     def names(device: str, kind: str) -> set[str]:
         return {
             f"{w.group.removeprefix(device)}/{w.name}"
             for w in WORKLOADS
             if w.device == device and w.kind == kind
             if w.mode != "captured" and w.precision != "tf32"
+            if (w.mode, w.batch_size) != ("compiled", 1024)
         }
 
     for kind in ("training-step", "optimizer-step", "training-loop", "seed-loop"):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import compare, noise, plots, record, report
+from bench import compare, inference_plots, noise, plots, record, report
 from bench.record import CaseRecord, Record
 from bench.summary import is_companion
 
@@ -83,7 +83,7 @@ def slowed(run: Record, group_name: str, *, factor: float) -> Record:
 def test_the_latencies_share_an_axis_that_holds_all_of_them(threads: str) -> None:
     run = record.read(COMMITTED[0])
     made = slowed(run, f"cpu: inference latency, batch 1, {threads}", factor=50.0)
-    figure = plots.latency(made)
+    figure = inference_plots.latency(made)
     assert figure is not None
     highest = 1e6 * max(
         np.percentile(case.samples(), 99)
@@ -100,10 +100,10 @@ def test_the_latencies_share_an_axis_that_holds_all_of_them(threads: str) -> Non
 def test_the_picture_leaves_out_the_percentiles_that_the_table_refuses() -> None:
     run = record.read(COMMITTED[0])
     case = next(case for group in run.groups for case in group.cases if case.workload.latency)
-    assert set(plots.known_percentiles(case)) == {5.0, 50.0, 95.0, 99.0}
+    assert set(inference_plots.known_percentiles(case)) == {5.0, 50.0, 95.0, 99.0}
     few = replace(case, blocks=tuple(block[:6] for block in case.blocks))
-    assert set(plots.known_percentiles(few)) == {5.0, 50.0, 95.0}
-    assert plots.known_percentiles(replace(case, blocks=case.blocks[:5])) == {}
+    assert set(inference_plots.known_percentiles(few)) == {5.0, 50.0, 95.0}
+    assert inference_plots.known_percentiles(replace(case, blocks=case.blocks[:5])) == {}
 
 
 def committed_and_copied(tmp_path: Path, *, slower: float) -> Iterator[str]:
@@ -182,7 +182,7 @@ def test_the_report_on_noise_is_built_again_byte_for_byte() -> None:
 def test_labels_move_down_only_where_they_would_touch(
     heights: list[float], shifts: list[float]
 ) -> None:
-    assert plots.apart(heights, gap=13.0) == shifts
+    assert inference_plots.apart(heights, gap=13.0) == shifts
 
 
 def test_a_report_says_which_blocks_were_not_alike_and_what_its_intervals_hold_for() -> None:

@@ -13,7 +13,7 @@ from bench.build import Prepared
 from bench.companions import LIMIT_PREFIX, TWIN_SUFFIX
 from bench.registry import WORKLOADS, group_of
 from bench.session import Suite
-from bench.timing import Call, Plan, WarmUp
+from bench.timing import Call, WarmUp
 from bench.workloads import Workload
 
 MEBIBYTE = 1 << 20
@@ -55,7 +55,7 @@ def test_a_copy_reads_and_writes_all_of_its_bytes(mebibytes: int) -> None:
     [
         "cpu: training step, batch 64/float32",
         "cpu: training step, batch 64/seed's step, float32",
-        "cpu: inference throughput, batch 256/contiguous",
+        "cpu: inference throughput, batch 256/channels-last",
     ],
 )
 def test_the_flops_of_a_case_are_those_that_its_call_does(name: str) -> None:

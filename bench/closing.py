@@ -71,8 +71,10 @@ def _references(record: Record) -> str:
     for group in record.groups:
         if any(not is_companion(case) for case in group.cases):
             by_case.setdefault(reference(group).workload.name, []).append(_name(group))
-    told = (f"{case}, in {'; '.join(groups)}." for case, groups in by_case.items())
-    return f"Ratios are to {' To '.join(told)}"
+    return markdown_table(
+        [[case, "; ".join(groups)] for case, groups in by_case.items()],
+        header=("ratios are to", "in the groups"),
+    )
 
 
 def _name(group: GroupRecord) -> str:

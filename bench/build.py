@@ -85,7 +85,12 @@ def _flops(*, training: bool) -> int:
 def _training_step(workload: Workload, dataset_name: str) -> Prepared:
     batch, labels = _synthetic_batch(workload)
     network = networks.build(workload, batch.device)
-    counted = _step_call(workload, network, batch, labels)
+    costs = models.describe(models.build(seed=0, device=torch.device("cpu")))
+    if workload.mode == "convolutions":
+        counted = networks.convolutions_alone(network, batch)
+        costs = [cost for cost in costs if cost.kind == "Conv2d"]
+    else:
+        counted = _step_call(workload, network, batch, labels)
     moved = traffic.count_bytes(counted)
     if workload.mode == "compiled":
         counted = _step_call(workload, networks.compile_forward(network), batch, labels)
@@ -94,7 +99,7 @@ def _training_step(workload: Workload, dataset_name: str) -> Prepared:
     return Prepared(
         call=_call(workload, counted),
         images=workload.batch_size,
-        flops=_flops(training=True) * workload.batch_size,
+        flops=models.training_flops(costs) * workload.batch_size,
         bytes=moved,
     )
 

@@ -141,7 +141,7 @@ def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]
 
 
 def _add_to_index(folder: Path, made: Record) -> None:
-    shares = [h for h in headlines(made) if h.is_share and not h.at_most]
+    shares = [h for h in headlines(made) if h.is_share and h.target is not None and not h.at_most]
     finding = "; ".join(
         f"{rounding.percent_with_interval(headline.ratio)} {headline.answer}, float32 step"
         for headline in shares

@@ -59,17 +59,25 @@ def _training(record: Record, found: list[Headline]) -> None:
     float32 = _case(record, name, "float32")
     if group is None or float32 is None:
         return
-    share, limit = limits(float32, group)
-    if share is not None:
-        found.append(
-            Headline(
-                question="How near its limit is a float32 training step, batch 64?",
-                answer=f"of the {limit} limit",
-                ratio=share,
-                is_share=True,
-                target=0.6,
+    for case, question, target in (
+        (float32, "How near its limit is a float32 training step, batch 64?", 0.6),
+        (
+            group.case("float32, its convolutions alone"),
+            "How near are its convolutions alone, forward and backward?",
+            None,
+        ),
+    ):
+        share, limit = limits(case, group) if case is not None else (None, "")
+        if share is not None:
+            found.append(
+                Headline(
+                    question=question,
+                    answer=f"of the {limit} limit",
+                    ratio=share,
+                    is_share=True,
+                    target=target,
+                )
             )
-        )
     for batch in (64, 256, 1024):
         pair = _pair(record, batch, "bfloat16", "float32")
         if pair:

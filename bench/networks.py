@@ -71,6 +71,47 @@ def onnx_missing(workload: Workload) -> str | None:
     )
 
 
+def convolutions_alone(network: nn.Module, images: Tensor) -> Callable[[], object]:
+    """Return the convolutions of a step, forward and backward, with nothing between them.
+
+    Each reads what it would read in a step; the gradients of their outputs are noise.
+    """
+    seen: list[tuple[nn.Conv2d, Tensor, Tensor]] = []
+
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d)
+        seen.append((layer, inputs[0], torch.randn_like(output)))
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    handles = [layer.register_forward_hook(record) for layer in layers]
+    with torch.no_grad():
+        network(images)
+    for handle in handles:
+        handle.remove()
+
+    @torch.no_grad()
+    def call() -> None:
+        for layer, inputs, _ in seen:
+            layer(inputs)
+        for layer, inputs, gradient in reversed(seen):
+            torch.ops.aten.convolution_backward(
+                gradient,
+                inputs,
+                layer.weight,
+                bias_sizes=[layer.out_channels],
+                stride=layer.stride,
+                padding=layer.padding,
+                dilation=layer.dilation,
+                transposed=False,
+                output_padding=[0, 0],
+                groups=layer.groups,
+                # The images need no gradient.
+                output_mask=[layer is not layers[0], True, True],
+            )
+
+    return call
+
+
 def compile_forward(network: nn.Module) -> nn.Module:
     """Compile with torch.compile's defaults, for the one shape that will be seen."""
     compiled: nn.Module = torch.compile(network, dynamic=False)  # type: ignore[assignment]

@@ -25,7 +25,7 @@ from mnist_core.report import markdown_table, write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "results" / "bench" / "noise"
-YARDSTICKS = ("seed", "naive", "per-image")
+YARDSTICKS = ("seed", "naive", "per-image", "convolutions")
 """Code that no change of ours touches."""
 PROCESSES_FILE = "processes.json"
 

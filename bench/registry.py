@@ -21,6 +21,12 @@ DATA_WORKERS = (0, 2)
 _PRECISIONS = {"float32": "float32", "tf32": "TF32", "bfloat16": "bfloat16"}
 
 
+_CONVOLUTIONS: dict[str, Any] = {
+    "name": "float32, its convolutions alone",
+    "mode": "convolutions",
+}
+
+
 def _captured(precision: str) -> dict[str, Any]:
     name = f"{_PRECISIONS[precision]}, CUDA graph"
     return {"name": name, "precision": precision, "mode": "captured"}
@@ -32,6 +38,7 @@ def _training(device: Device) -> Iterable[Workload]:
         forms: list[dict[str, Any]] = [
             {"name": "seed's step, float32", "mode": "seed", "layout": "contiguous"},
             {"name": "float32", "twin": True},
+            *([_CONVOLUTIONS] if batch == 64 else []),
             {"name": "float32, contiguous", "layout": "contiguous"},
             {"name": "bfloat16", "precision": "bfloat16"},
             {"name": "bfloat16, contiguous", "precision": "bfloat16", "layout": "contiguous"},

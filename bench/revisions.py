@@ -34,7 +34,15 @@ PAIRS = 14
 """New processes lie elsewhere in memory, which alone can make a case a per cent slower."""
 MOST_BLOCKS, FEWEST_BLOCKS, SIDE_SECONDS = 16, 6, 3.0
 _OURS = ("training-step", "optimizer-step", "training-loop", "inference", "data")
-_NOT_OURS = ("seed", "naive", "per-image", "compiled", "ahead-of-time", "onnxruntime")
+_NOT_OURS = (
+    "seed",
+    "naive",
+    "per-image",
+    "convolutions",
+    "compiled",
+    "ahead-of-time",
+    "onnxruntime",
+)
 _USUAL = (
     "{device}: training step, batch 64/float32",
     "{device}: training step, batch 64/bfloat16",

@@ -75,7 +75,9 @@ def points(record: Record) -> list[Point]:
     found = []
     for case in _all_threads(record):
         work = case.workload
-        if is_companion(case) or not case.bytes or work.kind not in ("training-step", "inference"):
+        if is_companion(case) or not case.bytes or work.mode == "convolutions":
+            continue
+        if work.kind not in ("training-step", "inference"):
             continue
         marker = "o" if work.kind == "training-step" else "D" if work.batch_size == 1 else "s"
         found.append(

@@ -48,7 +48,13 @@ def training(record: Record, pictures: list[str]) -> str:
         return ""
     return _join(
         "## Training step\n\nOne call of `mnist_core.step.training_step` with Adam on a batch "
-        "that is ready. The ratio is to the seed's own step on the same batch.",
+        "that is ready. The ratio is to the seed's own step on the same batch."
+        + (
+            " A step's convolutions alone are the library's kernels with nothing between them: no "
+            "code around them can bring a step nearer to the limit than they are."
+            if any(case.workload.mode == "convolutions" for g in groups for case in g.cases)
+            else ""
+        ),
         _picture("training.png", "Images per second of a training step, by form", pictures),
         _picture("roofline.png", "Roofline: arithmetic intensity and speed", pictures),
         *(_comparison(group, _after(group, "step")) for group in groups),

@@ -52,11 +52,13 @@ class Workload:
         "onnxruntime",
         "naive",
         "seed",
+        "convolutions",
         "prepared",
         "batched",
         "per-image",
     ] = "eager"
-    """`naive` and `seed` are the seed's code as it is written there."""
+    """`naive` and `seed` are the seed's code as it is written there; `convolutions` are those of a
+    training step with nothing between them, `prepared` steps on batches that were made before."""
     optimizer: str = "adam"
     threads: int | None = None
     """None: all cores."""

@@ -55,6 +55,7 @@ def test_a_copy_reads_and_writes_all_of_its_bytes(mebibytes: int) -> None:
     [
         "cpu: training step, batch 64/float32",
         "cpu: training step, batch 64/seed's step, float32",
+        "cpu: training step, batch 64/float32, its convolutions alone",
         "cpu: inference throughput, batch 256/channels-last",
     ],
 )

@@ -37,4 +37,4 @@ def ticks(axis: Any, lowest: float, highest: float) -> None:
 def plain(axes: Axes) -> None:
     """Take away what frames nothing."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)

@@ -18,9 +18,9 @@ def touch(times):
         torch.ones(16 << 20)  # 64 MiB, freed at once
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 torch.set_num_threads(1)
-print(-touch(20) + touch(20))
+print(-touch(10) + touch(10))
 runtime.prepare(threads=1)
-print(-touch(20) + touch(20))  # the first seven or so still grow the heap
+print(-touch(10) + touch(10))
 """
 _SHOW_PAGES = """
 import resource, sys, torch

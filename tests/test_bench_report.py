@@ -28,7 +28,11 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: f"{folder.parent.name}")
+@pytest.mark.parametrize(
+    "folder",
+    [*(pytest.param(folder, marks=pytest.mark.slow) for folder in COMMITTED[:-1]), COMMITTED[-1]],
+    ids=lambda folder: folder.parent.name,
+)
 def test_a_committed_report_is_built_again_byte_for_byte(folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "record.json", tmp_path)
     assert report.main([str(tmp_path / "record.json")]) == 0

@@ -146,7 +146,11 @@ def wait_for(path, process, *, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT],
+    ids=lambda n: n.name,
+)
 def test_a_signal_ends_a_run_within_seconds_and_it_can_be_resumed(number, tmp_path):
     process = start("--epochs", "500", "--output", "run", stderr=subprocess.PIPE)
     wait_for(tmp_path / "run" / CHECKPOINT, process)
@@ -198,7 +202,7 @@ def test_a_run_stopped_in_its_first_epoch_does_not_promise_to_go_on(capsys):
 
 def test_of_two_runs_in_one_folder_at_once_the_second_is_refused(tmp_path):
     processes = [
-        start("--seed", seed, "--epochs", "20", "--output", "run", stderr=subprocess.PIPE)
+        start("--seed", seed, "--epochs", "10", "--output", "run", stderr=subprocess.PIPE)
         for seed in "01"
     ]
     ended = [(process.communicate(timeout=120), process.returncode) for process in processes]
@@ -220,6 +224,7 @@ def test_default_folders_of_one_second_are_two(tmp_path, monkeypatch):
     assert names == ["digits-train-20260101-000000", "digits-train-20260101-000000-2"]
 
 
+@pytest.mark.slow
 def test_on_a_terminal_a_bar_is_shown_and_no_plain_lines():
     reader, writer = pty.openpty()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("4H", 40, 160, 0, 0))
@@ -249,6 +254,7 @@ def can_mount() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_is_exit_code_2_and_leaves_the_last_checkpoint_whole(tmp_path):
     if not can_mount():
         pytest.skip("a small disk cannot be mounted here (unshare and mount need root)")

@@ -163,6 +163,7 @@ def test_each_data_set_has_the_constants_it_is_loaded_with(digits):
     assert Form(dataset=digits.name).spec is digits.spec
 
 
+@pytest.mark.slow
 def test_the_same_weights_give_the_same_bytes_in_another_process(checkpoint, output, run_python):
     assert main(["export", str(checkpoint), "--output", str(output), "--threads", "1"]) == 0
     other = output.with_name("other.onnx")
@@ -393,6 +394,7 @@ def test_the_parser_knows_the_command_without_importing_torch_or_onnx(run_python
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_onnx_runtime_stays_out_of_the_process_of_torch(checkpoint, tmp_path, run_python):
     arguments = ["export", str(checkpoint), "--output", str(tmp_path / "model.onnx")]
     done = run_python(

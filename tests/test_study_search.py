@@ -136,12 +136,10 @@ def test_another_seed_proposes_other_trials(sampler, undisturbed, tmp_path):
             assert sorted(other[optimizer]) == pytest.approx(sorted(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "samplers",
-    [
-        [name for name in SAMPLERS if name != "gp"],
-        pytest.param(["gp"], marks=pytest.mark.slow),
-    ],
+    [[name for name in SAMPLERS if name != "gp"], ["gp"]],
     ids=" ".join,
 )
 def test_another_process_proposes_the_same(samplers, undisturbed, run_python, monkeypatch):

@@ -77,7 +77,7 @@ def trials(storage, name):
     return read
 
 
-@pytest.fixture(params=["lhs", "tpe"])
+@pytest.fixture(params=["lhs", pytest.param("tpe", marks=pytest.mark.slow)])
 def plan(request):
     return small_plan(sampler=request.param)
 

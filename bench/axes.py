@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from bench.summary import Row
 
 SEED_COLOUR, FLOAT32, BFLOAT16, EXPORTED = "#9a9a9a", "#3b6fb6", "#d9822b", "#3f8f5a"
+COMPILED = "#7a5195"
 
 
 def colour(row: Row) -> str:
@@ -18,6 +19,8 @@ def colour(row: Row) -> str:
         return SEED_COLOUR
     if row.workload.mode == "onnxruntime":
         return EXPORTED
+    if row.workload.mode in ("compiled", "ahead-of-time") and row.workload.precision == "float32":
+        return COMPILED
     return BFLOAT16 if row.workload.precision == "bfloat16" else FLOAT32
 
 

@@ -77,20 +77,19 @@ def _synthetic_batch(workload: Workload) -> tuple[Tensor, Tensor]:
     return networks.lay_out(networks.example(workload.batch_size, device), workload), labels
 
 
-def _flops(*, training: bool) -> int:
-    costs = models.describe(models.build(seed=0, device=torch.device("cpu")))
+def _flops(*, training: bool, kinds: tuple[str, ...] = ("Conv2d", "Linear")) -> int:
+    """Return the FLOPs of one image in the layers of some kinds."""
+    everything = models.describe(models.build(seed=0, device=torch.device("cpu")))
+    costs = [cost for cost in everything if cost.kind in kinds]
     return models.training_flops(costs) if training else sum(c.forward_flops for c in costs)
 
 
 def _training_step(workload: Workload, dataset_name: str) -> Prepared:
+    if workload.mode == "convolutions":
+        return _convolutions(workload)
     batch, labels = _synthetic_batch(workload)
     network = networks.build(workload, batch.device)
-    costs = models.describe(models.build(seed=0, device=torch.device("cpu")))
-    if workload.mode == "convolutions":
-        counted = networks.convolutions_alone(network, batch)
-        costs = [cost for cost in costs if cost.kind == "Conv2d"]
-    else:
-        counted = _step_call(workload, network, batch, labels)
+    counted = _step_call(workload, network, batch, labels)
     moved = traffic.count_bytes(counted)
     if workload.mode == "compiled":
         counted = _step_call(workload, networks.compile_forward(network), batch, labels)
@@ -99,8 +98,19 @@ def _training_step(workload: Workload, dataset_name: str) -> Prepared:
     return Prepared(
         call=_call(workload, counted),
         images=workload.batch_size,
-        flops=models.training_flops(costs) * workload.batch_size,
+        flops=_flops(training=True) * workload.batch_size,
         bytes=moved,
+    )
+
+
+def _convolutions(workload: Workload) -> Prepared:
+    batch, _ = _synthetic_batch(workload)
+    call = networks.convolutions_alone(networks.build(workload, batch.device), batch)
+    return Prepared(
+        call=_call(workload, call),
+        images=workload.batch_size,
+        flops=_flops(training=True, kinds=("Conv2d",)) * workload.batch_size,
+        bytes=traffic.count_bytes(call),
     )
 
 

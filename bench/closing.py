@@ -39,7 +39,7 @@ def trust(record: Record) -> str:
         "Every interval here is within this run: it tells what other seconds of this run would "
         "show. Another run of the same code differs by more, and neither the intervals nor the "
         f"noise floor know of it: see `results/bench/noise/{record.device}`, runs of the same "
-        "code made at different times.",
+        "code made at different times, on the machine that is named there.",
         "The same code as two cases, interleaved with the others. A difference inside this floor "
         "is not called one above.\n\n"
         + markdown_table(
@@ -69,7 +69,7 @@ def _references(record: Record) -> str:
     """Say what each group's ratios are to."""
     by_case: dict[str, list[str]] = {}
     for group in record.groups:
-        if any(not is_companion(case) for case in group.cases):
+        if "limits" not in group.name and any(not is_companion(case) for case in group.cases):
             by_case.setdefault(reference(group).workload.name, []).append(_name(group))
     return markdown_table(
         [[case, "; ".join(groups)] for case, groups in by_case.items()],

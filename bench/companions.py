@@ -13,6 +13,7 @@ from bench.workloads import GEMM_SIZES, Workload
 
 TWIN_SUFFIX = ", the same again"
 LIMIT_PREFIX = "limit: "
+CONVOLUTIONS = f"{LIMIT_PREFIX}convolutions of a float32 step"
 WHOLE_STEP = "whole step: Adam, float32, batch 64"
 """What the optimizers' own steps are a part of."""
 
@@ -33,6 +34,8 @@ def companions(
         for case in cases
         if case.twin and case in selected
     ]
+    if reference.kind == "training-step" and reference.device == "cpu":
+        found.append(convolutions(reference))
     if reference.kind not in ("gemm", "copy", "data"):
         if reference.kind == "optimizer-step":
             found.append(whole_step(reference))
@@ -56,6 +59,21 @@ def ceilings(workload: Workload) -> list[Workload]:
         )
         for size in GEMM_SIZES[workload.device]
     ]
+
+
+def convolutions(workload: Workload) -> Workload:
+    """Return the convolutions of a float32 step, which no code around them can pass on a CPU.
+
+    On CUDA a captured step can: there single calls are bound by their launches.
+    """
+    return Workload(
+        group=workload.group,
+        name=CONVOLUTIONS,
+        kind="training-step",
+        device=workload.device,
+        batch_size=workload.batch_size,
+        mode="convolutions",
+    )
 
 
 def whole_step(workload: Workload) -> Workload:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench import ratios
+from bench.companions import CONVOLUTIONS
 from bench.ratios import Ratio
 from bench.record import CaseRecord, GroupRecord, Record
 from bench.summary import item_seconds, limits, reference, speed_ratio
@@ -62,8 +63,8 @@ def _training(record: Record, found: list[Headline]) -> None:
     for case, question, target in (
         (float32, "How near its limit is a float32 training step, batch 64?", 0.6),
         (
-            group.case("float32, its convolutions alone"),
-            "How near are its convolutions alone, forward and backward?",
+            group.case(CONVOLUTIONS),
+            "How near are its convolutions alone, which no code around them can pass?",
             None,
         ),
     ):
@@ -136,8 +137,8 @@ def _loop(record: Record, found: list[Headline]) -> None:
         cost = ratios.paired(item_seconds(plain), item_seconds(bare))
         found.append(
             Headline(
-                question="What does the harness cost (no augmentation, over a bare loop)?",
-                answer="of the bare loop's time",
+                question=f"What does the harness cost, over {_first_words(bare)}?",
+                answer="of its time",
                 ratio=Ratio(
                     value=cost.value - 1.0,
                     low=cost.low - 1.0,
@@ -149,6 +150,10 @@ def _loop(record: Record, found: list[Headline]) -> None:
                 at_most=True,
             )
         )
+
+
+def _first_words(case: CaseRecord) -> str:
+    return case.workload.name.partition(",")[0]
 
 
 def bare_loop(group: GroupRecord) -> CaseRecord | None:

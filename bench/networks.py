@@ -16,6 +16,7 @@ from mnist_core import model as models
 from mnist_core import onnx_graph
 from mnist_core.model import Bfloat16
 from mnist_core.networks import MNIST_SHAPE
+from mnist_core.randomness import generator
 
 Forward = Callable[[Tensor], object]
 SEED = 0
@@ -76,11 +77,13 @@ def convolutions_alone(network: nn.Module, images: Tensor) -> Callable[[], objec
 
     Each reads what it would read in a step; the gradients of their outputs are noise.
     """
+    draws = generator(SEED, "gradients")
     seen: list[tuple[nn.Conv2d, Tensor, Tensor]] = []
 
     def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         assert isinstance(layer, nn.Conv2d)
-        seen.append((layer, inputs[0], torch.randn_like(output)))
+        gradient = torch.randn(output.shape, generator=draws).to(output.device)
+        seen.append((layer, inputs[0], gradient.contiguous(memory_format=torch.channels_last)))
 
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     handles = [layer.register_forward_hook(record) for layer in layers]
@@ -122,17 +125,22 @@ def compile_forward(network: nn.Module) -> nn.Module:
 def compiled_ahead_of_time(batch_size: int, device: torch.device) -> Forward:
     """Compile to a shared library with AOTInductor, which calls no Python between operators.
 
-    Compiling takes seconds, and the loops for one image are too short to be shared by threads, so
-    that one library serves every number of them: convolutions take those of the call.
+    Compiling takes seconds, so that one library serves every number of threads: its own loops run
+    on one, convolutions on those of the call.
     """
     from torch._inductor import aoti_compile_and_package, aoti_load_package
 
     network = models.build(seed=SEED, device=device).to(memory_format=torch.contiguous_format)
-    with torch.no_grad():
-        program = torch.export.export(network.eval(), (example(batch_size, device),))
-    with tempfile.TemporaryDirectory() as folder:
-        package = aoti_compile_and_package(program, package_path=str(Path(folder) / "network.pt2"))
-        loaded: Forward = aoti_load_package(package)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the compiler bakes their number into the loops
+    try:
+        with torch.no_grad():
+            program = torch.export.export(network.eval(), (example(batch_size, device),))
+        with tempfile.TemporaryDirectory() as folder:
+            path = aoti_compile_and_package(program, package_path=str(Path(folder) / "n.pt2"))
+            loaded: Forward = aoti_load_package(path)
+    finally:
+        torch.set_num_threads(threads)
     return loaded
 
 
@@ -152,5 +160,5 @@ def capture(call: Callable[[], object]) -> Callable[[], object]:
 
 def example(batch_size: int, device: torch.device) -> Tensor:
     """Return images of noise [batch_size, 1, 28, 28] float32."""
-    generator = torch.Generator().manual_seed(SEED)
-    return torch.randn(batch_size, *MNIST_SHAPE, generator=generator).to(device)
+    draws = torch.Generator().manual_seed(SEED)
+    return torch.randn(batch_size, *MNIST_SHAPE, generator=draws).to(device)

@@ -25,7 +25,7 @@ from mnist_core.report import markdown_table, write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "results" / "bench" / "noise"
-YARDSTICKS = ("seed", "naive", "per-image", "convolutions")
+YARDSTICKS = ("seed", "naive", "per-image")
 """Code that no change of ours touches."""
 PROCESSES_FILE = "processes.json"
 
@@ -99,6 +99,11 @@ def _percent(values: Sequence[float]) -> str:
     return f"{100 * math.expm1(spread):.1f} % ({100 * math.expm1(reach):.0f} %)"
 
 
+def _machines(runs: Sequence[Record]) -> str:
+    found = (f"{run.environment['processor']}, {run.environment['cores']} cores" for run in runs)
+    return " and ".join(dict.fromkeys(found))
+
+
 def _when(run: Record) -> str:
     commit = run.environment["code"]["commit"] or "no git checkout"
     return f"{run.created_utc} UTC (commit `{commit[:7]}`)"
@@ -127,7 +132,7 @@ def render(device: str, runs: Sequence[Record], processes: dict[str, Blocks]) ->
         "Asked: how much two measurements of identical code differ, beyond what the blocks of one "
         "process show. Each cell: standard deviation of the figure, and in brackets how far the "
         "slowest lay above the fastest.\n\n"
-        f"Runs: {', '.join(map(_when, runs))}.\n\n"
+        f"Runs on {_machines(runs)}: {', '.join(map(_when, runs))}.\n\n"
         f"## Between runs\n\n{between}\n\n"
         "A case whose figures move by several per cent cannot show a change of 10 % from two "
         "records: `bench.compare` answers inconclusive there. Side by side it can.\n\n"

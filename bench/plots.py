@@ -74,7 +74,7 @@ def training(record: Record) -> Figure | None:
     fastest = max(row.per_second.high for found in tables for row in found)
     panels[0, 0].set_xlim(0, 1.1 * fastest)
     panels[-1, 0].set_xlabel(
-        "images/s (bars: median and 95 % interval; %: share of the arithmetic limit of the format)"
+        "images/s (bars: median and 95 % interval; %: share of the limit that is nearer)"
     )
     figure.tight_layout()
     return figure

@@ -38,7 +38,6 @@ _NOT_OURS = (
     "seed",
     "naive",
     "per-image",
-    "convolutions",
     "compiled",
     "ahead-of-time",
     "onnxruntime",

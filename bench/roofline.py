@@ -57,7 +57,7 @@ def roofs(record: Record) -> list[Roof]:
         speeds = [
             _rate(case, case.flops)
             for case in cases
-            if case.flops and case.workload.precision == precision
+            if case.workload.kind == "gemm" and case.workload.precision == precision
         ]
         if speeds:
             found.append(
@@ -75,9 +75,7 @@ def points(record: Record) -> list[Point]:
     found = []
     for case in _all_threads(record):
         work = case.workload
-        if is_companion(case) or not case.bytes or work.mode == "convolutions":
-            continue
-        if work.kind not in ("training-step", "inference"):
+        if is_companion(case) or not case.bytes or work.kind not in ("training-step", "inference"):
             continue
         marker = "o" if work.kind == "training-step" else "D" if work.batch_size == 1 else "s"
         found.append(

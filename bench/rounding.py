@@ -22,10 +22,26 @@ def rounded(value: float, places: int) -> str:
     return f"{round(value, places):,.{max(0, places)}f}"
 
 
-def with_interval(ratio: Ratio, *, scale: float = 1.0, unit: str = "") -> str:
+def places_of(ratio: Ratio, *, scale: float = 1.0, target: float | None = None) -> int:
+    """Return the decimals of a value with its interval: those of its half width.
+
+    One more where the value would be rounded onto an end, its interval being lopsided, or, though
+    it is another number, onto its target.
+    """
+    low, value, high = (x * scale for x in (ratio.low, ratio.value, ratio.high))
+    half = (high - low) / 2.0
+    places = decimals(half)
+    is_lopsided = min(value - low, high - value) < half / 5.0
+    is_target = target is not None and rounded(value, places) == rounded(target, places)
+    return places + int(is_lopsided or (is_target and value != target))
+
+
+def with_interval(
+    ratio: Ratio, *, scale: float = 1.0, unit: str = "", target: float | None = None
+) -> str:
     """Format a value and its interval: '5,200 (5,100 to 5,300)'."""
     low, value, high = (x * scale for x in (ratio.low, ratio.value, ratio.high))
-    places = decimals((high - low) / 2.0)
+    places = places_of(ratio, scale=scale, target=target)
     # One digit more for the ends than for the centre would claim more than is known of them.
     text = f"{rounded(value, places)} ({rounded(low, places)} to {rounded(high, places)})"
     return f"{text}{unit}"
@@ -33,14 +49,14 @@ def with_interval(ratio: Ratio, *, scale: float = 1.0, unit: str = "") -> str:
 
 def value_only(ratio: Ratio, *, scale: float = 1.0) -> str:
     """Format the value alone, to the digits that its interval supports."""
-    places = decimals((ratio.high - ratio.low) / 2.0 * scale)
-    return rounded(ratio.value * scale, places)
+    return rounded(ratio.value * scale, places_of(ratio, scale=scale))
 
 
-def percent_with_interval(ratio: Ratio) -> str:
-    """Format a share: '63 % (62 to 64)'."""
+def percent_with_interval(ratio: Ratio, *, target: float | None = None) -> str:
+    """Format a share: '63 % (62 to 64)'; the target is a fraction as the share is."""
     low, value, high = (100.0 * x for x in (ratio.low, ratio.value, ratio.high))
-    places = max(0, decimals((high - low) / 2.0))
+    wanted = None if target is None else 100.0 * target
+    places = max(0, places_of(ratio, scale=100.0, target=wanted))
     return f"{value:.{places}f} % ({low:.{places}f} to {high:.{places}f})"
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from bench import tables
-from bench.companions import WHOLE_STEP
+from bench import rounding, tables
+from bench.companions import CONVOLUTIONS, WHOLE_STEP
 from bench.headlines import bare_loop
 from bench.record import CaseRecord, GroupRecord, Record
-from bench.summary import (
-    noise_floor,
-    rows,
-)
+from bench.summary import limits, noise_floor, rows
 from mnist_core.report import markdown_table
 
 
@@ -48,16 +45,23 @@ def training(record: Record, pictures: list[str]) -> str:
         return ""
     return _join(
         "## Training step\n\nOne call of `mnist_core.step.training_step` with Adam on a batch "
-        "that is ready. The ratio is to the seed's own step on the same batch."
-        + (
-            " A step's convolutions alone are the library's kernels with nothing between them: no "
-            "code around them can bring a step nearer to the limit than they are."
-            if any(case.workload.mode == "convolutions" for g in groups for case in g.cases)
-            else ""
-        ),
+        "that is ready. The ratio is to the seed's own step on the same batch.",
         _picture("training.png", "Images per second of a training step, by form", pictures),
         _picture("roofline.png", "Roofline: arithmetic intensity and speed", pictures),
-        *(_comparison(group, _after(group, "step")) for group in groups),
+        *(_join(_comparison(group, _after(group, "step")), _alone(group)) for group in groups),
+    )
+
+
+def _alone(group: GroupRecord) -> str:
+    """Say how near the limit a step's convolutions come with nothing between them."""
+    case = group.case(CONVOLUTIONS)
+    share, limit = limits(case, group) if case is not None else (None, None)
+    if share is None:
+        return ""
+    return (
+        "A float32 step's convolutions alone, forward and backward with nothing between them, "
+        f"reach {rounding.percent_with_interval(share)} of the {limit} limit (n = {share.count}): "
+        "no code around them brings a step nearer."
     )
 
 
@@ -71,8 +75,8 @@ def loop(record: Record, pictures: list[str]) -> str:
         "and beside the loop that a user would write from the seed: torchvision transforms image "
         "by image, `DataLoader`, `nn.NLLLoss`, Adam, in a process of its own in which nothing of "
         "ours is set up. Starting its workers is not counted. A datum of ours is a run of "
-        f"{_loop_steps(groups[0])} steps that evaluates one image and writes no checkpoint: what "
-        "a run does once weighs more here than over the 859 steps of an epoch.",
+        f"{_loop_steps(groups[0])} steps that evaluates one image and writes no checkpoint. What "
+        "a run does once weighs the more, the fewer they are: an epoch of MNIST has 859.",
         _picture("loop.png", "Images per second of whole loops", pictures),
         *(_comparison(group, "Batch 64") for group in groups),
     )
@@ -94,6 +98,16 @@ def _loop_steps(group: GroupRecord) -> str:
 
 def _is_ours(case: CaseRecord) -> bool:
     return case.workload.kind == "training-loop"
+
+
+def _ahead_of_time(groups: list[GroupRecord]) -> str:
+    """Say what is compiled ahead of time, where it was timed."""
+    if not any(case.workload.mode == "ahead-of-time" for g in groups for case in g.cases):
+        return ""
+    return (
+        " Compiled ahead of time is a library that AOTInductor compiled for one thread: its own "
+        "loops run on one, convolutions on those of the call."
+    )
 
 
 def _onnx_runtime(groups: list[GroupRecord], record: Record) -> str:
@@ -118,7 +132,7 @@ def latency(record: Record, pictures: list[str]) -> str:
         "calls; their intervals allow for calls of a block being alike. The ratio is Hodges and "
         "Lehmann's centre of the blocks' ratios, each of two medians, to the seed's model called "
         "as the seed writes it: `model(x)`, autograd on. Where blocks lie apart it is not the "
-        "quotient of the two p50." + _onnx_runtime(groups, record),
+        "quotient of the two p50." + _ahead_of_time(groups) + _onnx_runtime(groups, record),
         _picture("latency.png", "Latency of one image, by form", pictures),
     ]
     for group in groups:
@@ -150,8 +164,8 @@ def throughput(record: Record, pictures: list[str]) -> str:
         return ""
     return _join(
         "## Inference: throughput\n\nThe mean of calls in a row, on all threads unless one is "
-        "named. The seed's model is called eagerly, in contiguous memory."
-        + _onnx_runtime(groups, record),
+        "named. Not every form is timed at every size: a run is to stay under five minutes. The "
+        "seed's model is called eagerly, in contiguous memory." + _onnx_runtime(groups, record),
         _picture("throughput.png", "Images per second of inference, by batch size", pictures),
         *(_comparison(group, _after(group, "throughput")) for group in groups),
     )

@@ -84,9 +84,9 @@ class Suite:
     def finish_group(self, group: str) -> None:
         """Time the group's cases and their companions in turn, and let go of them."""
         cases = self._open.pop(group, [])
-        if not cases:
-            return
         try:
+            if not cases:
+                return
             for workload in companions(
                 group, [case.workload for case in cases], fastest=self.fastest
             ):
@@ -109,7 +109,7 @@ class Suite:
             for product in products:
                 prepared = self.prepare(product)
                 warm_up = self.warm_up(product, prepared)
-                speeds[product.size] = prepared.flops / warm_up.window_seconds[-1]
+                speeds[product.size] = prepared.flops / min(warm_up.window_seconds)
                 prepared.close()
             self._sizes[like] = max(speeds, key=lambda size: speeds[size])
         return next(product for product in products if product.size == self._sizes[like])

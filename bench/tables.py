@@ -30,9 +30,9 @@ RESTLESS = {
 def headline_row(headline: Headline) -> list[str]:
     """Return the cells of a headline."""
     if headline.is_share:
-        value = rounding.percent_with_interval(headline.ratio)
+        value = rounding.percent_with_interval(headline.ratio, target=headline.target)
     else:
-        value = rounding.with_interval(headline.ratio)
+        value = rounding.with_interval(headline.ratio, target=headline.target)
     target = ""
     if headline.target is not None:
         bound = "≤" if headline.at_most else "≥"

@@ -22,7 +22,8 @@ from mnist_core.networks import MNIST_CLASSES, MNIST_SHAPE, NETWORKS, Architectu
 from mnist_core.randomness import derive_seed
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    # In place where the gradient needs the output alone: one large tensor less to write and read.
+    # In place where the gradient needs the output alone: no second tensor to find room for. What a
+    # forward hook keeps of the layer before is then what comes out of this one.
     "relu": partial(nn.ReLU, inplace=True),
     "leaky-relu": partial(nn.LeakyReLU, inplace=True),
     "silu": nn.SiLU,

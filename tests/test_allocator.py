@@ -6,6 +6,8 @@ import platform
 
 import pytest
 
+from mnist_core import allocator
+
 pytestmark = pytest.mark.skipif(
     platform.system() != "Linux" or platform.libc_ver()[0] != "glibc",
     reason="the allocator's settings are glibc's",
@@ -44,6 +46,29 @@ for line in open("/proc/self/smaps"):
 def test_freed_memory_is_kept_instead_of_being_faulted_in_again(run_python):
     bare, prepared = map(int, run_python("-c", _COUNT_FAULTS).stdout.split())
     assert prepared < bare / 4
+
+
+def test_an_older_glibc_that_keeps_no_large_blocks_gets_pieces_that_it_keeps(monkeypatch):
+    calls = []
+
+    class Glibc:
+        def mallopt(self, parameter, value):
+            return int(parameter != -3 or value <= 32 << 20)
+
+        def __getattr__(self, name):
+            def call(*arguments):
+                calls.append((name, *arguments))
+                return len(calls) << 30  # malloc's blocks, at multiples of a huge page
+
+            setattr(self, name, call)
+            return call
+
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: Glibc())
+    allocator.keep_freed_memory()
+    assert {call[1] for call in calls if call[0] == "malloc"} == {16 << 20}
+    asked = [call for call in calls if call[0] == "madvise"]
+    assert sum(length for _, _, length, _ in asked) == 512 << 20
+    assert [call[0] for call in calls].count("free") == len(asked) == 32
 
 
 def test_tensors_lie_where_huge_pages_were_asked_for(run_python):

@@ -83,12 +83,13 @@ def test_companions_are_the_reference_the_twin_and_the_limits() -> None:
     assert [case.name for case in alone] == [
         reference.name,
         float32.name + TWIN_SUFFIX,
+        companions.CONVOLUTIONS,
         f"{LIMIT_PREFIX}GEMM float32",
         f"{LIMIT_PREFIX}memory copy",
     ]
     everything = companions.companions(group, cases, fastest=largest)
     assert reference not in everything
-    assert len({case.name for case in everything}) == len(everything) == 4
+    assert len({case.name for case in everything}) == len(everything) == 5
 
 
 def test_limits_run_on_the_threads_of_their_case() -> None:
@@ -132,19 +133,19 @@ def test_a_fused_optimizer_reads_its_gradients_and_does_not_write_them() -> None
 def test_the_limit_is_the_product_that_was_fastest_in_this_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seconds = {256: 0.001, 512: 0.004, 1024: 0.1}  # per FLOP, 512 is the fastest
+    seconds = {256: 0.001, 512: 0.004, 1024: 0.1, 1280: 0.2}  # per FLOP, 512 is the fastest
     tried = []
 
     def warm_up(suite: Suite, workload: Workload, prepared: Prepared) -> WarmUp:
         tried.append(workload.size)
-        return WarmUp(steady=True, window_seconds=(seconds[workload.size],), calls=1)
+        return WarmUp(steady=True, window_seconds=(seconds[workload.size], 1.0), calls=1)
 
     monkeypatch.setattr(Suite, "warm_up", warm_up)
     suite = Suite(dataset_name="digits")
     case = registry.group_of("cpu: training step, batch 64")[1]
     assert suite.fastest(companions.ceilings(case)).size == 512
     assert suite.fastest(companions.ceilings(case)).size == 512
-    assert tried == [256, 512, 1024]
+    assert tried == [256, 512, 1024, 1280]
 
 
 def test_only_single_calls_of_the_latency_groups_are_latencies() -> None:

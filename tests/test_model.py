@@ -73,6 +73,19 @@ def test_pooling_before_relu_is_the_seeds_forward_and_backward_bit_for_bit(seed,
     assert all(torch.equal(bits(e), bits(a)) for e, a in zip(expected, actual, strict=True))
 
 
+def test_relu_writes_over_what_it_reads():
+    net, kept = models.build(seed=0, device=CPU), {}
+    for name, layer in net.named_children():
+        layer.register_forward_hook(
+            lambda _layer, inputs, output, name=name: kept.update(
+                {name: (inputs[0].data_ptr(), output.data_ptr())}
+            )
+        )
+    net(images_of("random", 8))
+    in_place = {name for name, (read, written) in kept.items() if read == written}
+    assert in_place >= {"relu1", "relu2", "relu3", "relu4"}
+
+
 @pytest.mark.parametrize("kind", ["random", "blocky"])
 def test_channels_last_memory_is_the_seeds_function_to_rounding(kind):
     seed_net, net = pair(0)

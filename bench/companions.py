@@ -23,17 +23,16 @@ def companions(
 ) -> list[Workload]:
     """Return what is timed beside the selected cases of a group without being asked for.
 
-    The group's reference, the twin of one case, and the limits of the machine for all of them;
+    What ratios may be to, the twin of one case, and the limits of the machine for all of them;
     `fastest` chooses among the products that could be a limit. Optimizers get a whole step.
     """
     cases = group_of(group)
     reference = cases[0]
-    found = [] if reference in selected else [reference]
-    found += [
-        replace(case, name=case.name + TWIN_SUFFIX)
-        for case in cases
-        if case.twin and case in selected
-    ]
+    yardsticks = [case for case in cases if case.mode in ("seed", "per-image")] or [reference]
+    found = [case for case in yardsticks if case not in selected]
+    if reference.kind not in ("gemm", "copy"):
+        twin = next((case for case in selected if case.twin), selected[0])
+        found.append(replace(twin, name=twin.name + TWIN_SUFFIX))
     if reference.kind == "training-step" and reference.device == "cpu":
         found.append(convolutions(reference))
     if reference.kind not in ("gemm", "copy", "data"):

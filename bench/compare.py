@@ -12,9 +12,10 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench import noise, record, revisions, rounding, verdicts
 from bench.ratios import CONFIDENCE
@@ -61,9 +62,9 @@ def records(old: Record, new: Record, same_code: Sequence[Record]) -> Weighed:
     """
     _require_same_machine(old, new)
     notes = [
-        f"{key} differs: {old.environment[key]} and {new.environment[key]}"
-        for key in _TOLD
-        if old.environment[key] != new.environment[key]
+        f"{what} differs: {was} and {now}"
+        for what, was, now in _differences(old, new)
+        if was != now
     ]
     known = noise.spreads([run for run in same_code if _is_same_machine(run, new)])
     before, after = noise.figures(old), noise.figures(new)
@@ -92,6 +93,18 @@ def records(old: Record, new: Record, same_code: Sequence[Record]) -> Weighed:
     if alone:
         notes.append(f"In one record only: {'; '.join(alone)}")
     return Weighed(evidence=evidence, unknown=unknown, notes=notes)
+
+
+def _differences(old: Record, new: Record) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what two records were made with, by name; a package that one lacks is left out."""
+    for key in _TOLD:
+        was, now = old.environment[key], new.environment[key]
+        if isinstance(was, dict) and isinstance(now, dict):
+            for name in sorted(was.keys() & now.keys()):
+                yield name, was[name], now[name]
+        else:
+            yield key, was, now
+    yield "the data set", old.dataset["label"], new.dataset["label"]
 
 
 def _is_same_machine(one: Record, other: Record) -> bool:

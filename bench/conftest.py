@@ -154,17 +154,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     command, started = _command(session.config), session.config.stash[_STARTED]
     # xdist's workers are disabled by pytest-benchmark; nothing comes here from them.
     if exitstatus == pytest.ExitCode.INTERRUPTED:
-        lines = finish.keep_finished(suite, command=command, started=started)
-    else:
         try:
-            lines = finish.write_reports(
-                suite,
-                passed=exitstatus == pytest.ExitCode.OK,
-                command=command,
-                started=started,
-            )
+            lines = finish.keep_finished(suite, command=command, started=started)
+        except OSError as error:
+            lines = [f"error: the finished groups could not be written: {error}"]
+    else:
+        passed = exitstatus == pytest.ExitCode.OK
+        try:
+            lines = finish.write_reports(suite, passed=passed, command=command, started=started)
         except finish.ProfilingError as error:
             lines = str(error).splitlines()
+            session.exitstatus = error.exit_code
+        except OSError as error:
+            lines = [f"error: the reports could not be written: {error}"]
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
     session.config.stash[_LINES] = lines
 
@@ -180,8 +182,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _command(config: pytest.Config) -> str:
     """Return the command line without the paths of this machine."""
-    words = (re.sub(r"(^|=)/\S*/", r"\1…/", str(a)) for a in config.invocation_params.args)
+    words = (without_path(str(word)) for word in config.invocation_params.args)
     return " ".join(["pytest", *map(shlex.quote, words)])
+
+
+def without_path(word: str) -> str:
+    """Replace a path that tells of the machine, absolute or outside the repository, or a URL."""
+    return re.sub(r"^(-\w|--?[\w-]+=)?([/~]|\.\.|\w+://).*$", r"\1…", word, flags=re.DOTALL)
 
 
 def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, Any]:

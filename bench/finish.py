@@ -30,10 +30,16 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 PARTIAL = ROOT / "runs"
 PERCENTILES = (50.0, 95.0, 99.0)
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 2
+"""pytest's own."""
 
 
 class ProfilingError(RuntimeError):
-    """Say why there is no profile."""
+    """Say why there is no profile, with the exit code that the run ends with."""
+
+    def __init__(self, reason: str, *, exit_code: int = EXIT_FAILED) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
 
 
 def write_reports(
@@ -44,7 +50,7 @@ def write_reports(
     Only a whole run goes under results/. Raises `ProfilingError` once everything is written that
     does not need the profiles.
     """
-    lines, failures = [], []
+    lines, failures, exit_code = [], [], EXIT_FAILED
     for device in DEVICES:
         groups = tuple(group for group in suite.groups if group.device == device)
         if not groups:
@@ -58,6 +64,7 @@ def write_reports(
                 profiles = _profile(device, folder.name, suite.dataset_name)
             except ProfilingError as error:
                 failures.append(str(error))
+                exit_code = max(exit_code, error.exit_code)
             else:
                 made = dataclasses.replace(made, profiles=profiles, seconds=_since(started))
                 record.write(folder, made)
@@ -68,7 +75,7 @@ def write_reports(
         if not complete:
             lines.append("  (a part of the suite: kept out of results/)")
     if failures:
-        raise ProfilingError("\n".join([*lines, *failures]))
+        raise ProfilingError("\n".join([*lines, *failures]), exit_code=exit_code)
     return lines
 
 
@@ -128,12 +135,18 @@ def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]
     """Profile in a process that times nothing; the traces stay in a folder that git ignores."""
     folder = PARTIAL / "bench" / device / stamp / "traces"
     command = [sys.executable, "-m", "bench.profiling", "--device", device]
-    completed = subprocess.run(
-        [*command, "--folder", str(folder), "--dataset", dataset_name],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    try:
+        completed = subprocess.run(
+            [*command, "--folder", str(folder), "--dataset", dataset_name],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    except KeyboardInterrupt:
+        raise ProfilingError(
+            "interrupted while profiling: the timings are kept, without profiles",
+            exit_code=EXIT_INTERRUPTED,
+        ) from None
     if completed.returncode:
         raise ProfilingError(f"profiling failed:\n{completed.stderr[-2000:]}")
     found: list[dict[str, Any]] = json.loads((folder / profiling.FILE_NAME).read_text())

@@ -8,7 +8,7 @@ from bench import ratios
 from bench.companions import CONVOLUTIONS
 from bench.ratios import Ratio
 from bench.record import CaseRecord, GroupRecord, Record
-from bench.summary import item_seconds, limits, reference, speed_ratio
+from bench.summary import COMPUTE, item_seconds, reference, shares, speed_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +68,12 @@ def _training(record: Record, found: list[Headline]) -> None:
             None,
         ),
     ):
-        share, limit = limits(case, group) if case is not None else (None, "")
+        share = shares(case, group).get(COMPUTE) if case is not None else None
         if share is not None:
             found.append(
                 Headline(
                     question=question,
-                    answer=f"of the {limit} limit",
+                    answer="of the arithmetic limit",
                     ratio=share,
                     is_share=True,
                     target=target,

@@ -23,6 +23,8 @@ _STYLES = {
     "compiled": "P-.",
     "bfloat16": "^-",
     "ONNX Runtime": "D-",
+    "float32, CUDA graph": "D-",
+    "bfloat16, CUDA graph": "v-",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 
 from bench.workloads import Workload
 from mnist_core import model as models
-from mnist_core import onnx_graph
 from mnist_core.model import Bfloat16
 from mnist_core.networks import MNIST_SHAPE
 from mnist_core.randomness import generator
@@ -56,14 +56,19 @@ def compiler_missing(workload: Workload) -> str | None:
     """Return why the workload cannot be compiled here, or None where it can."""
     if workload.mode not in ("compiled", "ahead-of-time"):
         return None
-    if workload.device == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
-        return "torch.compile needs a C++ compiler on the CPU, and none is installed"
+    compiler = os.environ.get("CXX", "g++")  # as torch.compile looks for it
+    if workload.device == "cpu" and shutil.which(compiler) is None:
+        return f"torch.compile needs a C++ compiler on the CPU, and {compiler} is not installed"
     return None
 
 
 def onnx_missing(workload: Workload) -> str | None:
     """Return why the workload's graph cannot be built or run here, or None where it can."""
-    missing = onnx_graph.missing_libraries() if workload.mode == "onnxruntime" else []
+    if workload.mode != "onnxruntime":
+        return None
+    from mnist_core import onnx_graph  # a revision from before it has the other cases
+
+    missing = onnx_graph.missing_libraries()
     if not missing:
         return None
     return (

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench import record, revisions
 from bench.record import CaseRecord, GroupRecord, Record
+from bench.registry import group_of
 from bench.summary import is_companion, item_seconds
 from bench.verdicts import Blocks
 from mnist_core.errors import run_command
@@ -55,7 +56,13 @@ def _log_median(values: Sequence[float]) -> float:
 
 
 def _over_seed(case: CaseRecord, group: GroupRecord) -> float | None:
-    yardstick = next((c for c in group.cases if c.workload.mode in YARDSTICKS), None)
+    order = [workload.name for workload in group_of(group.name)]
+    # In the suite's order, whichever were asked for: a divisor must be the same in all runs.
+    yardstick = min(
+        (case for case in group.cases if case.workload.mode in YARDSTICKS),
+        key=lambda case: [*order, case.workload.name].index(case.workload.name),
+        default=None,
+    )
     if yardstick is None:
         return None
     pairs = zip(item_seconds(case), item_seconds(yardstick), strict=True)

@@ -45,6 +45,8 @@ class Worker:
                 **(environment or {}),
             },
             text=True,
+            # Ctrl-C is for the parent to answer; this process ends when its standard input does.
+            start_new_session=True,
         )
         atexit.register(self.close)
 

@@ -171,6 +171,8 @@ def run(scenario: Scenario, *, device: torch.device, dataset: str, folder: Path)
         next(steps)
     table = list(_profiled(steps, device, active=scenario.active_steps).key_averages())
     traces = folder / scenario.slug
+    for earlier in traces.glob("*.json"):
+        earlier.unlink()
     _profiled(
         steps,
         device,

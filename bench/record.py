@@ -160,6 +160,19 @@ def _require(values: dict[str, Any], keys: tuple[str, ...], name: str) -> None:
         raise ValueError(f"{name} has no {', '.join(missing)}")
 
 
+def _require_whole(group: GroupRecord) -> None:
+    """Refuse what no run leaves: groups without cases or states, blocks without times."""
+    if not group.name.startswith(f"{group.device}: ") or not group.cases:
+        raise ValueError(f"group {group.name!r} is nameless or empty")
+    for state in (group.host_before, group.host_after):
+        _require(state, ("load_1_minute", "megahertz"), f"the host's state of {group.name}")
+    for case in group.cases:
+        if len(case.blocks) != len(group.cases[0].blocks) or not all(case.blocks):
+            raise ValueError(f"{case.workload.id} has not as many blocks as the others")
+        if not all(0.0 < seconds < math.inf for seconds in case.samples()):
+            raise ValueError(f"{case.workload.id} has times that are not above 0")
+
+
 def from_json(text: str, *, where: str) -> Record:
     """Read a record. Anything else is a `UserError` that names `where` it came from."""
     try:
@@ -179,8 +192,10 @@ def from_json(text: str, *, where: str) -> Record:
         _require(made.environment["code"], ("commit", "dirty"), "environment's code")
         _require(made.environment["packages"], ("torch",), "environment's packages")
         _require(made.dataset, ("label",), "dataset")
+        for group in made.groups:
+            _require_whole(group)
         return made
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{where} is not a whole record: {error!r}") from error
 
 

@@ -26,14 +26,15 @@ def places_of(ratio: Ratio, *, scale: float = 1.0, target: float | None = None) 
     """Return the decimals of a value with its interval: those of its half width.
 
     One more where the value would be rounded onto an end, its interval being lopsided, or, though
-    it is another number, onto its target.
+    it is another number, onto its target; and at least one digit that is not zero.
     """
     low, value, high = (x * scale for x in (ratio.low, ratio.value, ratio.high))
     half = (high - low) / 2.0
     places = decimals(half)
     is_lopsided = min(value - low, high - value) < half / 5.0
     is_target = target is not None and rounded(value, places) == rounded(target, places)
-    return places + int(is_lopsided or (is_target and value != target))
+    places += int(is_lopsided or (is_target and value != target))
+    return places if value == 0.0 else max(places, -math.floor(math.log10(abs(value))))
 
 
 def with_interval(

@@ -6,7 +6,7 @@ from bench import rounding, tables
 from bench.companions import CONVOLUTIONS, WHOLE_STEP
 from bench.headlines import bare_loop
 from bench.record import CaseRecord, GroupRecord, Record
-from bench.summary import limits, noise_floor, rows
+from bench.summary import COMPUTE, noise_floor, rows, shares
 from mnist_core.report import markdown_table
 
 
@@ -55,13 +55,13 @@ def training(record: Record, pictures: list[str]) -> str:
 def _alone(group: GroupRecord) -> str:
     """Say how near the limit a step's convolutions come with nothing between them."""
     case = group.case(CONVOLUTIONS)
-    share, limit = limits(case, group) if case is not None else (None, None)
+    share = shares(case, group).get(COMPUTE) if case is not None else None
     if share is None:
         return ""
     return (
         "A float32 step's convolutions alone, forward and backward with nothing between them, "
-        f"reach {rounding.percent_with_interval(share)} of the {limit} limit (n = {share.count}): "
-        "no code around them brings a step nearer."
+        f"reach {rounding.percent_with_interval(share)} of the arithmetic limit (n = "
+        f"{share.count}): no code around them brings a step nearer."
     )
 
 
@@ -141,7 +141,7 @@ def latency(record: Record, pictures: list[str]) -> str:
         body = markdown_table(
             [tables.latency_row(row, _case(group, row.workload.name), header) for row in found],
             header=header,
-            numeric=tables.LATENCY_HEADER[1:-1],
+            numeric=[name for name in header if name not in ("form", "limit", "blocks")],
         )
         parts += [
             f"### {_after(group, 'latency')}",
@@ -165,7 +165,8 @@ def throughput(record: Record, pictures: list[str]) -> str:
     return _join(
         "## Inference: throughput\n\nThe mean of calls in a row, on all threads unless one is "
         "named. Not every form is timed at every size: a run is to stay under five minutes. The "
-        "seed's model is called eagerly, in contiguous memory." + _onnx_runtime(groups, record),
+        "seed's model is called eagerly, in contiguous memory, autograd on; the others in "
+        "inference mode." + _onnx_runtime(groups, record),
         _picture("throughput.png", "Images per second of inference, by batch size", pictures),
         *(_comparison(group, _after(group, "throughput")) for group in groups),
     )

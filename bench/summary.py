@@ -113,23 +113,28 @@ def is_separated(ratio: Ratio, floor: Ratio | None) -> bool:
 
 
 def limits(case: CaseRecord, group: GroupRecord) -> tuple[Ratio | None, str | None]:
-    """Return the share of the nearer limit that a case reaches, and which limit that is.
+    """Return the share of the nearer limit that a case reaches, and which limit that is."""
+    found = shares(case, group)
+    nearest = max(found, key=lambda name: found[name].value, default=None)
+    return (None, None) if nearest is None else (found[nearest], nearest)
+
+
+def shares(case: CaseRecord, group: GroupRecord) -> dict[str, Ratio]:
+    """Return the share of each limit that a case reaches.
 
     The limit's time for the case's work is compared with the case's own, block by block.
     """
     gemm = group.case(f"{LIMIT_PREFIX}GEMM {case.workload.precision}")
     copy = group.case(f"{LIMIT_PREFIX}memory copy")
-    found: list[tuple[Ratio, str]] = []
+    found = {}
     for limit, work, its_work, name in (
         (gemm, case.flops, gemm.flops if gemm else 0, COMPUTE),
         (copy, case.bytes, copy.bytes if copy else 0, MEMORY),
     ):
         if limit is not None and work and its_work:
             share = ratios.paired(limit.block_seconds(), case.block_seconds())
-            found.append((share.scaled(work / its_work), name))
-    if not found:
-        return None, None
-    return max(found, key=lambda pair: pair[0].value)
+            found[name] = share.scaled(work / its_work)
+    return found
 
 
 def _of_a_step(case: CaseRecord, group: GroupRecord) -> Ratio | None:

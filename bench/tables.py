@@ -15,7 +15,10 @@ from bench.summary import Row, absolute, floor_width
 
 HEADLINE_HEADER = ("question", "answer", "n", "target", "")
 LIMIT_HEADER = ("limit", "reached", "spread", "n")
-LATENCY_HEADER = ("form", "p50", "p95", "p99", "calls", "ratio", "share of limit", "limit")
+LATENCY_HEADER = (
+    *("form", "p50", "p95", "p99", "calls"),
+    *("ratio", "share of limit", "limit", "spread", "n"),
+)
 OPERATOR_HEADER = ("operator", "calls a step", "self time")
 SPLIT_PARTS = ("data", "forward", "backward", "optimizer", "rest")
 SPLIT_HEADER = ("scenario", *SPLIT_PARTS, "peak memory", "GFLOP", "n")
@@ -149,6 +152,8 @@ def latency_row(found: Row, case: CaseRecord, header: list[str]) -> list[str]:
         ratio(found),
         rounding.percent_with_interval(found.share) if found.share else "",
         found.limit or "",
+        rounding.spread(found.spread),
+        str(found.blocks),
         found.restless or "",
     ]
     return cells[: len(header)]

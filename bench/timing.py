@@ -172,13 +172,15 @@ def plan(
     block_seconds: float,
     latency: bool,
     has_setup: bool,
+    fewest: int = 1,
 ) -> Plan:
     """Fill a block with data: single calls for a latency, one mean of many for a throughput.
 
-    The untimed calls before them fill a time that does not depend on the case.
+    However long a call takes, there are at least `fewest` of them. The untimed calls before them
+    fill a time that does not depend on the case.
     """
     call_seconds = max(call_seconds, 1e-9)
-    calls = max(1, round(block_seconds / call_seconds))
+    calls = max(fewest, round(block_seconds / call_seconds))
     if has_setup:
         return Plan(iterations=1, data=1, rewarm=0)
     rewarm_seconds = LATENCY_REWARM_SECONDS if latency else REWARM_SECONDS

@@ -14,6 +14,7 @@ import pytest
 
 from bench import alone
 from bench.alone import Share
+from bench.conftest import without_path
 from bench.timing import Call, Elsewhere, Plan, WarmUp
 from mnist_core import onnx_graph
 
@@ -138,3 +139,26 @@ def test_a_small_run_times_a_group_and_ends_in_a_report(tmp_path: Path) -> None:
             assert name in (folder / "report.md").read_text()
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("bench/", "bench/"),
+        ("bench/bench_data.py", "bench/bench_data.py"),
+        ("-k", "-k"),
+        ("not compiled and batch", "not compiled and batch"),
+        ("--benchmark-only", "--benchmark-only"),
+        ("--benchmark-json=out.json", "--benchmark-json=out.json"),
+        ("/home/someone/mnist/bench", "…"),
+        ("/home/some one/mnist/bench", "…"),
+        ("../../home/someone/bench", "…"),
+        ("~/bench", "…"),
+        ("--rootdir=/home/someone", "--rootdir=…"),
+        ("--benchmark-storage=file:///home/someone/x", "--benchmark-storage=…"),
+        ("file:///home/someone/x", "…"),
+        ("-c/home/someone/x.toml", "-c…"),
+    ],
+)
+def test_a_report_s_command_names_no_path_of_the_machine(word: str, told: str) -> None:
+    assert without_path(word) == told

@@ -52,6 +52,21 @@ def test_timings_outlive_a_profile_that_fails(
     assert (folder / "report.md").exists()
 
 
+def test_ctrl_c_while_profiling_keeps_the_timings_and_is_told(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(finish.subprocess, "run", interrupted)
+    with pytest.raises(finish.ProfilingError, match="interrupted while profiling") as told:
+        write(suite)
+    assert told.value.exit_code == pytest.ExitCode.INTERRUPTED
+    folder = tmp_path / "results" / "bench" / "cpu" / STAMP
+    assert record.read(folder).groups == (group(),)
+    assert (folder / "report.md").exists()
+
+
 def test_the_record_is_written_before_the_profile_and_its_time_counts(
     suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench import noise, revisions
+from bench import noise, record, revisions
 from bench.verdicts import Blocks
 
+COMMITTED = max((noise.FOLDER.parent / "cpu").glob("*/record.json"))
 # Each stands for a command that takes minutes, and leaves what that would leave.
 STUBS = {
     "pytest": 'mkdir -p runs/bench/cpu/$run && touch runs/bench/cpu/$run/record.json && echo "$@"',
@@ -73,3 +76,17 @@ def test_the_report_tells_where_the_recorded_cases_are_not_those_that_are_compar
     other = noise.render("cpu", [], pairs(*usual[1:], "another case"))
     assert f"takes it unless told otherwise: {usual[0]}.\n" in other
     assert "Recorded, though it takes it only where told: another case.\n" in other
+
+
+def test_a_figure_is_over_the_same_yardstick_in_whatever_order_cases_were_added() -> None:
+    """With -k the seed's cases come last, as companions."""
+    (whole,) = (run for run in [record.read(COMMITTED)] if run.complete)
+    shuffled = replace(
+        whole,
+        groups=tuple(
+            replace(group, cases=tuple(random.Random(1).sample(group.cases, len(group.cases))))
+            for group in whole.groups
+        ),
+    )
+    assert shuffled.groups != whole.groups
+    assert noise.figures(shuffled) == noise.figures(whole)

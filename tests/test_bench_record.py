@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,32 @@ def test_a_record_comes_back_as_it_was() -> None:
     text = record.to_json(original)
     assert record.from_json(text, where="here") == original
     assert record.to_json(record.from_json(text, where="here")) == text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda group: replace(group, cases=()), "nameless or empty"),
+        (lambda group: replace(group, name="limits"), "nameless or empty"),
+        (lambda group: replace(group, host_before={}), "the host's state"),
+        (lambda group: with_blocks(group, ((0.01,),)), "not as many blocks as the others"),
+        (lambda group: with_blocks(group, ((0.01,), ())), "not as many blocks as the others"),
+        (lambda group: with_blocks(group, ((0.01,), (0.0,))), "times that are not above 0"),
+        (lambda group: with_blocks(group, ((0.01,), (-0.01,))), "times that are not above 0"),
+    ],
+)
+def test_what_no_run_leaves_is_refused(
+    change: Callable[[GroupRecord], GroupRecord], words: str
+) -> None:
+    whole = made()
+    damaged = replace(whole, groups=(change(whole.groups[0]),))
+    with pytest.raises(UserError, match=f"here is not a whole record: .*{words}"):
+        record.from_json(record.to_json(damaged), where="here")
+
+
+def with_blocks(group: GroupRecord, blocks: tuple[tuple[float, ...], ...]) -> GroupRecord:
+    first, second = group.cases
+    return replace(group, cases=(first, replace(second, blocks=blocks)))
 
 
 @pytest.mark.parametrize("seconds", [3.2e-7, 4.567891e-5, 0.0123456, 1.98765, 250.123])

@@ -92,6 +92,17 @@ def test_companions_are_the_reference_the_twin_and_the_limits() -> None:
     assert len({case.name for case in everything}) == len(everything) == 5
 
 
+def test_whatever_is_selected_there_is_a_twin_and_every_yardstick() -> None:
+    contiguous = next(w for w in WORKLOADS if w.name == "float32, contiguous")
+    found = companions.companions(contiguous.group, [contiguous], fastest=largest)
+    assert contiguous.name + TWIN_SUFFIX in [case.name for case in found]
+    loops = registry.group_of("cpu: whole loop, batch 64")
+    found = companions.companions(loops[0].group, loops[-1:], fastest=largest)
+    assert {case.name for case in found if case.mode == "seed"} == {
+        case.name for case in loops if case.mode == "seed"
+    }
+
+
 def test_limits_run_on_the_threads_of_their_case() -> None:
     (case, *_) = (w for w in WORKLOADS if w.threads == 1)
     assert {product.threads for product in companions.ceilings(case)} == {1}

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from bench.workloads import Workload
 from mnist_core import model as models
-from mnist_core.model import Bfloat16
 from mnist_core.networks import MNIST_SHAPE
 from mnist_core.randomness import generator
 
@@ -34,7 +33,7 @@ def build(workload: Workload, device: torch.device) -> nn.Module:
     network: nn.Module = models.build(seed=SEED, device=device)
     if workload.layout == "contiguous":
         network = network.to(memory_format=torch.contiguous_format)
-    return Bfloat16(network) if workload.precision == "bfloat16" else network
+    return models.Bfloat16(network) if workload.precision == "bfloat16" else network
 
 
 def lay_out(images: Tensor, workload: Workload) -> Tensor:

@@ -15,13 +15,12 @@ from torch import Tensor, nn
 
 from bench import images, networks, onnx_form, traffic
 from bench.timing import Call, Elsewhere
-from bench.workloads import LOOP_STEPS, SEED_STEPS, Workload
+from bench.workloads import CLASSES, LOOP_STEPS, SEED_STEPS, Workload
 from mnist_core import batches, optimizers, train
 from mnist_core import model as models
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset
 from mnist_core.errors import UserError
-from mnist_core.networks import MNIST_CLASSES
 from mnist_core.randomness import generator
 from mnist_core.runtime import available_cores
 from mnist_core.step import training_step
@@ -73,7 +72,7 @@ def _call(workload: Workload, function: Callable[..., object], **more: Any) -> C
 
 def _synthetic_batch(workload: Workload) -> tuple[Tensor, Tensor]:
     device = torch.device(workload.device)
-    labels = torch.arange(workload.batch_size, device=device) % MNIST_CLASSES
+    labels = torch.arange(workload.batch_size, device=device) % CLASSES
     return networks.lay_out(networks.example(workload.batch_size, device), workload), labels
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.workloads import Workload
+from bench.workloads import IMAGE_SHAPE, Workload
 from mnist_core import model as models
-from mnist_core.networks import MNIST_SHAPE
 from mnist_core.randomness import generator
 
 Forward = Callable[[Tensor], object]
@@ -165,4 +164,4 @@ def capture(call: Callable[[], object]) -> Callable[[], object]:
 def example(batch_size: int, device: torch.device) -> Tensor:
     """Return images of noise [batch_size, 1, 28, 28] float32."""
     draws = torch.Generator().manual_seed(SEED)
-    return torch.randn(batch_size, *MNIST_SHAPE, generator=draws).to(device)
+    return torch.randn(batch_size, *IMAGE_SHAPE, generator=draws).to(device)

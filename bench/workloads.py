@@ -22,6 +22,8 @@ Kind = Literal[
 ]
 Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
+IMAGE_SHAPE, CLASSES = (1, 28, 28), 10
+"""Of the seed's network: here, as an old revision that is compared may not name them."""
 # A library may leave a small product to one thread: oneDNN does up to 1,024 in bfloat16 on AMX.
 GEMM_SIZES: dict[Device, tuple[int, ...]] = {
     "cpu": (256, 512, 1024, 1280),

@@ -153,7 +153,8 @@ def _loop(record: Record, found: list[Headline]) -> None:
 
 
 def _first_words(case: CaseRecord) -> str:
-    return case.workload.name.partition(",")[0]
+    words = case.workload.name.partition(",")[0]
+    return f"a {words}" if words.endswith("loop") else words
 
 
 def bare_loop(group: GroupRecord) -> CaseRecord | None:

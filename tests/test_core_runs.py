@@ -200,6 +200,7 @@ def test_a_run_stopped_in_its_first_epoch_does_not_promise_to_go_on(capsys):
     assert main([*command, "--epochs", "1"]) == 0
 
 
+@pytest.mark.slow
 def test_of_two_runs_in_one_folder_at_once_the_second_is_refused(tmp_path):
     processes = [
         start("--seed", seed, "--epochs", "10", "--output", "run", stderr=subprocess.PIPE)

@@ -130,6 +130,7 @@ def test_the_exported_file_has_the_sets_shape_constants_and_class_names(placed, 
         assert (tuple(found) if isinstance(found, list) else (found,)) == values
 
 
+@pytest.mark.slow
 @of_each
 def test_without_its_files_a_set_is_exported_on_noise_of_its_shape(placed, monkeypatch, capsys):
     pytest.importorskip("onnx", reason="the extra [onnx] is not installed")

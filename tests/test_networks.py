@@ -175,6 +175,7 @@ def test_dropout_is_off_in_evaluation_and_drops_its_share_in_training():
     assert float(dropped) == pytest.approx(0.25, abs=0.01)
 
 
+@pytest.mark.slow
 def test_batch_normalisation_uses_what_training_saw():
     network = models.build(architecture("batch-norm", {}), seed=0, device=CPU)
     images = 5 * torch.rand(200, 1, 28, 28) + 3

@@ -20,6 +20,13 @@ from mnist_core.train import train
 
 CPU = torch.device("cpu")
 EVERY = pytest.mark.parametrize("spec", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+EVERY_BUT_ADAM_SLOW = pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, id=name, marks=() if name == "adam" else pytest.mark.slow)
+        for name, spec in OPTIMIZERS.items()
+    ],
+)
 FUSED = [spec for spec in OPTIMIZERS.values() if spec.fused]
 
 
@@ -124,7 +131,7 @@ class StoppedError(Exception):
     """Ends a run as a kill would: without its goodbyes."""
 
 
-@EVERY
+@EVERY_BUT_ADAM_SLOW
 def test_stopped_and_resumed_it_gives_the_bits_of_an_uninterrupted_run(
     spec, small_digits, make_config, tmp_path
 ):

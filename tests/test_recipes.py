@@ -55,7 +55,10 @@ def config_of(name: str | None = None, **changes) -> TrainConfig:
     return TrainConfig(**{"dataset": "digits", "epochs": 2, "batch_size": 32, **recipe, **changes})
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [*(pytest.param(name, marks=pytest.mark.slow) for name in RECIPES if name != "all"), "all"],
+)
 def test_each_setting_changes_the_bits_and_repeats_them(name, small_digits):
     first, second = (train(config_of(name), small_digits) for _ in range(2))
     assert first.weights_sha256 == second.weights_sha256

@@ -115,6 +115,7 @@ def test_pictures_exist_are_shown_and_have_a_description(folder):
     )
 
 
+@pytest.mark.slow
 def test_the_report_is_rebuilt_byte_for_byte_without_measuring(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(latency, "measure", None)
     copy = tmp_path / "copy"

@@ -151,9 +151,8 @@ def any_is_separated(study: Study) -> bool:
     return any(study.table[i][j].is_separated for i, j in pairs)
 
 
-@pytest.mark.parametrize(
-    "looks", [(5,), pytest.param(AUTO, marks=pytest.mark.slow)], ids=["fixed", "auto"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("looks", [(5,), AUTO], ids=["fixed", "auto"])
 def test_six_equal_optimizers_with_real_spreads_are_separated_in_at_most_5_per_cent(looks):
     random = np.random.default_rng(1)
     studies = [simulate(random, real_runs()[:6], looks=looks) for _ in range(600)]

@@ -409,7 +409,11 @@ COMMITTED = sorted(
 )
 
 
-@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    "folder",
+    [*(pytest.param(folder, marks=pytest.mark.slow) for folder in COMMITTED[:-1]), COMMITTED[-1]],
+    ids=lambda folder: folder.name,
+)
 def test_a_committed_report_is_built_again_byte_for_byte(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "study")
     (tmp_path / "study" / "report.md").unlink()

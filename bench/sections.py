@@ -71,8 +71,8 @@ def loop(record: Record, pictures: list[str]) -> str:
     if not groups:
         return ""
     return _join(
-        f"## Whole loop\n\n`mnist_core.train.train`, data included, beside {_bare(groups[0])} "
-        "and beside the loop that a user would write from the seed: torchvision transforms image "
+        f"## Whole loop\n\n`mnist_core.train.train`, data included, beside {_bare(groups[0])}"
+        "the loop that a user would write from the seed: torchvision transforms image "
         "by image, `DataLoader`, `nn.NLLLoss`, Adam, in a process of its own in which nothing of "
         "ours is set up. Starting its workers is not counted. A datum of ours is a run of "
         f"{_loop_steps(groups[0])} steps that evaluates one image and writes no checkpoint. What "
@@ -85,9 +85,14 @@ def loop(record: Record, pictures: list[str]) -> str:
 def _bare(group: GroupRecord) -> str:
     """Say what the loop without the harness is."""
     found = bare_loop(group)
-    if found is not None and found.workload.name.startswith("bare loop"):
-        return "a bare loop (a network and an optimizer, then steps on batches prepared before)"
-    return "its bare steps on prepared batches, with a network built before,"
+    if found is None:
+        return ""
+    if found.workload.name.startswith("bare loop"):
+        return (
+            "a bare loop (a network and an optimizer, then steps on batches prepared before) and "
+            "beside "
+        )
+    return "its bare steps on prepared batches, with a network built before, and beside "
 
 
 def _loop_steps(group: GroupRecord) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench import rounding, tables
-from bench.record import GroupRecord, Record
-from bench.summary import floor_width, is_companion, noise_floor, reference, rows
+from bench.record import Record
+from bench.summary import is_companion, noise_floor, reference, rows
 from mnist_core.report import markdown_table
 
 
@@ -16,20 +16,20 @@ def trust(record: Record) -> str:
         if floor is not None:
             floors.append(
                 [
-                    _name(group),
+                    group.label,
                     rounding.with_interval(floor),
-                    f"± {100 * (2.718281828459045 ** floor_width(floor) - 1):.1f} %",
+                    f"± {tables.floor_percent(floor)}",
                     str(floor.count),
                 ]
             )
     restless = [
-        f"{case.workload.name} ({_name(group)})"
+        f"{case.workload.name} ({group.label})"
         for group in record.groups
         for case in group.cases
         if not case.steady
     ]
     moved = [
-        f"{row.workload.name} ({_name(group)}): {row.restless}"
+        f"{row.workload.name} ({group.label}): {row.restless}"
         for group in record.groups
         for row in rows(group)
         if row.restless
@@ -70,15 +70,11 @@ def _references(record: Record) -> str:
     by_case: dict[str, list[str]] = {}
     for group in record.groups:
         if "limits" not in group.name and any(not is_companion(case) for case in group.cases):
-            by_case.setdefault(reference(group).workload.name, []).append(_name(group))
+            by_case.setdefault(reference(group).workload.name, []).append(group.label)
     return markdown_table(
         [[case, "; ".join(groups)] for case, groups in by_case.items()],
         header=("ratios are to", "in the groups"),
     )
-
-
-def _name(group: GroupRecord) -> str:
-    return group.name.split(": ", 1)[1]
 
 
 def again(record: Record) -> str:

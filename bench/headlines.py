@@ -173,9 +173,7 @@ def _latency(record: Record, found: list[Headline]) -> None:
         others = [case for case in group.cases if case.asked and case is not naive]
         exported = [case for case in others if case.workload.mode == "onnxruntime"]
         of_torch = [case for case in others if case.workload.mode != "onnxruntime"]
-        which = (
-            group.name.split(": ", 1)[1].removeprefix("inference latency, ") + ", block medians"
-        )
+        which = group.label.removeprefix("inference latency, ") + ", block medians"
         if of_torch:
             best = max(of_torch, key=lambda case: speed_ratio(case, naive).value)
             source = "come out of torch" if exported else "come out"

@@ -39,7 +39,7 @@ def known_percentiles(case: CaseRecord) -> dict[float, float]:
 
 def latency(record: Record) -> Figure | None:
     """Draw p50, p95 and p99 of one image by form."""
-    groups = [group for group in record.groups if "latency" in group.name]
+    groups = record.groups_of("latency")
     if not groups:
         return None
     figure = Figure(figsize=(8.5, 0.8 + 2.6 * len(groups)))
@@ -64,7 +64,7 @@ def latency(record: Record) -> Figure | None:
         axes.set_ylim(len(rows(group)) - 0.5, -0.7)
         # The axis is shared, and once set it no longer grows with another panel's data.
         axes.set_xlim(0, max(axes.get_xlim()[1], right))
-        axes.set_title(group.name.split(": ", 1)[1].capitalize(), loc="left", fontsize=11)
+        axes.set_title(group.label.capitalize(), loc="left", fontsize=11)
         plain(axes)
     panels[-1, 0].set_xlabel(
         "µs (dot: p50; bar: p5 to p95; tick: p99; left out where samples are too few)"
@@ -76,9 +76,8 @@ def latency(record: Record) -> Figure | None:
 def throughput(record: Record) -> Figure | None:
     """Draw images a second over batch sizes: a panel for each number of threads."""
     by_threads: dict[int | None, list[GroupRecord]] = {}
-    for group in record.groups:
-        if "throughput" in group.name:
-            by_threads.setdefault(group.cases[0].workload.threads, []).append(group)
+    for group in record.groups_of("throughput"):
+        by_threads.setdefault(group.cases[0].workload.threads, []).append(group)
     panels = [groups for groups in by_threads.values() if len(groups) > 1]
     if not panels:
         return None

@@ -26,6 +26,12 @@ class _Served:
     def __init__(self) -> None:
         self._cases: dict[str, Call] = {}
 
+    def version(self) -> str:
+        """Return the version of ONNX Runtime."""
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
+
     def load(self, case: str, archive: str, threads: int) -> list[list[float]]:
         """Load a case's model and images, an npz in base64; return the log-probabilities."""
         with np.load(io.BytesIO(base64.b64decode(archive))) as arrays:

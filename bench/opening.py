@@ -73,7 +73,7 @@ def answers(found: list[Headline], record: Record) -> str:
         numeric=("n", "target"),
     )
     unclear = [
-        f"{row.workload.name} ({group.name.split(': ', 1)[1]})"
+        f"{row.workload.name} ({group.label})"
         for group in record.groups
         if "limits" not in group.name
         for row in rows(group)
@@ -103,7 +103,7 @@ def _limit_sizes(record: Record) -> str:
 
 def limits(record: Record) -> str:
     """State the limits before anything is compared with them."""
-    found = [group for group in record.groups if "limits" in group.name]
+    found = record.groups_of("limits")
     if not found:
         return ""
     body = markdown_table(

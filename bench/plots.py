@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bench import inference_plots, roofline_plot
 from bench.axes import colour, plain, thousands
-from bench.record import GroupRecord, Record
+from bench.record import Record
 from bench.summary import Row, rows
 from bench.tables import SPLIT_PARTS
 
@@ -56,13 +56,9 @@ def _bars(axes: Axes, found: list[Row], *, title: str) -> None:
         axes.text(row.per_second.high, position, share, va="center", fontsize=9)
 
 
-def _groups(record: Record, word: str) -> list[GroupRecord]:
-    return [group for group in record.groups if word in group.name]
-
-
 def training(record: Record) -> Figure | None:
     """Draw the training steps: a panel a batch size."""
-    groups = _groups(record, "training step")
+    groups = record.groups_of("training step")
     if not groups:
         return None
     tables = [rows(group) for group in groups]
@@ -82,7 +78,7 @@ def training(record: Record) -> Figure | None:
 
 def loop(record: Record) -> Figure | None:
     """Draw the whole loops."""
-    groups = _groups(record, "whole loop")
+    groups = record.groups_of("whole loop")
     if not groups:
         return None
     found = rows(groups[0])

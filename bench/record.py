@@ -63,6 +63,11 @@ class GroupRecord:
     host_after: dict[str, Any]
     cases: tuple[CaseRecord, ...]
 
+    @property
+    def label(self) -> str:
+        """Return the name without its device."""
+        return self.name.partition(": ")[2]
+
     def case(self, name: str) -> CaseRecord | None:
         """Return a case by its name, or None."""
         return next((case for case in self.cases if case.workload.name == name), None)
@@ -87,6 +92,10 @@ class Record:
     profiles: list[dict[str, Any]] = field(default_factory=list)
     trace_folder: str | None = None
     """Relative to the repository."""
+
+    def groups_of(self, word: str) -> list[GroupRecord]:
+        """Return the groups that have a word in their names."""
+        return [group for group in self.groups if word in group.name]
 
     def group(self, name: str) -> GroupRecord | None:
         """Return a group by its name, or None."""

@@ -141,8 +141,13 @@ def _of_another_kind(device: Device) -> list[dict[str, Any]]:
     return [_captured("float32"), _captured("bfloat16")]
 
 
+def _thread_counts(device: Device) -> tuple[int | None, ...]:
+    """Return how many threads inference is timed on; None: all."""
+    return (1, None) if device == "cpu" else (None,)
+
+
 def _latency(device: Device) -> Iterable[Workload]:
-    for threads in (1, None) if device == "cpu" else (None,):
+    for threads in _thread_counts(device):
         how = "" if device == "cuda" else ", one thread" if threads else ", all threads"
         for form in (
             _NAIVE,
@@ -164,7 +169,7 @@ def _latency(device: Device) -> Iterable[Workload]:
 
 
 def _throughput(device: Device) -> Iterable[Workload]:
-    for threads in (1, None) if device == "cpu" else (None,):
+    for threads in _thread_counts(device):
         for batch in INFERENCE_BATCHES[threads]:
             how = ", one thread" if threads else ""
             for form in (

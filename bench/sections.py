@@ -18,10 +18,6 @@ def _join(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _groups(record: Record, word: str) -> list[GroupRecord]:
-    return [group for group in record.groups if word in group.name]
-
-
 def _after(group: GroupRecord, word: str) -> str:
     """Return what tells a group from its like, the words after `word`, as a heading."""
     return group.name.split(f"{word}, ")[-1].capitalize().replace("1024", "1,024")
@@ -33,14 +29,14 @@ def _comparison(group: GroupRecord, heading: str) -> str:
     body = markdown_table(
         [tables.row(row, header) for row in found],
         header=header,
-        numeric=[name for name in header if name not in ("form", "limit", "blocks")],
+        numeric=tables.numeric(header),
     )
     return _join(f"### {heading}", body, tables.notes(found, noise_floor(group)))
 
 
 def training(record: Record, pictures: list[str]) -> str:
     """Report the training steps."""
-    groups = _groups(record, "training step")
+    groups = record.groups_of("training step")
     if not groups:
         return ""
     return _join(
@@ -67,7 +63,7 @@ def _alone(group: GroupRecord) -> str:
 
 def loop(record: Record, pictures: list[str]) -> str:
     """Report the whole loops."""
-    groups = _groups(record, "whole loop")
+    groups = record.groups_of("whole loop")
     if not groups:
         return ""
     return _join(
@@ -129,7 +125,7 @@ def _onnx_runtime(groups: list[GroupRecord], record: Record) -> str:
 
 def latency(record: Record, pictures: list[str]) -> str:
     """Report the latency of one image."""
-    groups = _groups(record, "latency")
+    groups = record.groups_of("latency")
     if not groups:
         return ""
     parts = [
@@ -146,7 +142,7 @@ def latency(record: Record, pictures: list[str]) -> str:
         body = markdown_table(
             [tables.latency_row(row, _case(group, row.workload.name), header) for row in found],
             header=header,
-            numeric=[name for name in header if name not in ("form", "limit", "blocks")],
+            numeric=tables.numeric(header),
         )
         parts += [
             f"### {_after(group, 'latency')}",
@@ -164,7 +160,7 @@ def _case(group: GroupRecord, name: str) -> CaseRecord:
 
 def throughput(record: Record, pictures: list[str]) -> str:
     """Report the throughput of inference."""
-    groups = _groups(record, "throughput")
+    groups = record.groups_of("throughput")
     if not groups:
         return ""
     return _join(
@@ -179,7 +175,7 @@ def throughput(record: Record, pictures: list[str]) -> str:
 
 def optimizers(record: Record) -> str:
     """Report what each optimizer's own step costs."""
-    groups = _groups(record, "optimizer step")
+    groups = record.groups_of("optimizer step")
     if not groups:
         return ""
     measured = any(group.case(WHOLE_STEP) for group in groups)
@@ -199,7 +195,7 @@ def optimizers(record: Record) -> str:
 
 def data(record: Record) -> str:
     """Report the data pipelines."""
-    groups = _groups(record, "data,")
+    groups = record.groups_of("data,")
     if not groups:
         return ""
     return _join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from bench import rounding
@@ -82,6 +83,11 @@ def _blocks_header(found: list[Row]) -> list[str]:
     return ["blocks"] if any(row.restless for row in found) else []
 
 
+def numeric(header: Sequence[str]) -> list[str]:
+    """Return the columns of a table of cases that hold numbers."""
+    return [name for name in header if name not in ("form", "limit", "blocks")]
+
+
 def latency_header(found: list[Row]) -> list[str]:
     """Return the columns of a table of latencies."""
     return [*LATENCY_HEADER, *_blocks_header(found)]
@@ -130,8 +136,12 @@ def floor_note(floor: Ratio | None) -> str:
     """Say how far the same code was from itself."""
     if floor is None:
         return ""
-    width = 100 * (math.exp(floor_width(floor)) - 1)
-    return f"Noise floor: the same code differed from itself by up to {width:.1f} %."
+    return f"Noise floor: the same code differed from itself by up to {floor_percent(floor)}."
+
+
+def floor_percent(floor: Ratio) -> str:
+    """Return how far the same code was from itself."""
+    return f"{100 * (math.exp(floor_width(floor)) - 1):.1f} %"
 
 
 def _percentile(case: CaseRecord, percentile: float) -> str:

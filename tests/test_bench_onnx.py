@@ -78,6 +78,17 @@ def test_a_latency_is_timed_call_by_call(loaded: Elsewhere) -> None:
     assert min(data) > 0
 
 
+def test_the_version_is_known_when_that_process_has_ended(installed: None) -> None:
+    prepared = build.prepare(BATCH, dataset_name="digits")
+    os.kill(onnx_form.worker().pid, signal.SIGKILL)
+    try:
+        prepared.close()
+        assert onnx_form.version().count(".") == 2
+    finally:
+        onnx_form.worker().close()
+        onnx_form.worker.cache_clear()
+
+
 def test_an_answer_that_is_not_torchs_is_never_timed(
     installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.registry import of_kind
-from bench.session import Measure
-from bench.workloads import Workload
+from bench.suite.session import Measure
+from bench.workloads.registry import of_kind
+from bench.workloads.workload import Workload
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import noise, record, revisions, rounding, verdicts
-from bench.ratios import CONFIDENCE
-from bench.record import Record
-from bench.verdicts import Blocks, Evidence, Verdict
+from bench.analysis import record
+from bench.analysis.ratios import CONFIDENCE
+from bench.analysis.record import Record
+from bench.comparison import noise, revisions, verdicts
+from bench.comparison.verdicts import Blocks, Evidence, Verdict
+from bench.reporting import rounding
 from mnist_core.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, UserError, run_command
-from mnist_core.report import markdown_table, write_atomically
+from mnist_core.runtime.formatting import markdown_table, write_atomically
 
 EXIT_SLOWER, EXIT_NOTHING_JUDGED = 3, 4
 """Neither is 1, with which Python ends on a traceback, nor 2, wrong input."""
@@ -87,7 +89,7 @@ def records(old: Record, new: Record, same_code: Sequence[Record]) -> Weighed:
     if unknown:
         notes.append(
             f"To tell a change from noise takes >= {verdicts.FEWEST} runs of the same code on "
-            "this machine (see bench.noise); two revisions are compared without."
+            "this machine (see bench.comparison.noise); two revisions are compared without."
         )
     alone = sorted(set(before) ^ set(after))
     if alone:

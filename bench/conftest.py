@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import alone, finish
-from bench.build import unavailable
-from bench.session import Measure, Suite, clock_for
-from bench.timing import Clock
-from bench.workloads import Workload
-from mnist_core import runtime
-from mnist_core.provenance import code_version, environment
+from bench.suite import isolated as alone
+from bench.suite import write_results as finish
+from bench.suite.session import Measure, Suite, clock_for
+from bench.timing.measure import Clock
+from bench.workloads.prepare import unavailable
+from bench.workloads.workload import Workload
+from mnist_core.runtime import device as runtime
+from mnist_core.runtime.provenance import code_version, environment
 
 _SUITE = pytest.StashKey[Suite]()
 _LEFT = pytest.StashKey[Counter[str]]()

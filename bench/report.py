@@ -10,10 +10,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import closing, headlines, opening, plots, record, sections
-from bench.record import Record
+from bench.analysis import key_figures as headlines
+from bench.analysis import record
+from bench.analysis.record import Record
+from bench.reporting import header as opening
+from bench.reporting import plots, sections
+from bench.reporting import reliability as closing
 from mnist_core.errors import run_command
-from mnist_core.report import write_atomically
+from mnist_core.runtime.formatting import write_atomically
 
 FILE_NAME = "report.md"
 

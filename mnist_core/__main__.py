@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mnist_core import commands
+from mnist_core import cli as commands
 from mnist_core.errors import run_command
 
 

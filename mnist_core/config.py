@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from mnist_core import datasets
-from mnist_core.datasets import DatasetSpec
+from mnist_core.data import registry as datasets
+from mnist_core.data.registry import DatasetSpec
 from mnist_core.errors import UserError, unknown_name
-from mnist_core.networks import Architecture, architecture
-from mnist_core.optimizers import require_known
-from mnist_core.schedules import SCHEDULES
+from mnist_core.models.registry import Architecture, architecture
+from mnist_core.optim.registry import require_known
+from mnist_core.optim.schedules import SCHEDULES
 
 PRECISIONS = ("float32", "bfloat16")
 INTERPOLATIONS = ("nearest", "bilinear")

@@ -16,10 +16,10 @@ import sys
 from collections.abc import Sequence
 
 from mnist_core.errors import run_command
-from mnist_core.optimizers import OPTIMIZERS
+from mnist_core.optim.registry import OPTIMIZERS
 from study import command_line
-from study.architecture_plan import ArchitecturePlan
-from study.families import FAMILIES
+from study.plans.architectures import ArchitecturePlan
+from study.plans.families import FAMILIES
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -10,12 +10,12 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from mnist_core.commands.arguments import add_data_arguments
-from mnist_core.datasets import AUGMENTATION_HELP, AUGMENTATIONS, AUTO, require_choice
+from mnist_core.cli.arguments import add_data_arguments
+from mnist_core.data.registry import AUGMENTATION_HELP, AUGMENTATIONS, AUTO, require_choice
 from mnist_core.errors import UserError
-from mnist_core.schedules import SCHEDULES
-from study.obvious import NAME, require_shape
-from study.plan import PRUNERS, SAMPLERS, StudyPlan
+from mnist_core.optim.schedules import SCHEDULES
+from study.execution.plain_epoch import NAME, require_shape
+from study.plans.base import PRUNERS, SAMPLERS, StudyPlan
 
 AUTO_SEEDS = (5, 20)
 STORAGE_VARIABLE = "STUDY_STORAGE"
@@ -161,7 +161,7 @@ def check(options: argparse.Namespace, given: Mapping[str, Any], kind: type[Stud
 
 
 def _check_shared(options: argparse.Namespace, given: Mapping[str, Any]) -> None:
-    from study.postgres import parse_url
+    from study.execution.distributed.postgres import parse_url
 
     parse_url(options.storage)
     if options.beside:
@@ -187,7 +187,7 @@ def _check_shared(options: argparse.Namespace, given: Mapping[str, Any]) -> None
 def run(options: argparse.Namespace, given: Mapping[str, Any], kind: type[StudyPlan]) -> int:
     """Run a study of a kind, here or shared; return the exit code."""
     if options.storage:
-        from study import shared_session as session
+        from study.execution.distributed import session
     else:
-        from study import session  # type: ignore[no-redef]
+        from study.execution import session  # type: ignore[no-redef]
     return session.run(options, dict(given), kind=kind)

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.errors import UserError, run_command
-from mnist_core.optimizers import OPTIMIZERS, require_known
-from mnist_core.own_optimizers import is_own
+from mnist_core.optim.custom import is_own
+from mnist_core.optim.registry import OPTIMIZERS, require_known
 from study import command_line
-from study.optimizer_plan import OptimizerPlan
-from study.space_file import resolve
+from study.plans.optimizers import OptimizerPlan
+from study.plans.space_file import resolve
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -18,15 +18,15 @@ from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
-from mnist_core import runtime
-from mnist_core.commands.arguments import add_data_arguments, add_device_arguments
+from mnist_core.cli.arguments import add_data_arguments, add_device_arguments
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError, advising, run_command
-from mnist_core.output import folder_for
 from mnist_core.recipes import RECIPES, recipe
-from study.recipe_plan import RecipePlan
-from study.recipe_records import RecipeFolder
-from study.references import REFERENCES
+from mnist_core.references.pytorch_examples import REFERENCES
+from mnist_core.runtime import device as runtime
+from mnist_core.runtime.output_folder import folder_for
+from study.plans.recipe import RecipePlan
+from study.records.recipe_folder import RecipeFolder
 
 RESULTS = Path("results")
 
@@ -113,9 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run what has no record yet, then write the report."""
-    from mnist_core.commands.arguments import load_dataset
-    from study.recipe_report import write_report
-    from study.session import describe
+    from mnist_core.cli.arguments import load_dataset
+    from study.execution.session import describe
+    from study.reporting.recipe import write_report
 
     if options.resume and options.output is None:
         raise UserError("--resume needs --output, the folder of the run to go on with")
@@ -149,7 +149,7 @@ def _way_on(folder: RecipeFolder) -> str:
 
 def _run_missing(folder: RecipeFolder, plan: RecipePlan, options: argparse.Namespace) -> None:
     """Train what has no record; between the runs, time the recipes beside them."""
-    from study.workers import Task, WorkerPool
+    from study.execution.worker import Task, WorkerPool
 
     records = folder.read_records()
     tasks = [
@@ -188,14 +188,22 @@ def _run_reference(
     folder: RecipeFolder, plan: RecipePlan, options: argparse.Namespace, name: str, index: int
 ) -> None:
     """Time another recipe in a process of its own, where it is its turn and not yet done."""
-    from mnist_core.data import find_mnist
-    from mnist_core.report import write_json
+    from mnist_core.data.splits import find_mnist
+    from mnist_core.runtime.formatting import write_json
 
     key = f"reference-{name}-{index:02d}"
     if index % REFERENCES[name].every or folder.record_file(key).exists():
         return
     data_dir = find_mnist(options.data_dir)
-    words = ["-m", "study.references", name, "--data-dir", str(data_dir), "--seed", str(index)]
+    words = [
+        "-m",
+        "mnist_core.references.pytorch_examples",
+        name,
+        "--data-dir",
+        str(data_dir),
+        "--seed",
+        str(index),
+    ]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"{REFERENCES[name].label} could not be run: {done.stderr[-500:]}")

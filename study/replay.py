@@ -22,13 +22,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.commands.arguments import add_data_dir_argument
+from mnist_core.cli.arguments import add_data_dir_argument
 from mnist_core.errors import UserError, run_command
 
 if TYPE_CHECKING:
-    from study.records import Record, RunFolder
-    from study.replay_outcome import Outcome
-    from study.workers import WorkerPool
+    from study.analysis.replay_outcomes import Outcome
+    from study.execution.worker import WorkerPool
+    from study.records.run_folder import Record, RunFolder
 
 EXIT_DIFFERENT = 1
 
@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[Record]:
     """Return the records of the rows asked for."""
-    from study.replay_outcome import why_without_weights
+    from study.analysis.replay_outcomes import why_without_weights
 
     rows = folder.numbered_rows()
     if options.all:
@@ -84,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
     def command() -> int:
-        from study.recipe_records import open_folder
-        from study.replay_outcome import is_reproduced, summary
+        from study.analysis.replay_outcomes import is_reproduced, summary
+        from study.records.recipe_folder import open_folder
 
         if options.workers < 1:
             raise UserError(f"workers must be >= 1, got {options.workers}")
@@ -109,10 +109,11 @@ def replay(
     folder: RunFolder, rows: Sequence[Record], *, data_dir: Path | None, workers: int
 ) -> Iterator[Outcome]:
     """Train rows again; yield an outcome of each, in their order."""
-    from mnist_core import data, runtime
-    from study.records import RunFolder, changed_sources
-    from study.replay_outcome import impossible, skipped
-    from study.workers import WorkerPool
+    from mnist_core.data import splits as data
+    from mnist_core.runtime import device as runtime
+    from study.analysis.replay_outcomes import impossible, skipped
+    from study.execution.worker import WorkerPool
+    from study.records.run_folder import RunFolder, changed_sources
 
     header = folder.read_header()
     plan = header["plan"]
@@ -158,7 +159,7 @@ def _submit(pool: WorkerPool, record: Record) -> Future[Record]:
     from concurrent.futures.process import BrokenProcessPool
 
     from mnist_core.config import TrainConfig
-    from study.workers import Task
+    from study.execution.worker import Task
 
     try:
         return pool.submit(
@@ -188,7 +189,7 @@ def _outcome(
     """Wait for a row and return what came of it; `environment` is the one of its record."""
     from concurrent.futures.process import BrokenProcessPool
 
-    from study.replay_outcome import compared, differences, impossible
+    from study.analysis.replay_outcomes import compared, differences, impossible
 
     try:
         again = future.result()
@@ -204,8 +205,8 @@ def _outcome(
 
 def _keep(folder: RunFolder, outcomes: Sequence[Outcome]) -> None:
     """Leave the outcome of all rows in the study's folder."""
-    from mnist_core.report import write_atomically, write_json
-    from study.replay_outcome import page, to_dict
+    from mnist_core.runtime.formatting import write_atomically, write_json
+    from study.analysis.replay_outcomes import page, to_dict
 
     kept = to_dict(outcomes, date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     write_json(folder.path / "replay.json", kept)

@@ -12,20 +12,26 @@ import sys
 from pathlib import Path
 
 from mnist_core.errors import run_command
-from study.recipe_records import RecipeFolder, is_recipe
-from study.records import RunFolder
+from study.records.recipe_folder import RecipeFolder, is_recipe
+from study.records.run_folder import RunFolder
 
 
 def write_report(folder: RunFolder) -> str:
     """Write report.md and the plots of a run folder, and its search spaces where they are not the
     registry's; return the finding in one line."""
-    from mnist_core.report import write_atomically
-    from study import card, latency, obvious, plots, render, wall_time, wording
-    from study.architecture_plan import ArchitecturePlan
-    from study.history import read_history
-    from study.space_file import to_toml
-    from study.summary import summarise
-    from study.trade_offs import trade_offs
+    from mnist_core.runtime.formatting import write_atomically
+    from study.analysis.summary import summarise
+    from study.analysis.trade_offs import trade_offs
+    from study.execution import latency
+    from study.execution import plain_epoch as obvious
+    from study.plans.architectures import ArchitecturePlan
+    from study.plans.space_file import to_toml
+    from study.records import sessions as wall_time
+    from study.records.incidents import read_history
+    from study.reporting import finding as wording
+    from study.reporting import plots
+    from study.reporting import protocol as card
+    from study.reporting import study as render
 
     summary = summarise(
         folder.read_header(),
@@ -56,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command() -> int:
         if is_recipe(options.run):
-            from study.recipe_report import write_report as write_recipe_report
+            from study.reporting.recipe import write_report as write_recipe_report
 
             print(write_recipe_report(RecipeFolder(options.run)))
         else:

@@ -19,15 +19,14 @@ from typing import Any
 
 import pytest
 import torch
+from support import postgres_server, study_processes
+from support.dataset_files import WrittenSet, written
 
-from mnist_core import data, runtime
 from mnist_core.config import TrainConfig
-from study.records import RunFolder
+from mnist_core.data import splits as data
+from mnist_core.runtime import device as runtime
+from study.records.run_folder import RunFolder
 
-from . import postgres_server, study_processes
-from .written_sets import WrittenSet, written
-
-ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 LOCAL_HOSTS = (None, "", "localhost", "127.0.0.1", "::1")
 

@@ -13,10 +13,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
-from mnist_core.data import DATA_DIR_VARIABLE
+from mnist_core.data.splits import DATA_DIR_VARIABLE
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("mnist_core", "study", "bench")
 FORBIDDEN = {"mnist_core": {"study", "bench", "tests"}, "study": {"bench", "tests"}}
 FORBIDDEN["bench"] = {"study", "tests"}
@@ -66,12 +66,10 @@ def test_backward_is_called_in_the_training_step_alone():
         str(file.relative_to(ROOT))
         for package in PACKAGES
         for file in (ROOT / package).rglob("*.py")
-        if re.search(r"\.backward\(", file.read_text())
-        and file.name not in ("seed_recipe.py", "references.py")
+        if re.search(r"\.backward\(", file.read_text()) and file.parent.name != "references"
     }
-    # mnist_core/seed_recipe.py is the loop that a user would write and study/references.py holds
-    # other people's recipes: both are kept to be compared with.
-    assert callers == {"mnist_core/step.py"}
+    # mnist_core/references holds other people's code, which is kept to be compared with.
+    assert callers == {"mnist_core/training/step.py"}
 
 
 def test_every_dependency_has_a_reason():

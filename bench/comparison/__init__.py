@@ -1,0 +1,1 @@
+"""Two revisions, timed side by side."""

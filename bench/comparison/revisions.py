@@ -1,0 +1,206 @@
+"""Two revisions side by side: a process for each, the same harness, blocks in turn.
+
+The harness is this checkout's `bench`; what differs is the `mnist_core` that each process imports.
+A revision is anything that git can name, or `.` for the files as they are now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import shutil
+import statistics
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.comparison.verdicts import Blocks
+from bench.timing.remote import Worker, WorkerError
+from bench.workers.revision import revision_worker
+from bench.workloads import prepare as build
+from bench.workloads.registry import WORKLOADS
+from bench.workloads.workload import Workload
+from mnist_core.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKING_TREE = "."
+OLD, NEW = 0, 1
+_SIDES = ("OLD", "NEW")
+PAIRS = 14
+"""New processes lie elsewhere in memory, which alone can make a case a per cent slower."""
+MOST_BLOCKS, FEWEST_BLOCKS, SIDE_SECONDS = 16, 6, 3.0
+_OURS = ("training-step", "optimizer-step", "training-loop", "inference", "data")
+_NOT_OURS = (
+    "seed",
+    "naive",
+    "per-image",
+    "compiled",
+    "ahead-of-time",
+    "onnxruntime",
+)
+_USUAL = (
+    "{device}: training step, batch 64/float32",
+    "{device}: training step, batch 64/bfloat16",
+    "{device}: whole loop, batch 64/mnist_core, augmentation",
+    "{device}: optimizer step/Adam",
+    "{device}: inference throughput, batch 256/channels-last",
+    "cpu: data, augmented/batched tensors",
+)
+
+
+def usual(device: str) -> list[str]:
+    """Return the names of the few cases that stand for the rest, whether they run here or not."""
+    names = {name.format(device=device) for name in _USUAL}
+    return [
+        work.id
+        for work in WORKLOADS
+        if work.device == device and (work.id in names or (work.latency and work.twin))
+    ]
+
+
+def comparable(device: str, *, pattern: str = "") -> list[Workload]:
+    """Return the cases with a text in their names; without one, the usual ones.
+
+    Only cases that run mnist_core's code and start quickly. Raises `UserError` where none matches,
+    or none that does can run on this machine.
+    """
+    known = [
+        workload
+        for workload in WORKLOADS
+        if workload.kind in _OURS and workload.mode not in _NOT_OURS and workload.device == device
+    ]
+    names = usual(device)
+    named = [
+        workload
+        for workload in known
+        if (pattern.lower() in workload.id.lower() if pattern else workload.id in names)
+    ]
+    if not named:
+        raise UserError(
+            f"no case has {pattern!r} in its name; known: "
+            + "; ".join(workload.id for workload in known)
+        )
+    reasons = [build.unavailable(workload) for workload in named]
+    if None not in reasons:
+        raise UserError(f"{named[0].id} cannot run here: {reasons[0]}")
+    return [case for case, reason in zip(named, reasons, strict=True) if reason is None]
+
+
+def resolve(revision: str) -> str:
+    """Return the commit that git knows a revision by, or `.`. Raises `UserError` for no commit."""
+    if revision == WORKING_TREE:
+        return revision
+    try:
+        return _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
+    except subprocess.CalledProcessError:
+        raise UserError(
+            f"{revision!r} is neither a record that exists nor a revision that git knows"
+        ) from None
+    except OSError as error:
+        raise UserError(f"comparing revisions needs git ({error.strerror})") from error
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(
+        ["git", "-C", str(ROOT), *arguments], capture_output=True, check=True
+    ).stdout
+
+
+@contextlib.contextmanager
+def checked_out(revision: str) -> Iterator[Path]:
+    """Yield a folder that holds mnist_core as it was in a revision."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        if revision == WORKING_TREE:
+            shutil.copytree(
+                ROOT / "mnist_core",
+                folder / "mnist_core",
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+        else:
+            archive = _git("archive", "--format=tar", revision, "--", "mnist_core")
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(folder, filter="data")
+        yield folder
+    except subprocess.CalledProcessError as error:
+        raise UserError(
+            f"revision {revision} has no mnist_core to compare: {error.stderr.decode().strip()}"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(folder: Path, *, side: int) -> Worker:
+    """Start a process that measures the mnist_core of a folder, and make sure that it does."""
+    worker = revision_worker(folder)
+    try:
+        where = worker.ask("where")
+        if Path(where) != folder.resolve():
+            raise WorkerError(f"mnist_core was imported from {where}, not from {folder}")
+    except WorkerError as error:
+        worker.close()
+        raise UserError(
+            f"{_SIDES[side]} cannot be measured ({error}); a revision may be too old for this "
+            "checkout's bench"
+        ) from error
+    return worker
+
+
+def measure(
+    old: Path,
+    new: Path,
+    cases: Sequence[Workload],
+    *,
+    dataset_name: str,
+    pairs: int = PAIRS,
+    say: Callable[[str], None],
+) -> dict[str, Blocks]:
+    """Time all cases in turn in both folders; return each one's paired blocks, by process."""
+    times: dict[str, Blocks] = {case.id: [] for case in cases}
+    order = random.Random(0)
+    for number in range(pairs):
+        with contextlib.ExitStack() as stack:
+            sides = [OLD, NEW] if number % 2 == 0 else [NEW, OLD]
+            workers: dict[int, Worker] = {}
+            for side in sides:
+                workers[side] = start((old, new)[side], side=side)
+                stack.callback(workers[side].close)
+            for case in cases:
+                say(f"pair of processes {number + 1} of {pairs}: {case.id}")
+                asks = {side: _asker(workers[side], case, side=side) for side in sides}
+                description = {"workload": case.to_dict(), "dataset": dataset_name}
+                seconds = [float(asks[side]("prepare", **description)) for side in sides]
+                pair: tuple[list[float], list[float]] = ([], [])
+                for _ in range(block_count(min(seconds))):
+                    order.shuffle(sides)
+                    for side in sides:
+                        block = asks[side]("block", case=case.id)
+                        pair[side].append(statistics.median(block))
+                times[case.id].append(pair)
+                for side in sides:
+                    asks[side]("drop", case=case.id)
+    return times
+
+
+def block_count(call_seconds: float) -> int:
+    """Return the blocks that a case gets in each pair of processes: fewer where a call is long."""
+    return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(SIDE_SECONDS / max(call_seconds, 1e-9))))
+
+
+def _asker(worker: Worker, case: Workload, *, side: int) -> Callable[..., Any]:
+    """Return the worker's `ask`, whose failure is the revision's and ends the comparison."""
+
+    def ask(command: str, **arguments: Any) -> Any:
+        try:
+            return worker.ask(command, **arguments)
+        except WorkerError as error:
+            raise UserError(
+                f"{_SIDES[side]} cannot run {case.id!r} ({error}); a revision may be too old for "
+                "a case: choose others with -k"
+            ) from error
+
+    return ask

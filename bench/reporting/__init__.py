@@ -1,0 +1,1 @@
+"""Figures -> report.md and its pictures."""

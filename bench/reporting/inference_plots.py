@@ -1,0 +1,148 @@
+"""Rows -> pictures of inference: the latency of one image, images a second over batch sizes."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+
+from bench.analysis.quantiles import TooFewSamplesError, quantile
+from bench.analysis.record import CaseRecord, GroupRecord, Record
+from bench.analysis.summary import rows
+from bench.reporting.axes import colour, plain, ticks
+
+_STYLES = {
+    "seed's model, called naively": "o--",
+    "contiguous": "v:",
+    "channels-last": "s-",
+    "compiled": "P-.",
+    "bfloat16": "^-",
+    "ONNX Runtime": "D-",
+    "float32, CUDA graph": "D-",
+    "bfloat16, CUDA graph": "v-",
+}
+
+
+def known_percentiles(case: CaseRecord) -> dict[float, float]:
+    """Return p5, p50, p95 and p99 in µs: those that the report's table does not refuse."""
+    found = {}
+    for percentile in (5.0, 50.0, 95.0, 99.0):
+        with contextlib.suppress(TooFewSamplesError):
+            found[percentile] = 1e6 * quantile(case.blocks, percentile).value
+    return found
+
+
+def latency(record: Record) -> Figure | None:
+    """Draw p50, p95 and p99 of one image by form."""
+    groups = record.groups_of("latency")
+    if not groups:
+        return None
+    figure = Figure(figsize=(8.5, 0.8 + 2.6 * len(groups)))
+    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)
+    for axes, group in zip(panels[:, 0], groups, strict=True):
+        right = 0.0
+        for position, row in enumerate(rows(group)):
+            case = group.case(row.workload.name)
+            assert case is not None
+            known = known_percentiles(case)
+            if 5.0 in known and 95.0 in known:
+                ends = [known[5.0], known[95.0]]
+                axes.plot(ends, [position] * 2, color=colour(row), lw=6, alpha=0.35)
+            if 50.0 in known:
+                middle = known[50.0]
+                axes.plot(middle, position, "o", color=colour(row), ms=7)
+                axes.text(middle, position - 0.34, f"{middle:.0f}", ha="center", fontsize=9)
+            if 99.0 in known:
+                axes.plot(known[99.0], position, "|", color=colour(row), ms=11, mew=2)
+            right = max(right, 1.02 * max(known.values(), default=0.0))
+        axes.set_yticks(range(len(rows(group))), [row.workload.name for row in rows(group)])
+        axes.set_ylim(len(rows(group)) - 0.5, -0.7)
+        # The axis is shared, and once set it no longer grows with another panel's data.
+        axes.set_xlim(0, max(axes.get_xlim()[1], right))
+        axes.set_title(group.label.capitalize(), loc="left", fontsize=11)
+        plain(axes)
+    panels[-1, 0].set_xlabel(
+        "µs (dot: p50; bar: p5 to p95; tick: p99; left out where samples are too few)"
+    )
+    figure.tight_layout()
+    return figure
+
+
+def throughput(record: Record) -> Figure | None:
+    """Draw images a second over batch sizes: a panel for each number of threads."""
+    by_threads: dict[int | None, list[GroupRecord]] = {}
+    for group in record.groups_of("throughput"):
+        by_threads.setdefault(group.cases[0].workload.threads, []).append(group)
+    panels = [groups for groups in by_threads.values() if len(groups) > 1]
+    if not panels:
+        return None
+    figure = Figure(figsize=(4.5 + 4.0 * len(panels), 4.2))
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, groups in zip(all_axes, panels, strict=True):
+        labels = _lines(axes, groups, labelled=groups is panels[-1])
+    figure.tight_layout()
+    at = all_axes[-1].transData
+    heights = [at.transform(label.xy)[1] * 72.0 / figure.dpi for label in labels]
+    for label, shift in zip(labels, apart(heights), strict=True):
+        label.xyann = (6, shift)
+    return figure
+
+
+def _lines(axes: Axes, groups: list[GroupRecord], *, labelled: bool) -> list[Annotation]:
+    """Draw a line for each form; return their labels, where they are to have some."""
+    labels = []
+    for form, style in _STYLES.items():
+        points = [row for group in groups for row in rows(group) if row.workload.name == form]
+        if not points:
+            continue
+        axes.plot(
+            [row.workload.batch_size for row in points],
+            [row.per_second.value for row in points],
+            style,
+            color=colour(points[0]),
+        )
+        last = points[-1]
+        if labelled:
+            labels.append(
+                axes.annotate(
+                    form,
+                    (last.workload.batch_size, last.per_second.value),
+                    xytext=(6, 0),
+                    textcoords="offset points",
+                    va="center",
+                    color=colour(last),
+                )
+            )
+    sizes = [group.cases[0].workload.batch_size for group in groups]
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    ticks(axes.yaxis, *axes.get_ylim())
+    axes.set_xticks(sizes)
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_xlim(0.8 * sizes[0], sizes[-1] * (12 if labelled else 1.3))
+    axes.set_xlabel("batch size")
+    threads = groups[0].cases[0].workload.threads
+    axes.set_title(
+        "Images per second of inference, " + ("one thread" if threads else "all threads"),
+        loc="left",
+        fontsize=11,
+    )
+    axes.grid(axis="y", which="major", color="#dddddd", lw=0.6)
+    plain(axes)
+    return labels
+
+
+def apart(heights: Sequence[float], *, gap: float = 13.0) -> list[float]:
+    """Return how far to move each label down so that no two are nearer than `gap`, in points."""
+    shifts = [0.0] * len(heights)
+    highest = math.inf
+    for index in sorted(range(len(heights)), key=lambda index: -heights[index]):
+        height = min(heights[index], highest)
+        shifts[index] = height - heights[index]
+        highest = height - gap
+    return shifts

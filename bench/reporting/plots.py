@@ -1,0 +1,137 @@
+"""Rows -> pictures: PNGs with an opaque white ground, the same bytes for the same record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bench.analysis.record import Record
+from bench.analysis.summary import Row, rows
+from bench.reporting import inference_plots, roofline_plot
+from bench.reporting.axes import colour, plain, thousands
+from bench.reporting.tables import SPLIT_PARTS
+
+PARTS = ("#b8a1d1", "#3b6fb6", "#20497e", "#d9822b", "#cccccc")
+DPI = 110
+
+
+def draw(record: Record, folder: Path) -> list[str]:
+    """Draw what the record has data for into the folder; return the files' names."""
+    drawn = []
+    for name, picture in PICTURES.items():
+        figure = picture(record)
+        if figure is not None:
+            save(figure, folder / name)
+            drawn.append(name)
+    return drawn
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure, without the time or the version in its metadata."""
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=DPI, facecolor="white", metadata={"Software": None})
+
+
+def _bars(axes: Axes, found: list[Row], *, title: str) -> None:
+    """Draw images a second, fastest form at the bottom, with intervals."""
+    positions = range(len(found))
+    values = [row.per_second.value for row in found]
+    errors = [
+        [row.per_second.value - row.per_second.low for row in found],
+        [row.per_second.high - row.per_second.value for row in found],
+    ]
+    axes.barh(positions, values, xerr=errors, color=[colour(row) for row in found], height=0.7)
+    axes.set_yticks(list(positions), [row.workload.name for row in found])
+    axes.invert_yaxis()
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlim(right=1.1 * max(row.per_second.high for row in found))
+    thousands(axes.xaxis)
+    plain(axes)
+    for position, row in zip(positions, found, strict=True):
+        share = f"  {100 * row.share.value:.0f} %" if row.share else ""
+        axes.text(row.per_second.high, position, share, va="center", fontsize=9)
+
+
+def training(record: Record) -> Figure | None:
+    """Draw the training steps: a panel a batch size."""
+    groups = record.groups_of("training step")
+    if not groups:
+        return None
+    tables = [rows(group) for group in groups]
+    figure = Figure(figsize=(8.5, 0.6 + sum(0.75 + 0.34 * len(found) for found in tables)))
+    heights = [len(found) + 1.0 for found in tables]
+    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)
+    for axes, group, found in zip(panels[:, 0], groups, tables, strict=True):
+        _bars(axes, found, title=group.name.split(", ")[-1].capitalize().replace("1024", "1,024"))
+    fastest = max(row.per_second.high for found in tables for row in found)
+    panels[0, 0].set_xlim(0, 1.1 * fastest)
+    panels[-1, 0].set_xlabel(
+        "images/s (bars: median and 95 % interval; %: share of the limit that is nearer)"
+    )
+    figure.tight_layout()
+    return figure
+
+
+def loop(record: Record) -> Figure | None:
+    """Draw the whole loops."""
+    groups = record.groups_of("whole loop")
+    if not groups:
+        return None
+    found = rows(groups[0])
+    figure = Figure(figsize=(8.5, 1.2 + 0.36 * len(found)))
+    axes = figure.subplots()
+    _bars(axes, found, title="Whole loop, batch 64")
+    axes.set_xlabel("images/s (median and 95 % interval; %: share of the arithmetic limit)")
+    figure.tight_layout()
+    return figure
+
+
+def profile(record: Record) -> Figure | None:
+    """Draw the split of a step as stacked bars."""
+    if not record.profiles:
+        return None
+    figure = Figure(figsize=(8.5, 1.3 + 0.42 * len(record.profiles)))
+    axes = figure.subplots()
+    for position, found in enumerate(record.profiles):
+        left = 0.0
+        for part, shade in zip(SPLIT_PARTS, PARTS, strict=True):
+            share = 100 * found["split"].get(part, 0.0)
+            axes.barh(position, share, left=left, color=shade, height=0.7)
+            if share >= 4:
+                dark = part in ("forward", "backward")
+                axes.text(
+                    left + share / 2,
+                    position,
+                    f"{share:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=9,
+                    color="white" if dark else "black",
+                )
+            left += share
+    for part, shade in zip(SPLIT_PARTS, PARTS, strict=True):
+        axes.barh(0, 0, color=shade, label=part)
+    axes.set_yticks(
+        range(len(record.profiles)), [found["scenario"]["name"] for found in record.profiles]
+    )
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("% of a profiled step")
+    axes.legend(ncols=5, frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=9)
+    plain(axes)
+    figure.tight_layout()
+    return figure
+
+
+PICTURES: dict[str, Callable[[Record], Figure | None]] = {
+    "roofline.png": roofline_plot.draw_roofline,
+    "training.png": training,
+    "loop.png": loop,
+    "latency.png": inference_plots.latency,
+    "throughput.png": inference_plots.throughput,
+    "profile.png": profile,
+}

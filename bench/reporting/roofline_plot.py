@@ -1,0 +1,73 @@
+"""The picture of the roofline: arithmetic intensity against speed, and the roofs above."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bench.analysis import roofline
+from bench.analysis.record import Record
+from bench.reporting.axes import BFLOAT16, FLOAT32, plain, thousands, ticks
+
+
+def draw_roofline(record: Record) -> Figure | None:
+    """Draw arithmetic intensity against speed, and the roofs above."""
+    roofs, points = roofline.roofs(record), roofline.points(record)
+    if not roofs or not points:
+        return None
+    figure = Figure(figsize=(8.5, 5.2))
+    axes = figure.subplots()
+    lowest, highest = 2.0, 256.0
+    for roof in roofs:
+        intensities = np.geomspace(lowest, highest, 200)
+        speed = np.minimum(intensities * roof.bytes_per_second, roof.flops_per_second) / 1e9
+        shade = BFLOAT16 if roof.precision == "bfloat16" else FLOAT32
+        axes.plot(intensities, speed, color=shade, lw=1.6)
+        axes.text(
+            highest,
+            roof.flops_per_second / 1e9 * 1.05,
+            f"{roof.precision}: {roof.flops_per_second / 1e9:,.0f} GFLOP/s",
+            ha="right",
+            color=shade,
+            fontsize=9,
+        )
+    bandwidth = roofs[0].bytes_per_second
+    knee = math.sqrt(lowest * roofs[0].flops_per_second / bandwidth)
+    axes.text(
+        knee,
+        knee * bandwidth / 1e9 * 1.12,
+        f"memory: {bandwidth / 1e9:,.0f} GB/s",
+        rotation=32,
+        ha="center",
+        fontsize=9,
+    )
+    for point in points:
+        axes.plot(
+            point.intensity,
+            point.flops_per_second / 1e9,
+            point.marker,
+            color=BFLOAT16 if point.precision == "bfloat16" else FLOAT32,
+            mfc="white" if point.seed else None,
+            ms=7,
+        )
+    for marker, label in roofline.MARKERS.items():
+        axes.plot([], [], marker, color="#555555", ls="none", label=label)
+    axes.plot(
+        [], [], "o", color="#555555", mfc="white", ls="none", label="hollow: the seed's code"
+    )
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlim(lowest, highest)
+    axes.set_ylim(bottom=10)
+    thousands(axes.xaxis)
+    ticks(axes.yaxis, *axes.get_ylim())
+    axes.set_xlabel(
+        "arithmetic intensity, FLOP/byte (traffic operator by operator: a lower bound)"
+    )
+    axes.set_ylabel("GFLOP/s")
+    plain(axes)
+    figure.tight_layout()
+    return figure

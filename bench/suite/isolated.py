@@ -1,0 +1,71 @@
+"""Each case by itself, through pytest-benchmark: what its own table and its JSON show."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.timing.measure import Call, Elsewhere, Plan, ReportedClock, WarmUp
+
+SECONDS, ROUNDS = 0.1, 2
+"""What is spent on a case, unless pytest-benchmark's options say something else."""
+PLUGIN_SECONDS, PLUGIN_ROUNDS, PLUGIN_TIMER = 1.0, 5, "time.perf_counter"
+"""pytest-benchmark's own defaults: with these values, an option counts as not given."""
+REPORTED_CLOCK = ReportedClock()
+"""The timer of the cases that another process times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What a case gets by itself: calls for some seconds, and at least some rounds."""
+
+    seconds: float = SECONDS
+    rounds: int = ROUNDS
+
+    def count(self, warm_up: WarmUp | None) -> int:
+        """Return the rounds of a case, 1 where nothing is timed (no `warm_up`)."""
+        if warm_up is None:
+            return 1
+        return max(self.rounds, round(self.seconds / warm_up.window_seconds[-1]))
+
+
+def share(config: pytest.Config) -> Share:
+    """Return the share that pytest-benchmark's options leave each case, wherever they stand."""
+    seconds = float(config.getoption("benchmark_max_time"))
+    rounds = int(config.getoption("benchmark_min_rounds"))
+    return Share(
+        seconds=SECONDS if seconds == PLUGIN_SECONDS else seconds,
+        rounds=ROUNDS if rounds == PLUGIN_ROUNDS else rounds,
+    )
+
+
+def time_alone(
+    benchmark: BenchmarkFixture,
+    target: Call | Elsewhere,
+    warm_up: WarmUp | None,
+    *,
+    share: Share,
+) -> None:
+    """Let pytest-benchmark time a case, or call it once where it times nothing (no `warm_up`)."""
+    count = share.count(warm_up)
+    if isinstance(target, Elsewhere):
+        _replay(benchmark, target, count)
+    elif target.setup is None:
+        benchmark(target.call)
+    else:
+        setup = target.setup
+        arguments = {"setup": lambda: ((setup(),), {}), "rounds": count}
+        benchmark.pedantic(target.call, **arguments)  # type: ignore[no-untyped-call]
+
+
+def _replay(benchmark: BenchmarkFixture, target: Elsewhere, count: int) -> None:
+    """Let the other process time its calls first; its times then pass on the reported clock.
+
+    They come again from the first where pytest-benchmark calls oftener, as for its profile.
+    """
+    data = itertools.cycle(target.time_block(Plan(iterations=1, data=count, rewarm=0)))
+    call = lambda: REPORTED_CLOCK.advance(next(data))  # noqa: E731
+    benchmark.pedantic(call, rounds=count)  # type: ignore[no-untyped-call]

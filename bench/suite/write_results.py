@@ -1,0 +1,212 @@
+"""The end of a run: one record and one report a device, and a line in the index.
+
+The record is written before the profiles are made, so that nothing that happens to them costs the
+timings, and once more with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import report
+from bench.analysis import record
+from bench.analysis.key_figures import headlines
+from bench.analysis.quantiles import TooFewSamplesError, quantile
+from bench.analysis.record import GroupRecord, Record
+from bench.reporting import rounding
+from bench.suite.session import Suite
+from bench.workers import profiler as profiling
+from bench.workloads import data as images
+from bench.workloads import onnx_runtime as onnx_form
+from bench.workloads.registry import WORKLOADS
+from bench.workloads.workload import DEVICES
+from mnist_core.runtime import results_index as index
+from mnist_core.runtime.device import prepare
+from mnist_core.runtime.provenance import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "results"
+PARTIAL = ROOT / "runs"
+PERCENTILES = (50.0, 95.0, 99.0)
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 2
+"""pytest's own."""
+
+
+class ProfilingError(RuntimeError):
+    """Say why there is no profile, with the exit code that the run ends with."""
+
+    def __init__(self, reason: str, *, exit_code: int = EXIT_FAILED) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
+def write_reports(
+    suite: Suite, *, passed: bool, command: str, started: datetime.datetime
+) -> list[str]:
+    """Write what was measured since `started` (UTC), and say where.
+
+    Only a whole run goes under results/. Raises `ProfilingError` once everything is written that
+    does not need the profiles.
+    """
+    lines, failures, exit_code = [], [], EXIT_FAILED
+    for device in DEVICES:
+        groups = tuple(group for group in suite.groups if group.device == device)
+        if not groups:
+            continue
+        complete = passed and is_complete(suite, device)
+        folder, made = _write_record(
+            suite, groups, complete=complete, command=command, started=started
+        )
+        if complete:
+            try:
+                profiles = _profile(device, folder.name, suite.dataset_name)
+            except ProfilingError as error:
+                failures.append(str(error))
+                exit_code = max(exit_code, error.exit_code)
+            else:
+                made = dataclasses.replace(made, profiles=profiles, seconds=_since(started))
+                record.write(folder, made)
+        report.write(folder)
+        if complete:
+            _add_to_index(folder, made)
+        lines.append(f"report: {(folder / 'report.md').relative_to(ROOT)}")
+        if not complete:
+            lines.append("  (a part of the suite: kept out of results/)")
+    if failures:
+        raise ProfilingError("\n".join([*lines, *failures]), exit_code=exit_code)
+    return lines
+
+
+def keep_finished(suite: Suite, *, command: str, started: datetime.datetime) -> list[str]:
+    """Write the records of an interrupted run's finished groups, and say how to render them."""
+    lines = []
+    for device in DEVICES:
+        groups = tuple(group for group in suite.groups if group.device == device)
+        if groups:
+            folder, _ = _write_record(
+                suite, groups, complete=False, command=command, started=started
+            )
+            where = folder.relative_to(ROOT)
+            lines.append(f"interrupted; the finished groups: python -m bench.report {where}")
+    return lines
+
+
+def _write_record(
+    suite: Suite,
+    groups: tuple[GroupRecord, ...],
+    *,
+    complete: bool,
+    command: str,
+    started: datetime.datetime,
+) -> tuple[Path, Record]:
+    """Write a device's record without profiles; return its folder and the record."""
+    device, stamp = groups[0].device, started.strftime("%Y%m%dT%H%M%SZ")
+    folder = (RESULTS if complete else PARTIAL) / "bench" / device / stamp
+    made = Record(
+        created_utc=started.strftime("%Y-%m-%d %H:%M"),
+        device=device,
+        complete=complete,
+        command=command,
+        seconds=_since(started),
+        environment=_environment(groups, device),
+        dataset=_dataset(suite, device),
+        groups=groups,
+        skipped=suite.skipped,
+        trace_folder=f"runs/bench/{device}/{stamp}/traces" if complete else None,
+    )
+    record.write(folder, made)
+    return folder, made
+
+
+def _since(started: datetime.datetime) -> float:
+    return round((datetime.datetime.now(datetime.UTC) - started).total_seconds(), 1)
+
+
+def _environment(groups: Sequence[GroupRecord], device: str) -> dict[str, Any]:
+    found = environment(prepare(device=device))
+    if any(case.workload.mode == "onnxruntime" for group in groups for case in group.cases):
+        found["packages"]["onnxruntime"] = onnx_form.version()
+    return found
+
+
+def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]:
+    """Profile in a process that times nothing; the traces stay in a folder that git ignores."""
+    folder = PARTIAL / "bench" / device / stamp / "traces"
+    command = [sys.executable, "-m", "bench.workers.profiler", "--device", device]
+    try:
+        completed = subprocess.run(
+            [*command, "--folder", str(folder), "--dataset", dataset_name],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    except KeyboardInterrupt:
+        raise ProfilingError(
+            "interrupted while profiling: the timings are kept, without profiles",
+            exit_code=EXIT_INTERRUPTED,
+        ) from None
+    if completed.returncode:
+        raise ProfilingError(f"profiling failed:\n{completed.stderr[-2000:]}")
+    found: list[dict[str, Any]] = json.loads((folder / profiling.FILE_NAME).read_text())
+    return found
+
+
+def _add_to_index(folder: Path, made: Record) -> None:
+    shares = [h for h in headlines(made) if h.is_share and h.target is not None and not h.at_most]
+    finding = "; ".join(
+        f"{rounding.percent_with_interval(headline.ratio)} {headline.answer}, float32 step"
+        for headline in shares
+    )
+    machine = made.environment
+    what = machine["device"] if made.device == "cuda" else machine["processor"]
+    index.add_line(
+        RESULTS / "README.md",
+        section="bench",
+        title="Benchmarks",
+        header=("started", "machine", "training step, batch 64"),
+        key=folder.relative_to(RESULTS).as_posix(),
+        cells=(made.created_utc, f"{what}, {machine['cores']} cores", finding),
+    )
+
+
+def is_complete(suite: Suite, device: str) -> bool:
+    """Tell whether every case of the device was measured, or could not be on this machine."""
+    done = {
+        case.workload.id for group in suite.groups for case in group.cases if case.asked
+    } | set(suite.skipped)
+    return all(workload.id in done for workload in WORKLOADS if workload.device == device)
+
+
+def _dataset(suite: Suite, device: str) -> dict[str, Any]:
+    dataset = images.load(suite.dataset_name, device)
+    return {
+        "name": dataset.name,
+        "label": dataset.label,
+        "sha256": dataset.sha256,
+        "notice": dataset.notice.splitlines()[-1] if dataset.notice else None,
+    }
+
+
+def percentiles(suite: Suite) -> dict[str, dict[str, Any]]:
+    """Return p50, p95 and p99 in seconds of each case whose data are single calls."""
+    found: dict[str, dict[str, Any]] = {}
+    for group in suite.groups:
+        for case in group.cases:
+            if not case.workload.latency:
+                continue
+            values: dict[str, Any] = {"samples": len(case.samples())}
+            for percentile in PERCENTILES:
+                try:
+                    estimate = quantile(case.blocks, percentile)
+                    values[f"p{percentile:g}_seconds"] = estimate.value
+                except TooFewSamplesError as refusal:
+                    values[f"p{percentile:g}_refused"] = str(refusal)
+            found[case.workload.id] = values
+    return found

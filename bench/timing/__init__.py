@@ -1,0 +1,1 @@
+"""Instruments: the clock, blocks of calls, the host, a call in another process."""

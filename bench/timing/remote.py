@@ -1,0 +1,105 @@
+"""A process of its own that does what it is asked: one line of JSON each way.
+
+The parent holds a `Worker`; the child is a module that ends in `serve`. This file imports nothing
+but the standard library, so that a child has in it only what it imports itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+HARNESS = Path(__file__).resolve().parents[2]
+
+
+class WorkerError(RuntimeError):
+    """Say what went wrong inside the other process."""
+
+
+class Worker:
+    """The parent's end: starts `python -m module arguments...`, which ends with this process."""
+
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        folder: Path = HARNESS,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=folder,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(HARNESS),
+                "PYTHONUNBUFFERED": "1",
+                **(environment or {}),
+            },
+            text=True,
+            # Ctrl-C is for the parent to answer; this process ends when its standard input does.
+            start_new_session=True,
+        )
+        atexit.register(self.close)
+
+    @property
+    def pid(self) -> int:
+        """Return the number of the process."""
+        return self._process.pid
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """Send a command and wait for its answer. Raises `WorkerError` where it failed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            code = self._process.wait()
+            raise WorkerError(
+                f"the process ended during {command!r} with code {code}; see its messages above"
+            )
+        answer = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer["value"]
+
+    def close(self) -> None:
+        """End the process; a second call does nothing."""
+        atexit.unregister(self.close)
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):  # it has ended before
+                self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def serve(served: object) -> int:
+    """Answer commands, the methods of `served`, from standard input until it closes."""
+    # Libraries may print: only answers go to the real standard output.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"value": getattr(served, request.pop("do"))(**request)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+    return 0

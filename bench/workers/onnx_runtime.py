@@ -1,0 +1,59 @@
+"""The process in which ONNX Runtime is timed: without torch, whose threads and its own would
+disturb each other (https://github.com/microsoft/onnxruntime/issues/13808), and by its own clock.
+
+`bench.workloads.onnx_runtime` starts it as `python -m bench.workers.onnx_runtime` and asks.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from bench.timing import measure as timing
+from bench.timing import remote as process
+from bench.timing.measure import Call, Plan
+from mnist_core.models import onnx_process
+
+
+class _Served:
+    """The child's end: a method for each command."""
+
+    def __init__(self) -> None:
+        self._cases: dict[str, Call] = {}
+
+    def version(self) -> str:
+        """Return the version of ONNX Runtime."""
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
+
+    def load(self, case: str, archive: str, threads: int) -> list[list[float]]:
+        """Load a case's model and images, an npz in base64; return the log-probabilities."""
+        with np.load(io.BytesIO(base64.b64decode(archive))) as arrays:
+            model, images = arrays["model"].tobytes(), arrays["images"]
+        session = onnx_process.session(model, threads=threads)
+        self._cases[case] = Call(call=lambda: session.run(["output"], {"input": images}))
+        answers: list[list[float]] = session.run(["output"], {"input": images})[0].tolist()
+        return answers
+
+    def warm_up(self, case: str) -> dict[str, Any]:
+        """Call the case until its timings are steady; return a `WarmUp`'s fields."""
+        return asdict(timing.warm_up(self._cases[case], clock=time.perf_counter))
+
+    def block(self, case: str, how: dict[str, int]) -> list[float]:
+        """Time one block of the case, as a `Plan`'s fields say; return its data in seconds."""
+        return timing.time_block(self._cases[case], Plan(**how), clock=time.perf_counter)
+
+    def drop(self, case: str) -> None:
+        """Forget a case."""
+        del self._cases[case]
+
+
+if __name__ == "__main__":
+    sys.exit(process.serve(_Served()))

@@ -1,0 +1,1 @@
+"""What is timed: its description and its construction."""

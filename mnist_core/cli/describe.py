@@ -1,0 +1,106 @@
+"""`python -m mnist_core describe`: parameters, activations and FLOPs of each layer."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mnist_core.cli.arguments import NETWORK_OPTION_HELP, add_assignments, assignments
+from mnist_core.data.registry import DATASETS, DatasetSpec, require_known
+from mnist_core.models.registry import NETWORKS, Architecture, architecture, network_spec
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser("describe", help="print what each layer of a network costs")
+    parser.add_argument(
+        "--network",
+        default="seed",
+        help=f"one of {', '.join(NETWORKS)}; all: a line for each (default: seed)",
+    )
+    add_assignments(parser, "--network-option", NETWORK_OPTION_HELP)
+    parser.add_argument(
+        "--dataset",
+        default="mnist",
+        help=f"whose images and classes, one of {', '.join(DATASETS)} (default: mnist)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a Markdown table."""
+    changes = assignments("--network-option", options.network_option)
+    dataset = require_known(options.dataset)
+    if options.network == "all":
+        _print_networks(changes, dataset)
+    else:
+        _print_layers(architecture(options.network, changes), dataset)
+        print(f"\n{options.network}: {network_spec(options.network).reason}.")
+    return 0
+
+
+def _print_networks(changes: dict[str, Any], dataset: DatasetSpec) -> None:
+    from mnist_core.runtime.formatting import markdown_table
+
+    shape, classes = dataset.shape, len(dataset.classes)
+    rows: list[tuple[object, ...]] = [
+        (
+            name,
+            f"{found.parameters(shape, classes):,}",
+            f"{found.evaluation_flops(shape, classes):,}",
+            found.text(),
+            spec.reason,
+        )
+        for name, spec in NETWORKS.items()
+        for found in [spec.architecture.with_options(changes)]
+    ]
+    header = ("network", "parameters", "forward FLOPs", "architecture", "what it is for")
+    print(markdown_table(rows, header=header, numeric=header[1:3]))
+
+
+def _print_layers(described: Architecture, dataset: DatasetSpec) -> None:
+    import torch
+
+    from mnist_core.models import network as models
+    from mnist_core.runtime.formatting import markdown_table
+
+    network = models.build(
+        described,
+        seed=0,
+        device=torch.device("cpu"),
+        input_shape=dataset.shape,
+        classes=len(dataset.classes),
+    )
+    costs = models.describe(network)
+    rows: list[tuple[object, ...]] = [
+        (
+            cost.name,
+            cost.kind,
+            "×".join(map(str, cost.output_shape)),
+            f"{cost.parameters:,}",
+            f"{cost.activations:,}",
+            f"{cost.forward_flops:,}",
+        )
+        for cost in costs
+    ]
+    rows.append(
+        (
+            "total",
+            "",
+            "",
+            f"{sum(cost.parameters for cost in costs):,}",
+            f"{sum(cost.activations for cost in costs):,}",
+            f"{sum(cost.forward_flops for cost in costs):,}",
+        )
+    )
+    header = ("layer", "kind", "output", "parameters", "activations", "forward FLOPs")
+    print(markdown_table(rows, header=header, numeric=header[3:]))
+    print(f"\nArchitecture: {described.text()}.")
+    print(
+        f"\nFor one image of {dataset.label}, {'×'.join(map(str, dataset.shape))}; 1 multiply-add "
+        "= 2 FLOPs; outputs before pooling. Forward and backward: "
+        f"{models.training_flops(costs):,} FLOPs."
+    )
+    if described.views > 1:
+        flops = described.evaluation_flops(dataset.shape, len(dataset.classes))
+        print(f"Evaluation averages {described.views} views of each image: {flops:,} FLOPs.")

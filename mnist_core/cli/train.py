@@ -1,0 +1,298 @@
+"""`python -m mnist_core train`: one run, from its options to the test accuracy.
+
+Writes `checkpoint.safetensors` after every epoch and `result.json` at the end into its folder,
+where `train.lock` keeps a second process out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import time
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_core.cli.arguments import (
+    NETWORK_OPTION_HELP,
+    add_assignments,
+    add_data_arguments,
+    add_device_arguments,
+    assignments,
+    load_dataset,
+)
+from mnist_core.config import INTERPOLATIONS, PRECISIONS, TrainConfig
+from mnist_core.data.registry import (
+    AUGMENTATION_HELP,
+    AUGMENTATIONS,
+    AUTO,
+    DATASETS,
+    require_choice,
+    require_known,
+)
+from mnist_core.errors import UserError, advising
+from mnist_core.models.registry import NETWORKS
+from mnist_core.optim.registry import OPTIMIZERS, default_learning_rate
+from mnist_core.optim.schedules import SCHEDULES
+from mnist_core.recipes import RECIPES, recipe
+from mnist_core.runtime.output_folder import folder_for, held, new_folder, require_writable
+
+if TYPE_CHECKING:
+    from mnist_core.data.splits import Dataset
+    from mnist_core.training.evaluation import Evaluation
+    from mnist_core.training.loop import TrainResult
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+RESULT_NAME = "result.json"
+LOCK_NAME = "train.lock"
+
+_HELP = {
+    "optimizer": f"one of {', '.join(OPTIMIZERS)}, or your own as package.module:Class",
+    "schedule": f"one of {', '.join(SCHEDULES)}",
+    "epochs": "passes over the train split",
+    "batch_size": "images per step",
+    "rotation_degrees": "largest rotation, in degrees; 0 turns it off",
+    "translation": "largest shift, as a fraction of the side; 0 turns it off",
+    "interpolation": f"one of {', '.join(INTERPOLATIONS)}; with bilinear also --scaling, "
+    "--shear-degrees and --elastic",
+    "scaling": "largest change of scale, as a fraction",
+    "shear_degrees": "largest shear, in degrees",
+    "elastic": "largest displacement of an elastic distortion, as a fraction of the side",
+    "stroke": "largest share by which lines are made thicker or thinner, up to 1",
+    "seed": "decides initialisation, order, augmentation and dropout",
+    "network": f"one of {', '.join(NETWORKS)}, without the recipe's options of its network",
+    "precision": f"of the forward and backward pass, one of {', '.join(PRECISIONS)}",
+    "label_smoothing": "share of the target that is spread over all classes",
+    "averaging": "decay per step of a moving average of the weights, which is then the result; "
+    "0: the last weights",
+    "recalibration_images": "training images, not augmented, from which batch normalisation takes "
+    "its statistics again after every epoch; 0: the running ones",
+}
+
+_WITHOUT_DISTORTIONS: dict[str, Any] = {
+    field.name: field.default
+    for field in fields(TrainConfig)
+    if field.name in ("interpolation", "scaling", "shear_degrees", "elastic", "stroke")
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "train", help="train one network; the defaults are the seed's recipe"
+    )
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help=f"one of {', '.join(RECIPES)}, from which the other options depart (default: seed)",
+    )
+    add_data_arguments(parser)
+    defaults = {field.name: field.default for field in fields(TrainConfig)}
+    for name, text in _HELP.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(defaults[name]),
+            default=argparse.SUPPRESS,
+            metavar=type(defaults[name]).__name__.upper(),
+            help=f"{text} (default: {defaults[name]})",
+        )
+    parser.add_argument(
+        "--augmentation",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help=f"one of {', '.join(AUGMENTATIONS)}, from which the other options depart, in the "
+        f"place of the recipe's: {AUGMENTATION_HELP} (default: the recipe's, whatever the data "
+        "set)",
+    )
+    suited = ", ".join(spec.name for spec in DATASETS.values() if spec.flip_keeps_class)
+    parser.add_argument(
+        "--horizontal-flip",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help=f"show every second image mirrored, at random; for {suited} (the seed's: no)",
+    )
+    parser.add_argument(
+        "--train-on-validation",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="train on the validation images too, once every choice is made; the validation "
+        "accuracy then says nothing (the seed's: no)",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        metavar="FLOAT",
+        help="peak learning rate (default: the recipe's; of another optimizer than the recipe's, "
+        "the library's own)",
+    )
+    add_assignments(
+        parser,
+        "--option",
+        "an argument of the optimizer's constructor, such as weight_decay=0.1 or "
+        "'betas=[0.9, 0.95]'",
+    )
+    add_assignments(parser, "--network-option", NETWORK_OPTION_HELP)
+    add_device_arguments(parser)
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in --output where it stopped, with its own options; those that are "
+        "named must agree",
+    )
+    parser.set_defaults(run=run, device=None)  # of a resumed run, its own
+
+
+def _config(options: argparse.Namespace, begun: TrainConfig, dataset_name: str) -> TrainConfig:
+    """Return what the options make of a configuration."""
+    names = (*_HELP, "horizontal_flip", "train_on_validation")
+    changes = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    if hasattr(options, "augmentation"):
+        named = require_known(dataset_name).augmentation(options.augmentation)
+        changes = {**_WITHOUT_DISTORTIONS, **named.settings(), **changes}
+    if changes.get("optimizer", begun.optimizer) != begun.optimizer:
+        changes["learning_rate"] = default_learning_rate(changes["optimizer"])
+        changes["optimizer_options"] = {}
+    if "network" in changes:  # as it is registered: the recipe's options are of its own network
+        changes["network_options"] = {}
+    if options.learning_rate is not None:
+        changes["learning_rate"] = options.learning_rate
+    for name, flag in (("optimizer_options", "--option"), ("network_options", "--network-option")):
+        kept = changes.get(name, getattr(begun, name))
+        changes[name] = {**kept, **assignments(flag, getattr(options, flag[2:].replace("-", "_")))}
+    return replace(begun, dataset=dataset_name, **changes)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, save, evaluate on the test split once, and print the result."""
+    require_choice(options.dataset)  # wrong options are refused before anything is loaded
+    if options.resume:
+        config = _resumed_config(options)
+        dataset = load_dataset(options, name=config.dataset)
+    else:
+        begun = recipe(options.recipe or "seed")
+        _config(options, begun, "mnist" if options.dataset == AUTO else options.dataset)
+        options.device = options.device or "cpu"
+        dataset = load_dataset(options)
+        config = _config(options, begun, dataset.name)
+    from mnist_core.data.splits import require_batch_fits
+
+    trained_on = dataset.for_training(on_validation=config.train_on_validation)
+    require_batch_fits(trained_on, config.batch_size)
+    folder = _make_folder(options, dataset)
+    refusal = f"another process is training in {folder}; wait for it, or name another --output"
+    with (
+        held(folder / LOCK_NAME, refusal=refusal),
+        advising(lambda: _way_on(folder, options)),
+    ):
+        is_there = any((folder / name).exists() for name in (CHECKPOINT_NAME, RESULT_NAME))
+        if is_there and not options.resume:
+            raise UserError(
+                f"{folder} already holds a run; add --resume, or name another --output"
+            )
+        return _train(config, dataset, folder, device=options.device)
+
+
+def _resumed_config(options: argparse.Namespace) -> TrainConfig:
+    """Return the configuration of the run in --output, with which the options must agree; device
+    and threads that are not named are its own."""
+    if options.output is None:
+        raise UserError("--resume needs --output, the folder of the run to continue")
+    path = options.output / CHECKPOINT_NAME
+    if not path.exists():
+        raise UserError(
+            f"nothing to resume: {options.output} holds no {CHECKPOINT_NAME}; start without "
+            "--resume"
+        )
+    from mnist_core.training import checkpoint as checkpoints
+    from mnist_core.training.resume import require_config
+
+    saved = checkpoints.read(path)
+    begun = recipe(options.recipe) if options.recipe else saved.config
+    asked = saved.config.dataset if options.dataset == AUTO else options.dataset
+    require_config(path, saved, _config(options, begun, asked))
+    options.device = options.device or saved.device or "cpu"
+    options.threads = saved.threads if options.threads is None else options.threads
+    return saved.config
+
+
+def _make_folder(options: argparse.Namespace, dataset: Dataset) -> Path:
+    """Return the folder of the run, which is there and can be written."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder = Path("runs", f"{dataset.name}-train-{stamp}")
+    try:
+        if options.output is None:
+            folder = new_folder(folder)
+        else:
+            folder = folder_for(options.output, dataset)
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write into the folder {folder}: {error.strerror}; name another --output"
+        ) from error
+    require_writable(folder, option="--output")
+    return folder
+
+
+def _way_on(folder: Path, options: argparse.Namespace) -> str:
+    if not (folder / CHECKPOINT_NAME).exists():
+        return "Nothing was finished yet; the same command starts again"
+    words = ["python", "-m", "mnist_core", "train", "--resume", "--output", str(folder)]
+    if options.data_dir is not None:
+        words += ["--data-dir", str(options.data_dir)]
+    return f"What was finished is on disk; continue with:\n  {shlex.join(words)}"
+
+
+def _train(config: TrainConfig, dataset: Dataset, folder: Path, *, device: str) -> int:
+    from mnist_core.cli.progress import ProgressDisplay
+    from mnist_core.optim.registry import capture_notes
+    from mnist_core.runtime.formatting import write_json
+    from mnist_core.training.evaluation import evaluate
+    from mnist_core.training.loop import train
+
+    count = len(dataset.for_training(on_validation=config.train_on_validation).train)
+    print(f"configuration {config.digest()}: {json.dumps(config.to_dict())}")
+    print(f"data: {dataset.label}, {count:,} images to train on; output: {folder}")
+    if config.train_on_validation:
+        print("the validation images are trained on: their accuracy says nothing of other images")
+    for note in capture_notes([config.optimizer], device=device):
+        print(note)
+    with ProgressDisplay(epochs=config.epochs) as display:
+        result = train(
+            config, dataset, checkpoint=folder / CHECKPOINT_NAME, observe=display.observe
+        )
+    if result.status == "diverged":
+        write_json(folder / RESULT_NAME, _record(dataset, result, None))
+        print(f"diverged at step {result.diverged_at_step}: the loss is not finite, or exploded.")
+        print("A smaller --learning-rate may help. No test accuracy is given.")
+        return 1
+    test = evaluate(result.model, dataset, dataset.test)
+    write_json(folder / RESULT_NAME, _record(dataset, result, test))
+    low, high = test.interval()
+    print(
+        f"{dataset.label}: test accuracy {test.accuracy:.2%}, 95 % interval {low:.2%} to "
+        f"{high:.2%} (Wilson, {test.count:,} images, one seed)"
+    )
+    print(f"weights {result.weights_sha256[:16]}, {result.images_per_second:,.0f} images/s")
+    return 0
+
+
+def _record(dataset: Dataset, result: TrainResult, test: Evaluation | None) -> dict[str, Any]:
+    from mnist_core.runtime.provenance import environment
+
+    return {
+        "config": result.config.to_dict(),
+        "status": result.status,
+        "steps": result.steps,
+        "epochs": [asdict(epoch) for epoch in result.epochs],
+        "weights_sha256": result.weights_sha256,
+        "images_per_second": result.images_per_second,
+        "data": {"name": dataset.name, "sha256": dataset.sha256},
+        "test": None
+        if test is None
+        else {"correct": test.correct, "count": test.count, "interval": test.interval()},
+        "environment": environment(dataset.train.labels.device),
+    }

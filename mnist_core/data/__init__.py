@@ -1,0 +1,1 @@
+"""Where images come from: the registry of data sets, their files, checksums and splits."""

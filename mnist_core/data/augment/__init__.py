@@ -1,0 +1,1 @@
+"""Random distortions of a batch of images, one family a file."""

@@ -1,0 +1,1 @@
+"""What a network is, what it costs, and its ONNX form."""

@@ -1,0 +1,161 @@
+"""The network as one ONNX file, written only once ONNX Runtime was seen to agree with torch.
+
+`export` builds the model, compares it and writes it; `verify` is the comparison. No accuracy comes
+out of it: images are only what the two are asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mnist_core.errors import UserError
+from mnist_core.models import onnx_graph, onnx_process
+from mnist_core.models.network import Network
+from mnist_core.models.onnx_graph import Form
+from mnist_core.models.onnx_process import FloatArray
+from mnist_core.models.registry import Shape
+from mnist_core.runtime.formatting import write_atomically
+from mnist_core.runtime.randomness import generator
+from mnist_core.training.batches import normalise
+
+BATCH_SIZES = (1, 3, 64)
+TOLERANCE = 1e-5
+"""How far a log-probability may lie from torch's, as a share of the image's largest (of 1 where
+all are smaller): what sums of float32 in another order differ by."""
+RANDOM_IMAGES = 1_000
+_REFERENCE_BATCH = 500
+
+
+class SelfCheckError(Exception):
+    """Say where the exported model differs from the network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """What torch and ONNX Runtime were asked, and how closely they agreed."""
+
+    images: int
+    batch_sizes: tuple[int, ...]
+    largest_difference: float
+    """Of a log-probability, over all images and batch sizes, in the tolerance's unit: a share of
+    the image's largest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportReport:
+    """What was written."""
+
+    form: Form
+    bytes: int
+    agreement: Agreement
+
+
+def export(
+    network: Network,
+    path: Path,
+    form: Form,
+    *,
+    images: Tensor,
+    metadata: Mapping[str, str] | None = None,
+) -> ExportReport:
+    """Build the model, verify it on `images` [n, c, h, w] uint8, and write it atomically.
+
+    Raises `UserError` for what a user can mend and `SelfCheckError` where model and network
+    differ. Then nothing was written, and a file that was there is the old one.
+    """
+    onnx_graph.require_libraries()
+    content = onnx_graph.build(network, form, metadata=metadata)
+    agreement = verify(content, network, form, images=images)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; name another --output") from error
+    return ExportReport(form=form, bytes=len(content), agreement=agreement)
+
+
+def verify(content: bytes, network: Network, form: Form, *, images: Tensor) -> Agreement:
+    """Compare a model with the network on `images` [n, c, h, w] uint8, at several batch sizes.
+
+    Raises `SelfCheckError` for another opset, for what onnx's checker refuses, and for any image
+    that gets another class, or a log-probability outside the tolerance.
+    """
+    _check_format(content, form)
+    normalised = normalise(images.cpu(), mean=form.spec.mean, std=form.spec.std)
+    expected = _log_probabilities(network, normalised)
+    try:
+        found = onnx_process.answers(
+            content,
+            (images.cpu() if form.with_normalization else normalised).numpy(),
+            batch_sizes=BATCH_SIZES,
+            threads=torch.get_num_threads(),
+        )
+    except onnx_process.OnnxRuntimeError as error:
+        raise SelfCheckError(
+            f"ONNX Runtime cannot run it at opset {form.opset}; a smaller one may do ({error})"
+        ) from error
+    differences = relative_differences(found, expected)
+    for size, answers, difference in zip(BATCH_SIZES, found, differences, strict=True):
+        other_class = answers.argmax(axis=1) != expected.argmax(axis=1)
+        outside = ~(difference <= TOLERANCE)
+        if other_class.any() or outside.any():
+            raise SelfCheckError(
+                f"at batch {size}, of {len(images):,} images {other_class.sum():,} get another "
+                f"class and {outside.sum():,} other log-probabilities than torch gives (largest "
+                f"difference {difference.max():.2g}, tolerance {TOLERANCE:.0e})"
+            )
+    return Agreement(
+        images=len(images),
+        batch_sizes=BATCH_SIZES,
+        largest_difference=float(differences.max()),
+    )
+
+
+def relative_differences(answers: FloatArray, expected: FloatArray) -> FloatArray:
+    """Return how far the log-probabilities [..., n, classes] of each image lie from the expected
+    ones at most, as a share of its largest, of 1 where all are smaller: [..., n]."""
+    scale = np.maximum(1.0, np.abs(expected).max(axis=-1))
+    differences: FloatArray = np.abs(answers - expected).max(axis=-1) / scale
+    return differences
+
+
+def outside_tolerance(answers: FloatArray, expected: FloatArray) -> npt.NDArray[np.bool_]:
+    """Tell of which images the log-probabilities [n, classes] are not the expected ones: [n]."""
+    within: npt.NDArray[np.bool_] = relative_differences(answers, expected) <= TOLERANCE
+    return ~within  # NaN is outside
+
+
+def random_images(shape: Shape) -> Tensor:
+    """Return images of noise [n, *shape] uint8, always the same, for where there are none."""
+    draws = generator(0, "export", "images")
+    return torch.randint(0, 256, (RANDOM_IMAGES, *shape), dtype=torch.uint8, generator=draws)
+
+
+def _check_format(content: bytes, form: Form) -> None:
+    import onnx
+
+    model = onnx.load_from_string(content)
+    opsets = [(entry.domain, entry.version) for entry in model.opset_import]
+    if opsets != [("", form.opset)]:
+        raise SelfCheckError(f"its opset must be {form.opset}, got {opsets}")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise SelfCheckError(f"onnx's checker refuses it: {error}") from error
+
+
+@torch.inference_mode()
+def _log_probabilities(network: Network, images: Tensor) -> FloatArray:
+    was_training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    parts = [network(part.to(device)).cpu() for part in torch.split(images, _REFERENCE_BATCH)]
+    network.train(was_training)
+    found: FloatArray = torch.cat(parts).numpy()
+    return found

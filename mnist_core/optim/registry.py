@@ -1,0 +1,281 @@
+"""The registry of optimizers: torch.optim's own classes, their learning rates and why.
+
+Importing it does not import torch, so that command lines can list the names at once.
+`build("adam", model.parameters(), learning_rate=1e-3)` gives the optimizer, and a name like
+"package.module:Class" a user's own.
+
+Ranges span about two decades around where validation accuracy peaked on MNIST in short annealed
+runs, so that the best learning rate should lie inside; a study reports when it does not. What of
+torch.optim is absent: LBFGS needs a closure, SparseAdam sparse gradients, Rprop full batches, and
+Muon takes 2-D parameters only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from mnist_core.errors import UserError, unknown_name
+from mnist_core.optim import custom as own_optimizers
+
+if TYPE_CHECKING:
+    import torch
+
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec:
+    """One optimizer: its class, what differs from the library's defaults, its search range."""
+
+    name: str
+    label: str
+    class_name: str
+    """Name within torch.optim."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments that make it this optimizer; all others keep the library's default."""
+    fused: bool = False
+    """Whether torch has a fused kernel for it (the same update in one pass)."""
+    capturable: bool = False
+    """Whether it must be told that its steps are captured in a CUDA graph."""
+    uncaptured_because: str = ""
+    """Why its steps cannot be captured; empty where they can."""
+    default_learning_rate: float
+    """The library's own default (a test compares it with the signature)."""
+    learning_rate_range: tuple[float, float]
+    """Bounds of the log-uniform search."""
+    reason: str
+    """Why this range."""
+
+
+_SPECS = (
+    OptimizerSpec(
+        name="sgd",
+        label="SGD",
+        class_name="SGD",
+        fused=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(1e-2, 1.0),
+        reason="plain SGD on this network learns too slowly to matter below 0.01 "
+        "and diverges near 1",
+    ),
+    OptimizerSpec(
+        name="momentum",
+        label="SGD + momentum",
+        class_name="SGD",
+        options={"momentum": 0.9},
+        fused=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(1e-3, 0.3),
+        reason="momentum 0.9 multiplies the effective step by 10: a decade below SGD",
+    ),
+    OptimizerSpec(
+        name="nesterov",
+        label="SGD + Nesterov",
+        class_name="SGD",
+        options={"momentum": 0.9, "nesterov": True},
+        fused=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(1e-3, 0.3),
+        reason="momentum 0.9 multiplies the effective step by 10: a decade below SGD",
+    ),
+    OptimizerSpec(
+        name="rmsprop",
+        label="RMSprop",
+        class_name="RMSprop",
+        capturable=True,
+        default_learning_rate=1e-2,
+        learning_rate_range=(2e-4, 2e-2),
+        reason="steps are about the learning rate itself, as Adam's, without bias correction "
+        "to soften the first ones: half of Adam's rates",
+    ),
+    OptimizerSpec(
+        name="adam",
+        label="Adam",
+        class_name="Adam",
+        fused=True,
+        capturable=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(5e-4, 5e-2),
+        reason="two decades, from half the library's default upwards: short annealed runs like "
+        "larger steps",
+    ),
+    OptimizerSpec(
+        name="adamw",
+        label="AdamW",
+        class_name="AdamW",
+        fused=True,
+        capturable=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(5e-4, 5e-2),
+        reason="the same as Adam, so that the two differ in weight decay alone",
+    ),
+    OptimizerSpec(
+        name="nadam",
+        label="NAdam",
+        class_name="NAdam",
+        capturable=True,
+        default_learning_rate=2e-3,
+        learning_rate_range=(5e-4, 5e-2),
+        reason="the same as Adam",
+    ),
+    OptimizerSpec(
+        name="radam",
+        label="RAdam",
+        class_name="RAdam",
+        capturable=True,
+        default_learning_rate=1e-3,
+        learning_rate_range=(5e-4, 5e-2),
+        reason="the same as Adam",
+    ),
+    OptimizerSpec(
+        name="adamax",
+        label="Adamax",
+        class_name="Adamax",
+        capturable=True,
+        default_learning_rate=2e-3,
+        learning_rate_range=(5e-4, 5e-2),
+        reason="the same as Adam; its infinity norm makes smaller steps, so the best is higher up",
+    ),
+    OptimizerSpec(
+        name="adagrad",
+        label="Adagrad",
+        class_name="Adagrad",
+        fused=True,
+        default_learning_rate=1e-2,
+        learning_rate_range=(1e-3, 0.1),
+        reason="its steps shrink as gradients accumulate: a decade above Adam",
+    ),
+    OptimizerSpec(
+        name="adadelta",
+        label="Adadelta",
+        class_name="Adadelta",
+        capturable=True,
+        default_learning_rate=1.0,
+        learning_rate_range=(0.05, 5.0),
+        reason="the method sets its own units; 1.0 is both the paper's and the library's",
+    ),
+    OptimizerSpec(
+        name="asgd",
+        label="ASGD",
+        class_name="ASGD",
+        capturable=True,
+        default_learning_rate=1e-2,
+        learning_rate_range=(1e-2, 1.0),
+        reason="the same as SGD, whose steps it takes; the average is not what is evaluated",
+    ),
+    OptimizerSpec(
+        name="adafactor",
+        label="Adafactor",
+        class_name="Adafactor",
+        uncaptured_because="its step reads its counter on the host",
+        default_learning_rate=1e-2,
+        learning_rate_range=(3e-4, 0.1),
+        reason="its updates are scaled by the parameters' norm: wider upwards than Adam",
+    ),
+)
+
+OPTIMIZERS: dict[str, OptimizerSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def optimizer_spec(name: str) -> OptimizerSpec:
+    """Return the registry's entry, or raise `UserError` naming the known ones."""
+    try:
+        return OPTIMIZERS[name]
+    except KeyError:
+        known = unknown_name("optimizer", name, OPTIMIZERS)
+        raise UserError(f"{known}; or your own as package.module:Class") from None
+
+
+def require_known(name: str) -> None:
+    """Raise `UserError` for a name that is neither in the registry nor of a class of the user's.
+
+    Nothing is imported: whether such a class exists is found out when it is built.
+    """
+    if own_optimizers.is_own(name):
+        own_optimizers.require_form(name)
+    else:
+        optimizer_spec(name)
+
+
+def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    """Return the class behind a name."""
+    if own_optimizers.is_own(name):
+        return own_optimizers.load_class(name)
+    found: type[torch.optim.Optimizer] = getattr(
+        importlib.import_module("torch.optim"), optimizer_spec(name).class_name
+    )
+    return found
+
+
+def default_learning_rate(name: str) -> float:
+    """Return the registry's default, or that of a user's class's signature."""
+    if not own_optimizers.is_own(name):
+        return optimizer_spec(name).default_learning_rate
+    default = own_optimizers.default_learning_rate(name)
+    if default is None:
+        raise UserError(f"{name} has no default for lr in its signature; name a learning rate")
+    return default
+
+
+def build(
+    name: str,
+    parameters: Iterable[torch.nn.Parameter],
+    *,
+    learning_rate: float,
+    options: Mapping[str, Any] = _NO_OPTIONS,
+) -> torch.optim.Optimizer:
+    """Build the optimizer over `parameters`, each of which it must own exactly once.
+
+    `options` are further arguments of its constructor, before the registry's own ones. On CUDA
+    the learning rate is a tensor where its steps can be captured. Raises `OptimizerError` where
+    the constructor refuses its options.
+    """
+    import torch
+
+    require_known(name)
+    owned = list(parameters)
+    if len({id(parameter) for parameter in owned}) != len(owned):
+        raise UserError("an optimizer must own every parameter exactly once, got one twice")
+    is_own = own_optimizers.is_own(name)
+    on_cuda = any(parameter.is_cuda for parameter in owned)
+    if not is_own:
+        options = {**_kernels(optimizer_spec(name), on_cuda=on_cuda), **options}
+    found = optimizer_class(name)
+    own_optimizers.require_arguments(name, found, ["lr", *options])
+    optimizer = own_optimizers.construct(
+        name, found, owned, learning_rate=learning_rate, options=options
+    )
+    own_optimizers.require_lr_in_groups(name, optimizer)
+    if on_cuda and not uncaptured_because(name):
+        for group in optimizer.param_groups:
+            group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=owned[0].device)
+    return optimizer
+
+
+def _kernels(spec: OptimizerSpec, *, on_cuda: bool) -> dict[str, Any]:
+    """Return the constructor's arguments of a registered optimizer."""
+    chosen: dict[str, Any] = {"fused": True} if spec.fused else {}
+    if on_cuda and spec.capturable:
+        chosen |= {"capturable": True} if spec.fused else {"capturable": True, "foreach": True}
+    return {**chosen, **spec.options}
+
+
+def uncaptured_because(name: str) -> str:
+    """Return why an optimizer's steps are not captured in a CUDA graph; empty where they are."""
+    if own_optimizers.is_own(name):
+        return "nothing is known of what its step does"
+    return optimizer_spec(name).uncaptured_because
+
+
+def capture_notes(names: Iterable[str], *, device: str) -> list[str]:
+    """Return a line for each optimizer whose steps the host must take one by one on CUDA."""
+    reasons = {name: uncaptured_because(name) for name in names} if device == "cuda" else {}
+    return [
+        f"{name}'s steps are not captured in a CUDA graph: {reason}"
+        for name, reason in reasons.items()
+        if reason
+    ]

@@ -1,0 +1,1 @@
+"""Other people's code, to be compared with; the only other place of `backward()`."""

@@ -1,0 +1,1 @@
+"""The process and the files it writes: device, memory, randomness, provenance, output."""

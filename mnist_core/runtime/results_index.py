@@ -1,0 +1,59 @@
+"""The index of a results folder: a Markdown file with one table per kind of run.
+
+Each line is keyed by the folder that it links to; a line is added, or replaced, under a lock, so
+that two runs that end at once both appear.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnist_core.runtime.formatting import write_atomically
+
+_TITLE = """# Results
+
+Generated: every report is built from the raw records beside it. Newest first.
+"""
+
+
+def add_line(
+    index: Path, *, section: str, title: str, header: Sequence[str], key: str, cells: Sequence[str]
+) -> None:
+    """Add a row to the table of `section` in the file `index`, or replace the row of `key`.
+
+    `key` is the path of the run's folder relative to the index; the row ends with a link to its
+    report. Rows are ordered by their first cell, which says when the run started, newest first.
+    """
+    with (index.parent / ".index.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        text = index.read_text() if index.exists() else _TITLE
+        start, end = f"<!-- {section} -->", f"<!-- /{section} -->"
+        if start not in text:
+            text = f"{text.rstrip()}\n\n## {title}\n\n{start}\n{end}\n"
+        before, rest = text.split(start, 1)
+        body, after = rest.split(end, 1)
+        rows = {
+            match.group(1): line
+            for line in body.splitlines()
+            if (match := re.search(r"\[report\]\((.+)/report\.md\)", line))
+        }
+        escaped = [cell.replace("|", "\\|").replace("\n", " ") for cell in cells]
+        rows[key] = f"| {' | '.join(escaped)} | [report]({key}/report.md) |"
+        table = [
+            f"| {' | '.join(header)} | |",
+            f"|{':--|' * (len(header) + 1)}",
+            *(
+                rows[name]
+                for name in sorted(rows, key=lambda key: _age(key, rows[key]), reverse=True)
+            ),
+        ]
+        body = "\n" + "\n".join(table) + "\n"
+        write_atomically(index, before + start + body + end + after)
+
+
+def _age(key: str, row: str) -> tuple[str, str, str]:
+    started = row.split(" | ")[0]
+    return started, Path(key).name, key

@@ -1,0 +1,1 @@
+"""Configuration and data -> weights: the one step, the one loop, evaluation, checkpoints."""

@@ -1,0 +1,111 @@
+"""Whole epochs of steps that need nothing of the host, and on CUDA are replayed from one graph.
+
+What changes from step to step (which images, how they are transformed, the learning rate, where
+the loss goes) lies on the device, in the row of a step that the device itself counts. So no step
+waits for the host, and on CUDA one captured step serves all of them. The operations are those of
+`epoch_batches` and `Learner.step`, and so are the bits.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from mnist_core.config import TrainConfig
+from mnist_core.data.splits import Dataset
+from mnist_core.optim.schedules import multiplier
+from mnist_core.training.batches import Draws, draw_epoch, prepare, steps_per_epoch
+from mnist_core.training.state import Learner
+
+WARM_UP_STEPS = 3
+"""Steps of a run that are taken before one is captured: the libraries' workspaces and the
+optimizer's state must be there by then."""
+
+
+class ResidentSteps:
+    """The steps of one run, with all that they need on the device of its data.
+
+    With `is_captured`, which needs CUDA, the steps after the first few are replayed from a graph;
+    the bits are the same.
+    """
+
+    def __init__(
+        self, config: TrainConfig, dataset: Dataset, learner: Learner, *, is_captured: bool
+    ) -> None:
+        self._config = config
+        self._dataset = dataset
+        self._learner = learner
+        self._is_captured = is_captured
+        self._device = dataset.train.labels.device
+        self._steps = steps_per_epoch(dataset, config.batch_size)
+        self._place = torch.zeros(1, dtype=torch.int64, device=self._device)
+        self._losses = torch.zeros(self._steps, device=self._device)
+        self._rates = torch.zeros(self._steps, dtype=torch.float64, device=self._device)
+        self._rows = torch.arange(self._steps, device=self._device)
+        self._draws: Draws | None = None
+        self._taken = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._stream = torch.cuda.Stream() if is_captured else None  # type: ignore[no-untyped-call]
+
+    def run_epoch(self, epoch: int) -> Tensor:
+        """Take all steps of an epoch; return their losses [steps] float32, on the device.
+
+        On CUDA they are only begun: reading the losses waits for them.
+        """
+        self._load(epoch)
+        for _ in range(self._steps):
+            if self._stream is None:
+                self._advance()
+            elif self._taken < WARM_UP_STEPS:
+                self._advance_on(self._stream)
+            else:
+                self._replay(self._stream)
+            self._taken += 1
+        return self._losses
+
+    def _load(self, epoch: int) -> None:
+        """Bring an epoch's draws and learning rates into the tensors that the steps read."""
+        config = self._config
+        by_step = draw_epoch(self._dataset, config, epoch=epoch).map(
+            lambda tensor: tensor.view(self._steps, config.batch_size, *tensor.shape[1:])
+        )
+        if self._draws is None:
+            self._draws = by_step.map(lambda tensor: tensor.to(self._device))
+        else:
+            held = self._draws.tensors()
+            for name, tensor in by_step.tensors().items():
+                held[name].copy_(tensor)
+        done, all_steps = (epoch - 1) * self._steps, config.epochs * self._steps
+        rates = [
+            config.learning_rate * multiplier(config.schedule, (done + step) / all_steps)
+            for step in range(self._steps)
+        ]
+        self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
+        self._place.zero_()
+
+    def _advance(self) -> None:
+        """Take the step at the device's place, and move the place on."""
+        assert self._draws is not None
+        draws = self._draws.map(lambda tensor: tensor.index_select(0, self._place).squeeze(0))
+        images, labels = prepare(self._dataset, draws)
+        rate = self._rates.index_select(0, self._place).squeeze(0)
+        loss = self._learner.step(images, labels, learning_rate=rate)
+        self._losses.copy_(torch.where(self._rows == self._place, loss, self._losses))
+        self._place.add_(1)
+
+    def _advance_on(self, stream: torch.cuda.Stream) -> None:
+        """Take a step on the stream that will capture, as CUDA graphs want it warmed up."""
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*capturable=True.*")
+            self._advance()
+        torch.cuda.current_stream().wait_stream(stream)
+
+    def _replay(self, stream: torch.cuda.Stream) -> None:
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph, stream=stream):
+                self._advance()
+        self._graph.replay()

@@ -1,0 +1,274 @@
+"""The training loop: the only one in this repository.
+
+`train(config, dataset)` is what the command line, every trial of a study, every confirmation and
+every replay runs. The same configuration on the same machine, versions, device and threads gives
+the same bits: `TrainResult.weights_sha256` says so.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from mnist_core.config import TrainConfig
+from mnist_core.data.splits import Dataset, require_batch_fits
+from mnist_core.errors import UserError
+from mnist_core.models import network as models
+from mnist_core.optim import registry as optimizers
+from mnist_core.optim.schedules import multiplier
+from mnist_core.runtime.randomness import derive_seed
+from mnist_core.training import checkpoint as checkpoints
+from mnist_core.training.batches import epoch_batches, steps_per_epoch
+from mnist_core.training.cuda_graph import ResidentSteps
+from mnist_core.training.evaluation import evaluate
+from mnist_core.training.resume import read_matching
+from mnist_core.training.state import Learner
+
+WINDOWS_PER_EPOCH = 20
+# Guessing costs ln(10) = 2.3 nats. Where no step of a window comes under ten times that, and none
+# of ten steps in a row, it is not the spike of a large first step: the run has exploded.
+EXPLODED_LOSS = 23.0
+EXPLODED_STEPS = 10
+
+Status = Literal["completed", "diverged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """One epoch: training loss along the way, validation at its end, and the time of each."""
+
+    epoch: int
+    """Counted from 1."""
+    window_losses: tuple[float, ...]
+    """Mean training loss of each of about twenty equal stretches of the epoch."""
+    validation_loss: float
+    validation_accuracy: float
+    train_seconds: float
+    """Without evaluation."""
+    evaluation_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a run ended with."""
+
+    config: TrainConfig
+    status: Status
+    epochs: tuple[EpochRecord, ...]
+    """A diverged run's last, broken epoch is not among them."""
+    steps: int
+    diverged_at_step: int | None
+    weights_sha256: str
+    images_per_second: float
+    """Training images over training time, without evaluation."""
+    model: models.Network = field(repr=False, compare=False)
+    """With the averaged weights where the configuration averages them."""
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """Return the last epoch's validation accuracy; None for a diverged run."""
+        return self.epochs[-1].validation_accuracy if self.status == "completed" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run is, after each window of steps."""
+
+    epoch: int
+    step: int
+    """Steps taken in this epoch."""
+    steps: int
+    """Steps of an epoch."""
+    train_loss: float
+    images_per_second: float
+    finished_epoch: EpochRecord | None
+    """The epoch's record, once it has been evaluated."""
+
+
+Observer = Callable[[Progress], None]
+LossesByWindow = Callable[[int], Iterator[Tensor]]
+"""Takes the steps of an epoch; yields the losses of each window of them, on the CPU."""
+
+
+def _ignore(progress: Progress) -> None:
+    """Observe nothing."""
+
+
+def train(
+    config: TrainConfig,
+    dataset: Dataset,
+    *,
+    checkpoint: Path | None = None,
+    observe: Observer = _ignore,
+    captures: bool = True,
+) -> TrainResult:
+    """Train from the start, or from `checkpoint` where that file exists.
+
+    With `checkpoint`, the file is written after every epoch. `observe` is called after every
+    window of steps and after every epoch; what it raises ends the run. On CUDA all windows of an
+    epoch are observed at its end, and with `captures` steps are replayed from a CUDA graph where
+    the optimizer allows it, which changes no bit. Raises `UserError` where the checkpoint is
+    damaged, or of another configuration, data, device or thread count, and `OptimizerError` where
+    the optimizer refuses its options, fails in a step, or has a state that cannot be saved.
+    """
+    if config.dataset != dataset.name:
+        raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
+    dataset = dataset.for_training(on_validation=config.train_on_validation)
+    require_batch_fits(dataset, config.batch_size)
+    learner = Learner(config, dataset)
+    records: list[EpochRecord] = []
+    diverged_at_step = None
+    if checkpoint is not None and checkpoint.exists():
+        saved = read_matching(checkpoint, config, dataset)
+        learner.restore(saved)
+        records = [epoch_record_from_dict(values) for values in saved.record["epochs"]]
+        diverged_at_step = saved.record["diverged_at_step"]
+
+    losses_by_window = _stepper(config, dataset, learner, captures=captures)
+    for epoch in range(len(records) + 1, config.epochs + 1):
+        if diverged_at_step is not None:
+            break
+        # Dropout draws from torch's global generator.
+        with torch.random.fork_rng(devices=_cuda_devices(dataset)):
+            torch.manual_seed(derive_seed(config.seed, "network", epoch))
+            outcome = _train_epoch(
+                config, dataset, learner, losses_by_window, epoch=epoch, observe=observe
+            )
+        if isinstance(outcome, int):
+            diverged_at_step = outcome
+        else:
+            records.append(outcome)
+        if checkpoint is not None:
+            checkpoints.write(
+                checkpoint,
+                config=config,
+                record={
+                    "epochs": [asdict(record) for record in records],
+                    "diverged_at_step": diverged_at_step,
+                },
+                dataset_sha256=dataset.sha256,
+                model=learner.result,
+                trained=learner.trained,
+                optimizer=learner.optimizer,
+            )
+    steps = steps_per_epoch(dataset, config.batch_size)
+    train_seconds = sum(record.train_seconds for record in records)
+    images = len(records) * steps * config.batch_size
+    return TrainResult(
+        config=config,
+        status="completed" if diverged_at_step is None else "diverged",
+        epochs=tuple(records),
+        steps=len(records) * steps if diverged_at_step is None else diverged_at_step,
+        diverged_at_step=diverged_at_step,
+        weights_sha256=models.weights_digest(learner.result),
+        images_per_second=images / train_seconds if train_seconds else 0.0,
+        model=learner.result,
+    )
+
+
+def epoch_record_from_dict(values: dict[str, Any]) -> EpochRecord:
+    """Build the record from its JSON form."""
+    return EpochRecord(**{**values, "window_losses": tuple(values["window_losses"])})
+
+
+def _stepper(
+    config: TrainConfig, dataset: Dataset, learner: Learner, *, captures: bool
+) -> LossesByWindow:
+    """Return how the steps of a run are taken: one by one, or on CUDA whole epochs at once."""
+    steps = steps_per_epoch(dataset, config.batch_size)
+    window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
+    if _is_on_cuda(dataset) and not optimizers.uncaptured_because(config.optimizer):
+        resident = ResidentSteps(config, dataset, learner, is_captured=captures)
+
+        def all_at_once(epoch: int) -> Iterator[Tensor]:
+            losses = resident.run_epoch(epoch).cpu()
+            for first in range(0, steps, window_steps):
+                yield losses[first : first + window_steps]
+
+        return all_at_once
+
+    def one_by_one(epoch: int) -> Iterator[Tensor]:
+        window: list[Tensor] = []
+        for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch)):
+            progress = ((epoch - 1) * steps + step) / (config.epochs * steps)
+            rate = config.learning_rate * multiplier(config.schedule, progress)
+            window.append(learner.step(images, labels, learning_rate=rate))
+            if len(window) == window_steps or step + 1 == steps:
+                yield torch.stack(window).cpu()
+                window.clear()
+
+    return one_by_one
+
+
+def _train_epoch(
+    config: TrainConfig,
+    dataset: Dataset,
+    learner: Learner,
+    losses_by_window: LossesByWindow,
+    *,
+    epoch: int,
+    observe: Observer,
+) -> EpochRecord | int:
+    """Train and validate one epoch. Return its record, or the step at which it had diverged."""
+    steps = steps_per_epoch(dataset, config.batch_size)
+    done_before = (epoch - 1) * steps
+    window_losses: list[float] = []
+    exploded_steps = step = 0
+    learner.trained.train()
+    started = time.perf_counter()
+    for losses in losses_by_window(epoch):
+        step += len(losses)
+        is_exploded = float(losses.min()) > EXPLODED_LOSS
+        exploded_steps = exploded_steps + len(losses) if is_exploded else 0
+        if not bool(losses.isfinite().all()) or exploded_steps >= min(EXPLODED_STEPS, steps):
+            return done_before + step
+        window_losses.append(float(losses.mean(dtype=torch.float64)))
+        observe(
+            Progress(
+                epoch=epoch,
+                step=step,
+                steps=steps,
+                train_loss=window_losses[-1],
+                images_per_second=step * config.batch_size / (time.perf_counter() - started),
+                finished_epoch=None,
+            )
+        )
+    learner.end_epoch()
+    trained = time.perf_counter()
+    validation = evaluate(learner.result, dataset, dataset.validation)
+    if not math.isfinite(validation.loss):  # the epoch's last step broke the weights
+        return done_before + steps
+    record = EpochRecord(
+        epoch=epoch,
+        window_losses=tuple(window_losses),
+        validation_loss=validation.loss,
+        validation_accuracy=validation.accuracy,
+        train_seconds=trained - started,
+        evaluation_seconds=time.perf_counter() - trained,
+    )
+    observe(
+        Progress(
+            epoch=epoch,
+            step=steps,
+            steps=steps,
+            train_loss=window_losses[-1],
+            images_per_second=steps * config.batch_size / record.train_seconds,
+            finished_epoch=record,
+        )
+    )
+    return record
+
+
+def _cuda_devices(dataset: Dataset) -> list[torch.device]:
+    return [dataset.train.labels.device] if _is_on_cuda(dataset) else []
+
+
+def _is_on_cuda(dataset: Dataset) -> bool:
+    return dataset.train.labels.is_cuda

@@ -1,0 +1,112 @@
+"""What a run changes from step to step: a network, the average of its weights, an optimizer."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn, update_bn
+
+from mnist_core.config import TrainConfig
+from mnist_core.data.splits import Dataset
+from mnist_core.models import network as models
+from mnist_core.optim import registry as optimizers
+from mnist_core.optim.custom import failures_of
+from mnist_core.training.batches import evaluation_batches
+from mnist_core.training.checkpoint import Checkpoint
+from mnist_core.training.step import set_learning_rate, training_step
+
+
+class Learner:
+    """The state of one run, as its configuration begins it.
+
+    Raises `OptimizerError` where the optimizer refuses its options, or fails in a step.
+    """
+
+    def __init__(self, config: TrainConfig, dataset: Dataset) -> None:
+        device = dataset.train.labels.device
+        self.trained = models.build_for(config, device=device)
+        self.optimizer = optimizers.build(
+            config.optimizer,
+            self.trained.parameters(),
+            learning_rate=config.learning_rate,
+            options=config.optimizer_options,
+        )
+        self._config = config
+        self._dataset = dataset
+        self._called: nn.Module = self.trained
+        if config.precision == "bfloat16":
+            self._called = models.Bfloat16(self.trained)
+        self._average = WeightAverage(self.trained, config.averaging) if config.averaging else None
+
+    @property
+    def result(self) -> models.Network:
+        """Return what the run is for: the averaged network where weights are averaged, else the
+        trained one."""
+        return self.trained if self._average is None else self._average.network
+
+    def step(self, images: Tensor, labels: Tensor, *, learning_rate: float | Tensor) -> Tensor:
+        """Take one step; return the loss before it, a detached scalar on the device."""
+        set_learning_rate(self.optimizer, learning_rate)
+        with failures_of(self._config.optimizer):
+            loss = training_step(
+                self._called,
+                self.optimizer,
+                images,
+                labels,
+                label_smoothing=self._config.label_smoothing,
+            )
+        if self._average is not None:
+            self._average.update(self.trained)
+        return loss
+
+    def end_epoch(self) -> None:
+        """Make the result ready to be evaluated: recalibrate it where the configuration says so.
+
+        The running statistics are those of augmented images, in front of other weights where
+        weights are averaged.
+        """
+        count = self._config.recalibration_images
+        if count:
+            images = self._dataset.train.first(count)
+            update_bn(evaluation_batches(self._dataset, images), self.result)
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint of the same configuration."""
+        saved.restore_trained(self.trained)
+        saved.restore_optimizer(self.optimizer)
+        if self._average is not None:
+            saved.restore_model(self._average.network)
+            self._average.is_empty = False
+
+
+class WeightAverage:
+    """An exponential moving average of a network's weights and buffers, step by step.
+
+    As torch's `AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`, but for its counter
+    on the device, which the host would read at every step; counts are copied.
+    """
+
+    def __init__(self, network: models.Network, decay: float) -> None:
+        self.network = copy.deepcopy(network)
+        self.is_empty = True
+        """Whether the next update copies rather than averages."""
+        self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def update(self, network: models.Network) -> None:
+        """Move the average towards a network."""
+        averaged: list[tuple[Tensor, Tensor]] = []
+        values = zip(
+            self.network.state_dict().values(), network.state_dict().values(), strict=True
+        )
+        for mine, theirs in values:
+            if self.is_empty or not mine.is_floating_point():
+                mine.copy_(theirs)
+            else:
+                averaged.append((mine, theirs))
+        if averaged:
+            mine_all, theirs_all = map(list, zip(*averaged, strict=True))
+            self._average(mine_all, theirs_all, None)
+        self.is_empty = False

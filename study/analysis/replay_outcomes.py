@@ -1,0 +1,194 @@
+"""What came of training a study's rows again: one outcome for each, and how it is told and kept.
+
+Pure functions of records; `study.replay` trains the rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from mnist_core.runtime.formatting import markdown_table
+from study.records.run_folder import Record
+
+SCHEMA = 1
+Verdict = Literal["identical", "different", "fails now", "cannot be replayed", "skipped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one row."""
+
+    key: str
+    verdict: Verdict
+    detail: str
+    """The weights, what differs and by how much, or why nothing was trained."""
+    causes: tuple[str, ...] = ()
+    """What differs in what it was trained with."""
+    environment: Mapping[str, Any] | None = None
+    """In which it was trained again."""
+
+    @property
+    def line(self) -> str:
+        """Return the outcome in one line."""
+        return f"{self.key}: {self.verdict}{self.detail}"
+
+
+def skipped(record: Record) -> Outcome:
+    """Return the outcome of a row that has no final weights."""
+    return Outcome(key=record["key"], verdict="skipped", detail=f": {why_without_weights(record)}")
+
+
+def why_without_weights(record: Record) -> str:
+    """Say why a row has no final weights."""
+    was = "was " if record["status"] == "pruned" else ""
+    return f"it {was}{record['status']}, and has no final weights to compare"
+
+
+def impossible(record: Record, reason: object) -> Outcome:
+    """Return the outcome of a row that cannot be trained here."""
+    verdict: Verdict = "cannot be replayed"
+    return Outcome(key=record["key"], verdict=verdict, detail=f" because {reason}")
+
+
+def compared(
+    record: Record, again: Record, *, causes: Sequence[str], environment: Mapping[str, Any]
+) -> Outcome:
+    """Return the outcome of a row that was trained again."""
+    verdict, detail = _verdict(record, again)
+    if verdict != "identical":
+        detail += f"; what differs: {'; '.join(causes) or 'nothing in the recorded environment'}"
+    return Outcome(
+        key=record["key"],
+        verdict=verdict,
+        detail=detail,
+        causes=tuple(causes),
+        environment=environment,
+    )
+
+
+def _verdict(record: Record, again: Record) -> tuple[Verdict, str]:
+    if again["status"] == "failed":
+        return "fails now", f": {again['error']}"
+    found = list(_accuracy_differences(record, again))
+    if record["status"] != again["status"]:
+        found.insert(0, f"it {record['status']} then, and {again['status']} now")
+    digest = record["weights_sha256"]
+    if digest != again["weights_sha256"]:
+        return "different", "; ".join([" weights", *found])
+    if found:
+        return "different", "; ".join([" results of the same weights", *found])
+    return "identical", f" (weights {digest[:16]})"
+
+
+def _accuracy_differences(record: Record, again: Record) -> list[str]:
+    """Say which accuracies differ, and by how much."""
+    pairs: list[tuple[str, float | None, float | None]] = [
+        (
+            f"validation accuracy after epoch {was['epoch']}",
+            was["validation_accuracy"],
+            now["validation_accuracy"],
+        )
+        for was, now in zip(record["epochs"][:-1], again["epochs"], strict=False)
+    ]
+    pairs.append(
+        ("validation accuracy", record["validation_accuracy"], again["validation_accuracy"])
+    )
+    found = [_change(name, was, now) for name, was, now in pairs if was != now]
+    tests = [_test_counts(record), _test_counts(again)]
+    if tests[0] != tests[1]:
+        was, now = (None if counts is None else counts[0] / counts[1] for counts in tests)
+        counts = " and ".join("none" if c is None else f"{c[0]} of {c[1]}" for c in tests)
+        found.append(f"{_change('test accuracy', was, now)}, {counts} right")
+    return found
+
+
+def _test_counts(record: Record) -> tuple[int, int] | None:
+    """Return how many test images were read right, of how many."""
+    test = record.get("test")
+    return None if test is None else (test["correct"], test["count"])
+
+
+def _change(name: str, was: float | None, now: float | None) -> str:
+    if was is None or now is None:
+        before, after = ("none" if value is None else f"{value:.4f}" for value in (was, now))
+        return f"{name} was {before}, is {after}"
+    return f"{name} was {was:.4f}, is {now:.4f} ({now - was:+.4f})"
+
+
+def differences(was: Mapping[str, Any], now: Mapping[str, Any], *, path: str = "") -> list[str]:
+    """Name what differs between two environments, JSON-like mappings."""
+    found = []
+    for key in sorted({*was, *now}):
+        before, after = was.get(key), now.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, path=f"{path}{key}.")
+        elif before != after:
+            found.append(f"{path}{key} was {before}, is {after}")
+    return found
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Count the outcomes in words. Rows without final weights are none of those to compare."""
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    asked = len(outcomes) - counts["skipped"]
+    others = [verdict for verdict in get_args(Verdict)[1:] if counts[verdict]]
+    return ", ".join(
+        [
+            f"{counts['identical']} of {asked} rows identical",
+            *(f"{counts[verdict]} {verdict}" for verdict in others),
+        ]
+    )
+
+
+def is_reproduced(outcomes: Sequence[Outcome]) -> bool:
+    """Tell whether every row with final weights came out identical."""
+    return all(outcome.verdict in ("identical", "skipped") for outcome in outcomes)
+
+
+def to_dict(outcomes: Sequence[Outcome], *, date: str) -> dict[str, Any]:
+    """Return a replay as it is kept, JSON-ready. It is of one machine, and so of one
+    environment, or of none where nothing could be trained."""
+    environments = [o.environment for o in outcomes if o.environment is not None]
+    return {
+        "schema": SCHEMA,
+        "date": date,
+        "summary": summary(outcomes),
+        "environment": environments[0] if environments else None,
+        "causes": list(dict.fromkeys(cause for outcome in outcomes for cause in outcome.causes)),
+        "rows": [{"key": o.key, "verdict": o.verdict, "detail": o.detail} for o in outcomes],
+    }
+
+
+def page(kept: Mapping[str, Any]) -> str:
+    """Return what `to_dict` made as a page of Markdown, to stand beside the report."""
+    rows = [(f"`{row['key']}`", row["verdict"] + row["detail"]) for row in kept["rows"]]
+    return "\n".join(
+        [
+            "# The runs trained again",
+            "",
+            f"{kept['summary']}. Identical ones have the same weights, bit for bit, and the same "
+            "accuracies. Made by `python -m study.replay` with this folder and `--all --keep`.",
+            "",
+            f"- {kept['date']}",
+            *([] if kept["environment"] is None else _environment_lines(kept["environment"])),
+            *(f"- Since a record was made: {cause}" for cause in kept["causes"]),
+            "",
+            markdown_table(rows, header=("run", "outcome")),
+            "",
+        ]
+    )
+
+
+def _environment_lines(environment: Mapping[str, Any]) -> list[str]:
+    code = environment["code"]
+    changed = ", with uncommitted changes" if code["dirty"] else ""
+    packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
+    return [
+        f"- Commit `{code['commit'] or 'unknown'}`{changed}",
+        f"- Python {environment['python']}, {packages}",
+        f"- {environment['processor']}, device {environment['device']}, "
+        f"{environment['threads']} thread(s) for a run",
+    ]

@@ -1,0 +1,115 @@
+"""Accuracy against cost: every architecture of a study with its parameters, FLOPs and latency.
+
+Pareto fronts are those of validation accuracy; the test split has no say in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from mnist_core.config import TrainConfig
+from mnist_core.models.registry import Architecture
+from study.analysis.summary import Confirmed, Summary
+from study.execution.latency import Latency, Measurement
+from study.plans.families import Limits
+from study.records.run_folder import Record, numbered
+from study.stats.pareto import front
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One trial, or one confirmed configuration, and what it costs."""
+
+    arm: str
+    label: str
+    name: str
+    """`trial 7`, `tuned` or `named network`."""
+    architecture: Architecture
+    parameters: int
+    forward_flops: int
+    """For one image."""
+    latency: Latency | None
+    validation_accuracy: float
+    """Of a confirmed one the mean over its seeds."""
+    confirmed: Confirmed | None = None
+    fronts: frozenset[str] = frozenset()
+    """The costs for which it is on the Pareto front of its list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """One kind of cost."""
+
+    name: str
+    of: Callable[[Candidate], float | None]
+
+
+COSTS = (
+    Cost(name="parameters", of=lambda one: one.parameters),
+    Cost(name="FLOPs", of=lambda one: one.forward_flops / 1e6),
+    Cost(name="latency", of=lambda one: None if one.latency is None else one.latency.microseconds),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradeOffs:
+    """What a study of architectures says of cost."""
+
+    trials: list[Candidate]
+    """Completed ones."""
+    confirmed: list[Candidate]
+    measurement: Measurement | None
+    limits: Limits
+    validation_images: int
+
+
+def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Limits) -> TradeOffs:
+    """Return the candidates of a study's records."""
+
+    def candidate(arm: str, record: Record, name: str, accuracy: float) -> Candidate:
+        architecture = TrainConfig.from_dict(record["config"]).architecture()
+        return Candidate(
+            arm=arm,
+            label=summary.plan.spaces[arm].label,
+            name=name,
+            architecture=architecture,
+            parameters=limits.parameters_of(architecture),
+            forward_flops=limits.forward_flops_of(architecture),
+            latency=None if measurement is None else measurement.of(architecture),
+            validation_accuracy=accuracy,
+        )
+
+    trials = [
+        candidate(record["arm"], record, f"trial {number}", record["validation_accuracy"])
+        for kind, number, record in numbered(summary.plan, summary.records)
+        if kind == "trial" and record["status"] == "completed"
+    ]
+    names = {"tuned": "tuned", "default": summary.plan.subject.untuned}
+    confirmed = [
+        replace(
+            candidate(entry.arm, entry.runs[0], names[entry.variant], entry.validation_mean),
+            confirmed=entry,
+        )
+        for entry in summary.confirmed
+    ]
+    return TradeOffs(
+        trials=_with_fronts(trials),
+        confirmed=_with_fronts(confirmed),
+        measurement=measurement,
+        limits=limits,
+        validation_images=summary.header["data"]["validation"],
+    )
+
+
+def _with_fronts(candidates: Sequence[Candidate]) -> list[Candidate]:
+    on: list[set[str]] = [set() for _ in candidates]
+    for cost in COSTS:
+        costs = [cost.of(one) for one in candidates]
+        known = [i for i, value in enumerate(costs) if value is not None]
+        values = [value for value in costs if value is not None]
+        for place in front(values, [candidates[i].validation_accuracy for i in known]):
+            on[known[place]].add(cost.name)
+    return [
+        replace(one, fronts=frozenset(names)) for one, names in zip(candidates, on, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Tasks -> records on this machine: queue, workers, session."""

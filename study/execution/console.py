@@ -1,0 +1,64 @@
+"""What a study prints on the terminal: what it will do, and each run as it ends."""
+
+from __future__ import annotations
+
+from mnist_core.data.splits import Dataset
+from mnist_core.optim.custom import is_own
+from mnist_core.optim.registry import capture_notes
+from study.plans.base import StudyPlan
+from study.records.run_folder import Record, RunFolder
+
+
+def announce(
+    plan: StudyPlan, folder: RunFolder, dataset: Dataset, *, workers: int, done: int
+) -> None:
+    """Print what a study will do before it does it."""
+    more = ""
+    if len(plan.looks) > 1:
+        more = f" (the tuned ones up to {plan.looks[-1]}, while their validation is undecided)"
+    print(f"study of {', '.join(plan.arms)} on {dataset.label}")
+    what = "the learning rate" if plan.is_learning_rate_alone else "what is listed"
+    print(
+        f"  search: {plan.trials_each_text} each for {what} ({plan.sampler}), "
+        f"by accuracy on {len(dataset.validation):,} validation images"
+    )
+    for name, space in plan.spaces.items():
+        reason = f" ({space.reason})" if is_own(name) and space.reason else ""
+        print(f"    {name}: {plan.space_text(name, is_short=plan.is_learning_rate_alone)}{reason}")
+    print(
+        f"  confirmation: the best of each and each {plan.subject.untuned}, "
+        f"{plan.confirm_seeds} fresh seeds{more}, each tested once on {len(dataset.test):,} images"
+    )
+    print(
+        f"  every run: {plan.epochs} epoch(s) of {len(dataset.train):,} images, batch "
+        f"{plan.batch_size}, schedule {plan.schedule_text}, augmentation {plan.augmentation}"
+    )
+    print(
+        f"  {plan.rows} runs{', or more' if more else ''}, {done} done, on {workers} worker(s) "
+        f"with {plan.threads} thread(s) "
+        f"each; output: {folder.path}"
+    )
+    trained_by = {plan.default_config(arm).optimizer for arm in plan.arms}
+    for note in capture_notes(sorted(trained_by), device=plan.device):
+        print(f"  {note}")
+    unused = plan.trials - plan.trials_each * len(plan.arms)
+    if unused:
+        print(f"  {unused} of {plan.trials} trials are not used: budgets are equal")
+
+
+def run_line(plan: StudyPlan, record: Record, *, number: int, total: int) -> str:
+    """Return a line on a run that has ended."""
+    if plan.is_learning_rate_alone:
+        chosen = f"learning rate {record['config']['learning_rate']:.3g}"
+    else:
+        chosen = plan.chosen_text(record["arm"], record["config"])
+    if record["status"] == "completed":
+        outcome = f"validation {record['validation_accuracy']:.2%}"
+    else:
+        outcome = record["status"] + (f" ({record['error']})" if "error" in record else "")
+    what = record["kind"] if record["variant"] is None else f"{record['variant']} confirmation"
+    return (
+        f"[{number}/{total}] {record['arm']} {what} {record['index']}: {chosen}, "
+        f"{outcome}, "
+        f"{record['seconds']:.1f} s"
+    )

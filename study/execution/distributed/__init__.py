@@ -1,0 +1,1 @@
+"""The same over PostgreSQL, for processes on several machines."""

@@ -1,0 +1,53 @@
+"""What happens to a shared study on the way, kept as attributes of one of its Optuna studies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from study.records.incidents import History, Loss, Outage, now
+
+
+class SharedHistory:
+    """Notes losses and outages, each once; only in an exclusive section."""
+
+    def __init__(self, study: optuna.Study, *, process: str) -> None:
+        self._study = study
+        self._process = process
+        self._noted_losses: set[int] = set()
+        self._noted_outages = 0
+
+    def note_loss(self, trial_id: int, *, key: str, how: str) -> None:
+        """Note how a run was lost, unless that is noted already."""
+        name = f"loss-{trial_id}"
+        if trial_id not in self._noted_losses and name not in self._study.user_attrs:
+            self._study.set_user_attr(name, {"key": key, "time": now(), "how": how})
+        self._noted_losses.add(trial_id)
+
+    def note_outages(self, outages: Sequence[tuple[str, str]]) -> None:
+        """Note when this process had to wait for the database; `outages` are all so far."""
+        for number in range(self._noted_outages, len(outages)):
+            self._study.set_user_attr(f"outage-{self._process}-{number}", list(outages[number]))
+        self._noted_outages = len(outages)
+
+    def read(self, trials: Iterable[FrozenTrial]) -> History:
+        """Return how many processes took part in the trials of the study, what they lost, and
+        when they had to wait."""
+        ended = [trial for trial in trials if trial.state.is_finished()]
+        lost = Counter(t.user_attrs["key"] for t in ended if t.state == TrialState.FAIL)
+        losses = [Loss(**loss) for loss in self._noted("loss")]
+        outages = [Outage(began=began, ended=end) for began, end in self._noted("outage")]
+        return History(
+            processes=len({trial.user_attrs["process"] for trial in ended}),
+            lost=dict(sorted(lost.items())),
+            losses=tuple(sorted(losses, key=lambda loss: (loss.time, loss.key))),
+            outages=tuple(sorted(outages, key=lambda outage: (outage.began, outage.ended))),
+        )
+
+    def _noted(self, kind: str) -> list[Any]:
+        notes = self._study.user_attrs
+        return [value for name, value in notes.items() if name.startswith(f"{kind}-")]

@@ -1,0 +1,186 @@
+"""A quick measurement of latency: how long one image takes each architecture of a study.
+
+All architectures take turns in short rounds on one thread of one process, so that whatever else
+the machine does falls on all of them. `latency.json` in the study's folder keeps the median of
+every round; the report stands on that file, and measures nothing. The suite under bench/ is the
+benchmark: this says which of a study's architectures are slower than others, and by about how
+much.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import UserError
+from mnist_core.models.registry import Architecture
+from mnist_core.runtime.formatting import write_json
+from study.plans.architectures import ArchitecturePlan
+from study.plans.base import StudyPlan
+from study.plans.families import Limits
+from study.records.run_folder import Record
+
+FILE = "latency.json"
+ROUNDS, CALLS, WARM_UP_CALLS = 15, 40, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """The median over rounds of a round's median latency, with its interval, in microseconds."""
+
+    microseconds: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What latency.json holds."""
+
+    environment: dict[str, Any]
+    rounds: int
+    calls: int
+    """Calls of each architecture in a round."""
+    warm_up_calls: int
+    """Calls before them in each round, which are not counted."""
+    round_medians: dict[Architecture, list[float]]
+    """Median latency of each round, in microseconds."""
+
+    def of(self, architecture: Architecture) -> Latency | None:
+        """Return an architecture's latency; None where it was not measured."""
+        medians = self.round_medians.get(architecture)
+        return None if medians is None else median_latency(medians)
+
+
+def median_latency(round_medians: Sequence[float]) -> Latency:
+    """Return the median of rounds, and the order statistics that hold the true one with at least
+    95 % chance, whatever its distribution (Conover, Practical Nonparametric Statistics, 3.2);
+    all of the range where the rounds are too few."""
+    ordered, n = sorted(round_medians), len(round_medians)
+    cut = max(int(stats.binom.ppf(0.025, n, 0.5)), 1) - 1
+    return Latency(
+        microseconds=statistics.median(ordered), low=ordered[cut], high=ordered[n - 1 - cut]
+    )
+
+
+def architectures_of(records: Iterable[Record]) -> list[Architecture]:
+    """Return the architectures of completed runs, each once, in an order of their own."""
+    found = {
+        TrainConfig.from_dict(record["config"]).architecture()
+        for record in records
+        if record["status"] == "completed"
+    }
+    return sorted(found, key=lambda entry: json.dumps(asdict(entry)))
+
+
+def round_medians(
+    calls: Sequence[Callable[[], object]],
+    *,
+    rounds: int,
+    calls_per_round: int,
+    warm_up_calls: int,
+    clock: Callable[[], int] = time.perf_counter_ns,
+) -> list[list[float]]:
+    """Time calls by turns; return for each the median of every round, in microseconds."""
+    medians: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, found in zip(calls, medians, strict=True):
+            for _ in range(warm_up_calls):
+                call()
+            nanoseconds = []
+            for _ in range(calls_per_round):
+                started = clock()
+                call()
+                nanoseconds.append(clock() - started)
+            found.append(statistics.median(nanoseconds) / 1000)
+    return medians
+
+
+def measure(architectures: Sequence[Architecture], limits: Limits) -> Measurement:
+    """Measure architectures on one thread of this machine's CPU, on random weights and an empty
+    image of the limits' shape: what a network answers changes nothing in how long it takes."""
+    import torch
+
+    from mnist_core.models import network as models
+    from mnist_core.runtime import device as runtime
+    from mnist_core.runtime import provenance
+
+    device = runtime.prepare(device="cpu", threads=1)
+    image = torch.zeros(1, *limits.shape).to(memory_format=torch.channels_last)
+
+    def call_of(architecture: Architecture) -> Callable[[], object]:
+        network = models.build(
+            architecture,
+            seed=0,
+            device=device,
+            input_shape=limits.shape,
+            classes=limits.classes,
+        )
+        network.eval()
+        return lambda: network(image)
+
+    with torch.inference_mode():
+        medians = round_medians(
+            [call_of(architecture) for architecture in architectures],
+            rounds=ROUNDS,
+            calls_per_round=CALLS,
+            warm_up_calls=WARM_UP_CALLS,
+        )
+    return Measurement(
+        environment=provenance.environment(device),
+        rounds=ROUNDS,
+        calls=CALLS,
+        warm_up_calls=WARM_UP_CALLS,
+        round_medians=dict(zip(architectures, medians, strict=True)),
+    )
+
+
+def measure_once(folder: Path, plan: StudyPlan, records: Mapping[str, Record]) -> None:
+    """Write the latencies of a study of architectures, unless the folder has them all: together,
+    as those of two sittings would not compare. For other studies, do nothing."""
+    if not isinstance(plan, ArchitecturePlan):
+        return
+    wanted = architectures_of(records.values())
+    known = read(folder)
+    if wanted and (known is None or not set(wanted) <= known.round_medians.keys()):
+        print(f"measuring the latency of {len(wanted)} architectures", flush=True)
+        write(folder, measure(wanted, plan.limits))
+
+
+def write(folder: Path, measurement: Measurement) -> None:
+    """Write a measurement into a study's folder."""
+    entries = [
+        {"architecture": asdict(architecture), "round_median_microseconds": medians}
+        for architecture, medians in measurement.round_medians.items()
+    ]
+    values = {name: value for name, value in vars(measurement).items() if name != "round_medians"}
+    write_json(folder / FILE, {**values, "architectures": entries})
+
+
+def read(folder: Path) -> Measurement | None:
+    """Read a study's measurement; None where there is none."""
+    file = folder / FILE
+    if not file.exists():
+        return None
+    try:
+        values = json.loads(file.read_text())
+        entries = values.pop("architectures")
+        medians = {
+            Architecture(**entry["architecture"]): [
+                float(value) for value in entry["round_median_microseconds"]
+            ]
+            for entry in entries
+        }
+        return Measurement(**values, round_medians=medians)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{file} is damaged ({error!r}); delete it, and --resume measures again"
+        ) from error

@@ -1,0 +1,293 @@
+"""One session of a study on this machine: open or create its folder, run what is left, report."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from mnist_core.data import splits as data
+from mnist_core.data.splits import Dataset
+from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError, advising
+from mnist_core.runtime import device as runtime
+from mnist_core.runtime.formatting import duration
+from mnist_core.runtime.output_folder import folder_for
+from mnist_core.runtime.results_index import add_line
+from study.execution import latency
+from study.execution import plain_epoch as obvious
+from study.execution.console import announce, run_line
+from study.execution.run_queue import Board, LocalBoard
+from study.execution.runner import Runner
+from study.execution.worker import Pruning, Task, WorkerPool
+from study.plans.base import StudyPlan
+from study.records import sessions as wall_time
+from study.records.incidents import Loss, now, read_history, write_history
+from study.records.run_folder import Record, RunFolder, changed_sources
+from study.report import write_report
+from study.search.confirmation import remaining
+from study.search.optuna_view import Search, pruner_for, storage_errors
+from study.search.preflight import try_plan
+
+RESULTS = Path("results")
+
+
+def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyPlan]) -> int:
+    """Run a study of a kind from its options; return the exit code."""
+    given = dict(given)
+    asked = given.pop("dataset", "auto")
+    folder, plan, dataset = (_reopen if options.resume else _create)(
+        options, given, asked, kind=kind
+    )
+    workers = options.workers or default_workers(plan)
+    way_on = f"python -m {plan.MODULE} --resume --output {shlex.quote(str(folder.path))}"
+    with folder.lock(), storage_errors(folder), advising(lambda: f"Continue with:\n  {way_on}"):
+        records = folder.read_records()
+        search = Search(plan, folder, records)
+
+        def make_pool() -> WorkerPool:
+            return worker_pool(
+                options, plan, folder, workers=workers, storage_url=folder.storage_url
+            )
+
+        announce(plan, folder, dataset, workers=workers, done=len(records))
+        interrupted = False
+        known, started = set(records), time.perf_counter()
+        try:
+            with wall_time.recorded(folder.path, workers=workers, count=lambda: len(records)):
+                run_rows(
+                    plan,
+                    LocalBoard(plan, search, records),
+                    make_pool,
+                    dataset,
+                    workers=workers,
+                    stale_after_seconds=options.stale_after,
+                    on_loss=lambda task, how: _note_loss(folder, task, how),
+                )
+            seconds = time.perf_counter() - started
+            latency.measure_once(folder.path, plan, records)
+            if options.beside:
+                obvious.measure(
+                    folder.path,
+                    plan,
+                    [record for key, record in records.items() if key not in known],
+                    seconds=seconds,
+                    workers=workers,
+                    data_dir=options.data_dir,
+                )
+        except KeyboardInterrupt:
+            interrupted = True
+        headline = write_report(folder)
+        add_to_index(folder, plan, dataset, headline)
+    print(headline)
+    print(f"report: {folder.path / 'report.md'}")
+    if interrupted:
+        print(
+            f"interrupted with {len(records)} runs done; the report is partial. Continue with:\n"
+            f"  {way_on}"
+        )
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def worker_pool(
+    options: argparse.Namespace,
+    plan: StudyPlan,
+    folder: RunFolder,
+    *,
+    workers: int,
+    storage_url: str | None,
+) -> WorkerPool:
+    """Return the processes that train a plan's runs and write their records into a folder."""
+    is_pruned = plan.pruner != "none"
+    return WorkerPool(
+        folder=folder.path,
+        dataset=plan.dataset,
+        data_dir=options.data_dir,
+        device=plan.device,
+        threads=plan.threads,
+        workers=workers,
+        pruning=Pruning(storage_url=storage_url, pruner=pruner_for(plan)) if is_pruned else None,
+    )
+
+
+def default_workers(plan: StudyPlan) -> int:
+    """Return how many workers fill the machine."""
+    if plan.device == "cuda":
+        return 1
+    return max(1, runtime.available_cores() // plan.threads)
+
+
+def load(options: argparse.Namespace, name: str, device: str) -> Dataset:
+    """Load the data set asked for, saying so where it is another one."""
+    resolved = runtime.prepare(device=device, threads=1)
+    dataset = data.load(name, data_dir=options.data_dir, device=resolved)
+    if dataset.notice:
+        print(f"note: {dataset.notice}", flush=True)
+    return dataset
+
+
+def _create(
+    options: argparse.Namespace, given: dict[str, Any], asked: str, *, kind: type[StudyPlan]
+) -> tuple[RunFolder, StudyPlan, Dataset]:
+    dataset = load(options, asked, given.get("device", kind.device))
+    plan = kind(dataset=dataset.name, **given)
+    try_plan(plan, dataset)
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    path = options.output
+    if path is None:
+        stamp = started.replace("-", "").replace(":", "")
+        path = RESULTS / dataset.name / f"{plan.subject.topic}-{stamp}"
+    folder = RunFolder(path if options.output is None else folder_for(path, dataset))
+    folder.create(plan, data=describe(dataset), started=started)
+    return folder, plan, dataset
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Return what plan.json says of the data."""
+    return {
+        "name": dataset.name,
+        "label": dataset.label,
+        "sha256": dataset.sha256,
+        "train": len(dataset.train),
+        "validation": len(dataset.validation),
+        "test": len(dataset.test),
+    }
+
+
+def _reopen(
+    options: argparse.Namespace, given: dict[str, Any], asked: str, *, kind: type[StudyPlan]
+) -> tuple[RunFolder, StudyPlan, Dataset]:
+    folder = RunFolder(options.output)
+    header = folder.read_header()
+    plan: StudyPlan = header["plan"]
+    if not isinstance(plan, kind):
+        raise UserError(
+            f"{folder.path} holds a study of {plan.subject.topic}; continue it with python -m "
+            f"{plan.MODULE}"
+        )
+    if asked not in ("auto", plan.dataset):
+        given["dataset"] = asked
+    different = [
+        f"--{name.replace('_', '-')} was {getattr(plan, name)!r}, now {given[name]!r}"
+        for name in plan.option_names()
+        if name in given and given[name] != getattr(plan, name)
+    ]
+    if different:
+        raise UserError(
+            f"the study in {folder.path} began with other options: {'; '.join(different)}. "
+            "Resume without them, or start anew in another --output."
+        )
+    dataset = load(options, plan.dataset, plan.device)
+    if dataset.sha256 != header["data"]["sha256"]:
+        raise UserError(f"the study in {folder.path} began with other data than are here now")
+    changed = changed_sources(header)
+    if changed:
+        raise UserError(
+            f"{'; '.join(changed)}. The study in {folder.path} continues with the source that it "
+            "began with; a new one needs another --output."
+        )
+    try_plan(plan, dataset)
+    folder.make_folders()
+    return folder, plan, dataset
+
+
+def run_rows(
+    plan: StudyPlan,
+    board: Board,
+    make_pool: Callable[[], WorkerPool],
+    dataset: Dataset,
+    *,
+    workers: int,
+    stale_after_seconds: float,
+    on_loss: Callable[[Task, str], None],
+) -> None:
+    """Run what is left, showing every run as it ends."""
+    done_before = len(board.records)
+    started = time.perf_counter()
+    bar = tqdm(total=plan.rows, initial=done_before, unit="run", disable=None)
+
+    def on_finish(record: Record) -> None:
+        left_over = remaining(plan, board.records)
+        done = len(board.records)
+        line = run_line(plan, record, number=done, total=done + left_over)
+        if bar.disable:
+            left = (time.perf_counter() - started) / (done - done_before) * left_over
+            print(f"{line}; about {duration(left)} left", flush=True)
+        else:
+            bar.write(line)
+            bar.total = done + left_over
+            bar.update(done - bar.n)
+
+    if board.is_done:
+        print("every run is done; the report is built again")
+        return
+
+    def announce_duration(pool: WorkerPool) -> None:
+        rate = pool.measure_images_per_second(plan.default_config(plan.arms[-1]))
+        images = plan.epochs * (len(dataset.train) + 0.3 * len(dataset.validation))
+        seconds = remaining(plan, board.records) * images / rate / workers
+        print(f"  about {duration(seconds)} at {rate:,.0f} images/s per worker", flush=True)
+
+    is_measured = False
+
+    @contextlib.contextmanager
+    def measured_pool() -> Iterator[WorkerPool]:
+        nonlocal started, is_measured
+        with make_pool() as pool:
+            # A pool that breaks here breaks for the runner too, which replaces it.
+            # An optimizer that fails in a step has its runs to fail in.
+            with contextlib.suppress(BrokenProcessPool, OptimizerError):
+                pool.start()
+                if not is_measured:
+                    announce_duration(pool)
+                    is_measured = True
+                    started = time.perf_counter()
+            yield pool
+
+    runner = Runner(
+        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_loss=on_loss
+    )
+    try:
+        runner.run(measured_pool)
+    finally:
+        bar.close()
+
+
+def _note_loss(folder: RunFolder, task: Task, how: str) -> None:
+    history = read_history(folder.history_file).with_loss(Loss(key=task.key, time=now(), how=how))
+    write_history(folder.history_file, history)
+
+
+def _seeds(plan: StudyPlan) -> str:
+    looks = plan.looks
+    return str(looks[0]) if len(looks) == 1 else f"{looks[0]} to {looks[-1]}"
+
+
+def add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
+    """Add a line to results/README.md, or to the data set's own index where it is not MNIST."""
+    root = RESULTS if plan.dataset == "mnist" else RESULTS / plan.dataset
+    try:
+        key = folder.path.resolve().relative_to(root.resolve())
+    except ValueError:
+        return  # an output elsewhere keeps its report to itself
+    started = json.loads(folder.plan_file.read_text())["started"]
+    add_line(
+        root / "README.md",
+        section=plan.subject.index_section,
+        title=f"Studies of {plan.subject.topic}, {dataset.label}",
+        header=("started", "budget", "finding"),
+        key=key.as_posix(),
+        cells=(
+            started,
+            f"{plan.trials} trials, {plan.epochs} epoch(s), {_seeds(plan)} seeds",
+            headline,
+        ),
+    )

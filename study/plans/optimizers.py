@@ -1,0 +1,93 @@
+"""The plan of a study of optimizers: which ones, over which learning rates or options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from mnist_core.config import Option, TrainConfig
+from mnist_core.optim.custom import WHERE, is_own, source_sha256
+from mnist_core.optim.registry import optimizer_spec, require_known
+from study.plans import terms as subject
+from study.plans.base import StudyPlan
+from study.plans.space import SearchSpace, registry_space
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerPlan(StudyPlan):
+    """A study of optimizers, all on the seed's network."""
+
+    ARMS: ClassVar[str] = "optimizers"
+    MODULE: ClassVar[str] = "study.optimizers"
+
+    optimizers: tuple[str, ...] = ("sgd", "nesterov", "rmsprop", "adam", "adamw", "nadam")
+
+    @property
+    def subject(self) -> subject.Subject:
+        """Return what is compared, in words."""
+        return subject.of_optimizers(
+            dataset=self.dataset,
+            is_learning_rate_alone=self.is_learning_rate_alone,
+            parameters=TrainConfig(dataset=self.dataset).parameters(),
+        )
+
+    @property
+    def is_learning_rate_alone(self) -> bool:
+        """Tell whether every optimizer's learning rate is searched, and nothing else."""
+        return all(space.is_learning_rate_alone for space in self.spaces.values())
+
+    def trial_config(self, arm: str, parameters: Mapping[str, Option]) -> TrainConfig:
+        """Return a trial's configuration."""
+        return TrainConfig(
+            dataset=self.dataset,
+            optimizer=arm,
+            epochs=self.epochs,
+            seed=self.seed,
+            **{**self._settings(), **self.spaces[arm].settings(parameters)},
+        )
+
+    def default_config(self, arm: str) -> TrainConfig:
+        """Return the configuration of the defaults: the library's, or the search space's."""
+        space, settings = self.spaces[arm], self._settings()
+        parameters = {
+            entry.name: space.default[entry.name]
+            if entry.name in space.default
+            else settings[entry.name]
+            for entry in space.dimensions
+        }
+        return self.trial_config(arm, parameters)
+
+    def parameters(self, arm: str, config: Mapping[str, Any]) -> dict[str, Option]:
+        """Return a trial's parameters from its configuration's mapping."""
+        return self.spaces[arm].parameters(config)
+
+    @property
+    def needs_space_file(self) -> bool:
+        """Tell whether anything is searched that the registry would not say by itself."""
+        return any(
+            is_own(name) or space != registry_space(name) for name, space in self.spaces.items()
+        )
+
+    def changes(self, entries: Mapping[str, Any]) -> list[str]:
+        """Name the optimizers of a user whose source is not what it was."""
+        found = []
+        for name, entry in entries.items():
+            was, now = entry.get("source_sha256"), source_sha256(name) if is_own(name) else None
+            if was is not None and now is None:
+                found.append(f"the module of {name} is not found: {WHERE}")
+            elif was != now:
+                found.append(f"the source of {name} differs: SHA-256 was {was}, is {now}")
+        return found
+
+    def arm_entry(self, arm: str) -> dict[str, Any]:
+        """Return the registry's entry, or the digest of a user's source."""
+        if is_own(arm):
+            return {"name": arm, "source_sha256": source_sha256(arm)}
+        return asdict(optimizer_spec(arm))
+
+    def _require_arm(self, name: str) -> None:
+        require_known(name)
+
+    def _registered_space(self, arm: str) -> SearchSpace:
+        return registry_space(arm)

@@ -1,0 +1,111 @@
+"""RecipePlan: a named recipe on fresh seeds, and beside which other people's recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import UserError, unknown_name
+from mnist_core.recipes import RECIPES
+from mnist_core.references.pytorch_examples import REFERENCES
+from mnist_core.runtime.randomness import derive_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipePlan:
+    """What a run of a recipe will do, fixed before it starts. A wrong value raises `UserError`."""
+
+    recipe: str
+    config: TrainConfig
+    """Whole, with any seed: the recipe of that name may change later."""
+    seeds: int = 5
+    seed: int = 0
+    """From which the seeds of the runs are derived: another one gives runs that are fresh."""
+    target_accuracy: float = 0.99
+    """Test accuracy that the mean over the seeds is held against."""
+    beside: tuple[str, ...] = ()
+    """Other people's recipes whose time is taken between the runs."""
+    device: str = "cpu"
+    threads: int = 1
+    """CPU threads of a run: part of what decides the bits."""
+    workers: int = 1
+    """Runs at the same time: no part of the bits, but of the times."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "beside", tuple(self.beside))
+        if self.seeds < 2:
+            raise UserError(
+                f"seeds must be >= 2, as a single run has no interval, got {self.seeds}"
+            )
+        for name in ("threads", "workers"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed must be in [0, 2**63), got {self.seed}")
+        if not 0 < self.target_accuracy < 1:
+            raise UserError(
+                f"target_accuracy must be between 0 and 1, got {self.target_accuracy:g}"
+            )
+        for name in self.beside:
+            if name not in REFERENCES:
+                raise unknown_name("recipe to measure beside", name, REFERENCES)
+        if self.beside and self.workers > 1:
+            raise UserError(
+                f"workers must be 1 with --beside, got {self.workers}: times of runs that share "
+                "the machine cannot be compared"
+            )
+        if self.beside and self.config.dataset != "mnist":
+            raise UserError(f"--beside needs MNIST, got {self.config.dataset}")
+
+    @property
+    def dataset(self) -> str:
+        """Return the name of the data set."""
+        return self.config.dataset
+
+    @property
+    def named(self) -> TrainConfig | None:
+        """Return the recipe of that name as it is today; None where there is none any more."""
+        return RECIPES.get(self.recipe)
+
+    @property
+    def is_as_chosen(self) -> bool:
+        """Tell whether this is, unchanged, a recipe that docs/recipes.md tells the choice of."""
+        return self.recipe != "seed" and self.config.with_seed(0) == self.named
+
+    def departures(self) -> list[str]:
+        """Say where the recipe of that name is another one now. What is asked for beside the
+        name, the data set and the number of epochs, is no such change."""
+        if self.named is None:
+            return []
+        was, now = self.config.to_dict(), self.named.to_dict()
+        now |= {name: was[name] for name in ("dataset", "epochs", "seed")}
+        return [
+            f"`{name}` was {was.get(name, 'the default')}, is {now.get(name, 'the default')}"
+            for name in sorted({*was, *now})
+            if was.get(name) != now.get(name)
+        ]
+
+    def run_configs(self) -> dict[str, TrainConfig]:
+        """Return the runs by key. Their seeds are the recipe's own, which nothing else uses."""
+        return {
+            f"recipe-{index:02d}": self.config.with_seed(
+                derive_seed(self.seed, "recipe", self.recipe, index) % 2**31
+            )
+            for index in range(self.seeds)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready mapping that `from_dict` takes back."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {**values, "config": self.config.to_dict(), "beside": list(self.beside)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RecipePlan:
+        """Build a plan from `to_dict`'s mapping; an unknown key is a `UserError`."""
+        known = [entry.name for entry in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise unknown_name("plan key", key, known)
+        return cls(**{**values, "config": TrainConfig.from_dict(values["config"])})

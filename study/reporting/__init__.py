@@ -1,0 +1,1 @@
+"""Values -> report.md and its pictures."""

@@ -1,0 +1,157 @@
+"""The picture of accuracy against cost: trials and their Pareto fronts, and what was confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+
+from study.analysis.trade_offs import COSTS, Candidate, Cost, TradeOffs
+
+_TITLES = {
+    "parameters": "parameters",
+    "FLOPs": "forward MFLOP for an image",
+    "latency": "latency of an image (µs, p50)",
+}
+
+
+def draw(
+    found: TradeOffs, *, colours: Mapping[str, Any], validation: int, test: int
+) -> Figure | None:
+    """Draw validation error of all trials, and test error of the confirmed, against each cost;
+    None where nothing has completed. `validation` and `test` are the numbers of images."""
+    if not found.trials:
+        return None
+    rows = 2 if found.confirmed else 1
+    figure = Figure(figsize=(11, 3.4 * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, len(COSTS), sharex="col", sharey="row", squeeze=False)
+    for column, cost in enumerate(COSTS):
+        _draw_trials(grid[0][column], found.trials, cost, colours=colours, count=validation)
+        if found.confirmed:
+            _draw_confirmed(grid[1][column], found.confirmed, cost, colours=colours, count=test)
+        grid[-1][column].set_xlabel(_TITLES[cost.name])
+        for axes in grid[:, column]:
+            if cost.name == "parameters":  # all within a factor of two
+                axes.xaxis.set_major_locator(MaxNLocator(5))
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+            else:
+                axes.set_xscale("log")
+                _plain_ticks(axes.xaxis)
+            axes.set_yscale("log")
+            _plain_ticks(axes.yaxis)
+    grid[0][0].set_ylabel("validation error (%), trials")
+    if found.confirmed:
+        grid[1][0].set_ylabel("test error (%), fresh seeds")
+    labels = {one.arm: one.label for one in found.trials + found.confirmed}
+    marks = [
+        Line2D([], [], marker="o", linestyle="", color=colours[arm], label=label)
+        for arm, label in labels.items()
+    ]
+    marks += [
+        Line2D([], [], color="#606060", linewidth=1.2, label="Pareto front (validation)"),
+        Line2D([], [], marker="D", linestyle="", color="#606060", label="tuned, 95 %"),
+        Line2D(
+            [],
+            [],
+            marker="D",
+            linestyle="",
+            color="#606060",
+            markerfacecolor="white",
+            label="named network, 95 %",
+        ),
+    ]
+    figure.legend(
+        handles=marks[: None if found.confirmed else -2], loc="outside upper center", ncols=4
+    )
+    return figure
+
+
+def _plain_ticks(axis: Axis) -> None:
+    axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+
+
+def _error(accuracy: float, count: int) -> float:
+    """Return the error in percent, for a logarithmic axis: none at all is half an image's."""
+    return 100 * max(1 - accuracy, 0.5 / count)
+
+
+def _with_cost(candidates: Sequence[Candidate], cost: Cost) -> list[tuple[float, Candidate]]:
+    pairs = [(cost.of(one), one) for one in candidates]
+    return sorted(
+        ((value, one) for value, one in pairs if value is not None), key=lambda pair: pair[0]
+    )
+
+
+def _draw_front(
+    axes: Axes, points: Sequence[tuple[float, Candidate]], cost: Cost, *, heights: Sequence[float]
+) -> None:
+    """Connect the front by steps: what is reached at a cost stays reached beyond it."""
+    on = [
+        (value, height)
+        for (value, one), height in zip(points, heights, strict=True)
+        if cost.name in one.fronts
+    ]
+    axes.step(
+        [value for value, _ in on],
+        [height for _, height in on],
+        where="post",
+        color="#606060",
+        linewidth=1.2,
+        zorder=1,
+    )
+
+
+def _draw_trials(
+    axes: Axes,
+    candidates: Sequence[Candidate],
+    cost: Cost,
+    *,
+    colours: Mapping[str, Any],
+    count: int,
+) -> None:
+    points = _with_cost(candidates, cost)
+    heights = [_error(one.validation_accuracy, count) for _, one in points]
+    _draw_front(axes, points, cost, heights=heights)
+    for (value, one), height in zip(points, heights, strict=True):
+        on = cost.name in one.fronts
+        axes.plot(
+            value,
+            height,
+            "o",
+            color=colours[one.arm],
+            markersize=8 if on else 5,
+            markeredgecolor="black" if on else "none",
+            alpha=1.0 if on else 0.6,
+        )
+
+
+def _draw_confirmed(
+    axes: Axes,
+    candidates: Sequence[Candidate],
+    cost: Cost,
+    *,
+    colours: Mapping[str, Any],
+    count: int,
+) -> None:
+    for value, one in _with_cost(candidates, cost):
+        assert one.confirmed is not None
+        estimate, colour = one.confirmed.estimate, colours[one.arm]
+        is_tuned = one.confirmed.variant == "tuned"
+        ends = [_error(accuracy, count) for accuracy in (estimate.high, max(estimate.low, 0.0))]
+        axes.plot([value, value], ends, color=colour, linewidth=1.6)
+        axes.plot(
+            value,
+            _error(estimate.mean, count),
+            "D",
+            color=colour,
+            markersize=7,
+            markerfacecolor=colour if is_tuned else "white",
+            markeredgecolor="black" if cost.name in one.fronts else colour,
+        )

@@ -1,0 +1,131 @@
+"""What is confirmed on fresh seeds, and which of these runs are due: pure functions of a plan and
+the records so far."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from mnist_core.config import TrainConfig
+from study.execution.worker import Task
+from study.plans.base import VARIANTS, StudyPlan, Variant
+from study.records.run_folder import Record, confirmation_key, trial_key
+from study.stats.comparisons import undecided
+
+
+def missing_trials(plan: StudyPlan, records: Mapping[str, Record], arm: str) -> list[int]:
+    """Return the indices of an arm's trials that have no record."""
+    return [index for index in range(plan.trials_each) if trial_key(arm, index) not in records]
+
+
+def best_trial(plan: StudyPlan, records: Mapping[str, Record], arm: str) -> Record | None:
+    """Return the completed trial with the best validation accuracy; None where all diverged.
+
+    Ties go to the smaller validation loss. The test split has no say.
+    """
+    trials = [
+        records[key]
+        for index in range(plan.trials_each)
+        if (key := trial_key(arm, index)) in records
+    ]
+    completed = [trial for trial in trials if trial["status"] == "completed"]
+    return max(
+        completed,
+        key=lambda trial: (
+            trial["validation_accuracy"],
+            -trial["epochs"][-1]["validation_loss"],
+        ),
+        default=None,
+    )
+
+
+def confirmed_config(
+    plan: StudyPlan, records: Mapping[str, Record], arm: str, variant: Variant
+) -> TrainConfig | None:
+    """Return what is confirmed, with any seed; None while, or because, there is no best trial."""
+    if variant == "default":
+        return plan.default_config(arm)
+    if missing_trials(plan, records, arm):
+        return None
+    best = best_trial(plan, records, arm)
+    return None if best is None else TrainConfig.from_dict(best["config"])
+
+
+def confirmed_runs(
+    records: Mapping[str, Record], arm: str, variant: Variant, seeds: int
+) -> list[Record] | None:
+    """Return a configuration's runs on its first seeds, in their order; None where one is
+    missing or did not complete."""
+    keys = [confirmation_key(arm, variant, index) for index in range(seeds)]
+    runs = [records[key] for key in keys if key in records]
+    is_complete = len(runs) == seeds and all(run["status"] == "completed" for run in runs)
+    return runs if is_complete else None
+
+
+def is_broken(records: Mapping[str, Record], arm: str, variant: Variant) -> bool:
+    """Tell whether a confirmation run of a configuration ended without a result."""
+    return any(
+        (record["arm"], record["variant"]) == (arm, variant) and record["status"] != "completed"
+        for record in records.values()
+    )
+
+
+def seeds_due(plan: StudyPlan, records: Mapping[str, Record]) -> dict[str, int]:
+    """Return how many seeds each arm's best is to have, as far as is known.
+
+    All have the first look's. When a look is complete, those whose validation accuracies are not
+    separated from the highest go on to the next; the test split has no say.
+    """
+    counts = dict.fromkeys(plan.arms, plan.looks[0])
+    racing = list(plan.arms)
+    for look, following in itertools.pairwise(plan.looks):
+        racing = [
+            arm
+            for arm in racing
+            if not is_broken(records, arm, "tuned") and not _has_no_best(plan, records, arm)
+        ]
+        runs = [confirmed_runs(records, arm, "tuned", look) for arm in racing]
+        known = [each for each in runs if each is not None]
+        if len(known) < len(racing) or not racing:
+            break
+        accuracies = np.array([[run["validation_accuracy"] for run in each] for each in known])
+        left = undecided(accuracies, family=len(plan.arms), looks=len(plan.looks))
+        racing = [racing[i] for i in left]
+        counts |= dict.fromkeys(racing, following)
+    return counts
+
+
+def _has_no_best(plan: StudyPlan, records: Mapping[str, Record], arm: str) -> bool:
+    searched = not missing_trials(plan, records, arm)
+    return searched and best_trial(plan, records, arm) is None
+
+
+def due(plan: StudyPlan, records: Mapping[str, Record]) -> Iterator[Task]:
+    """Yield the confirmation runs that can be run now and have no record, most useful first."""
+    counts = seeds_due(plan, records)
+    seeds = plan.confirmation_seeds()
+    for variant in VARIANTS:
+        for arm in plan.arms:
+            config = confirmed_config(plan, records, arm, variant)
+            if config is None:
+                continue
+            for index in range(counts[arm] if variant == "tuned" else plan.confirm_seeds):
+                key = confirmation_key(arm, variant, index)
+                if key not in records:
+                    yield Task(
+                        key=key,
+                        kind="confirmation",
+                        arm=arm,
+                        variant=variant,
+                        index=index,
+                        config=config.with_seed(seeds[index]),
+                    )
+
+
+def remaining(plan: StudyPlan, records: Mapping[str, Record]) -> int:
+    """Count the runs that are left, as far as is known: a later look may add some."""
+    unsearched = [name for name in plan.arms if missing_trials(plan, records, name)]
+    trials = sum(len(missing_trials(plan, records, name)) for name in unsearched)
+    return trials + len(unsearched) * plan.confirm_seeds + sum(1 for _ in due(plan, records))

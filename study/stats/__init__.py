@@ -1,0 +1,1 @@
+"""Pure statistics of arrays: no plan, no record."""

@@ -1,0 +1,213 @@
+"""bench.report and bench.compare as commands, on the records that are committed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import ROOT
+
+from bench import compare, report
+from bench.analysis import record
+from bench.analysis.record import CaseRecord, Record
+from bench.analysis.summary import is_companion
+from bench.comparison import noise
+from bench.reporting import inference_plots, plots
+
+RESULTS = ROOT / "results" / "bench"
+COMMITTED = sorted(path.parent for path in RESULTS.glob("c*/*/record.json"))
+NOISE = sorted(path.parent for path in (RESULTS / "noise" / "cpu").glob("*/record.json"))
+LATENCY = "cpu: inference latency, batch 1, one thread/inference mode, channels-last"
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.iterdir() if path.suffix in (".md", ".png"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [*(pytest.param(folder, marks=pytest.mark.slow) for folder in COMMITTED[:-1]), COMMITTED[-1]],
+    ids=lambda folder: folder.parent.name,
+)
+def test_a_committed_report_is_built_again_byte_for_byte(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "record.json", tmp_path)
+    assert report.main([str(tmp_path / "record.json")]) == 0
+    first = digests(tmp_path)
+    assert (tmp_path / "report.md").read_bytes() == (folder / "report.md").read_bytes()
+    assert set(first) == set(digests(folder))
+    assert report.main([str(tmp_path)]) == 0
+    assert digests(tmp_path) == first
+
+
+def test_the_record_that_is_named_is_rendered_and_no_other_run_s_report_touched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "draw", lambda made, folder: [])
+    run = record.read(COMMITTED[0])
+    record.write(tmp_path, run)
+    (tmp_path / "report.md").write_text("the other run's")
+    (tmp_path / "old.json").write_text(
+        record.to_json(replace(run, created_utc="2020-02-02 02:02"))
+    )
+    assert report.main([str(tmp_path / "old.json")]) == 0
+    assert f"wrote {tmp_path / 'old' / 'report.md'}" in capsys.readouterr().out
+    assert "2020-02-02 02:02 UTC" in (tmp_path / "old" / "report.md").read_text()
+    assert (tmp_path / "report.md").read_text() == "the other run's"
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: f"{folder.parent.name}")
+def test_a_committed_report_shows_its_pictures_and_names_no_path_or_host(folder: Path) -> None:
+    text = (folder / "report.md").read_text()
+    pictures = set(re.findall(r"!\[[^]]*\]\((\S+\.png)\)", text))
+    assert pictures
+    assert pictures == {path.name for path in folder.glob("*.png")}
+    assert not re.search(r"/(home|root|tmp|work)/|@|://(?!ui\.perfetto\.dev)", text)
+
+
+def slowed(run: Record, group_name: str, *, factor: float) -> Record:
+    """Return a record with one group slower."""
+
+    def case_of(case: CaseRecord) -> CaseRecord:
+        return replace(case, blocks=tuple(tuple(factor * t for t in b) for b in case.blocks))
+
+    groups = [
+        replace(group, cases=tuple(map(case_of, group.cases)))
+        if group.name == group_name
+        else group
+        for group in run.groups
+    ]
+    return replace(run, groups=tuple(groups))
+
+
+@pytest.mark.parametrize("threads", ["one thread", "all threads"])
+def test_the_latencies_share_an_axis_that_holds_all_of_them(threads: str) -> None:
+    run = record.read(COMMITTED[0])
+    made = slowed(run, f"cpu: inference latency, batch 1, {threads}", factor=50.0)
+    figure = inference_plots.latency(made)
+    assert figure is not None
+    highest = 1e6 * max(
+        np.percentile(case.samples(), 99)
+        for group in made.groups
+        if "latency" in group.name
+        for case in group.cases
+        if not is_companion(case)
+    )
+    for axes in figure.axes:
+        assert axes.get_xlim()[0] == 0
+        assert axes.get_xlim()[1] > highest
+
+
+def test_the_picture_leaves_out_the_percentiles_that_the_table_refuses() -> None:
+    run = record.read(COMMITTED[0])
+    case = next(case for group in run.groups for case in group.cases if case.workload.latency)
+    assert set(inference_plots.known_percentiles(case)) == {5.0, 50.0, 95.0, 99.0}
+    few = replace(case, blocks=tuple(block[:6] for block in case.blocks))
+    assert set(inference_plots.known_percentiles(few)) == {5.0, 50.0, 95.0}
+    assert inference_plots.known_percentiles(replace(case, blocks=case.blocks[:5])) == {}
+
+
+def committed_and_copied(tmp_path: Path, *, slower: float) -> Iterator[str]:
+    """Yield a recorded run, and the same run with one case slower."""
+    run = record.read(NOISE[0])
+
+    def case_of(case: CaseRecord) -> CaseRecord:
+        factor = slower if case.workload.id == LATENCY else 1.0
+        return replace(case, blocks=tuple(tuple(factor * t for t in b) for b in case.blocks))
+
+    groups = [replace(group, cases=tuple(map(case_of, group.cases))) for group in run.groups]
+    (tmp_path / "record.json").write_text(record.to_json(replace(run, groups=tuple(groups))))
+    yield str(NOISE[0])
+    yield str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("slower", "code", "words"),
+    [
+        (1.0, 0, "No difference shown in"),
+        (1.5, 3, f"{LATENCY}: slower"),
+        (0.5, 0, f"{LATENCY}: faster"),
+    ],
+)
+def test_two_records_are_answered_by_exit_code_and_in_words(
+    slower: float, code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare.main(list(committed_and_copied(tmp_path, slower=slower))) == code
+    assert words in capsys.readouterr().out
+
+
+def test_another_machines_record_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = json.loads((NOISE[0] / "record.json").read_text())
+    values["environment"]["cores"] = 64
+    (tmp_path / "record.json").write_text(json.dumps(values))
+    assert compare.main([str(NOISE[0]), str(tmp_path)]) == 2
+    assert "same cores, got 2 and 64; compare two revisions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["HEAD", "no-such-revision"], "'no-such-revision' is neither a record that exists nor"),
+        ([str(NOISE[0]), "HEAD"], "two records or two revisions, got one of each"),
+        ([str(NOISE[0]), str(NOISE[0]), "-k", "latency"], "are for two revisions"),
+        (["HEAD", ".", "--pairs", "3"], "--pairs must be >= 4, got 3"),
+        (["HEAD", ".", "-k", "no such case"], "no case has 'no such case' in its name"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+
+
+def test_the_report_on_noise_is_built_again_byte_for_byte() -> None:
+    runs, processes = noise.same_code("cpu"), noise.read_processes("cpu")
+    committed = (RESULTS / "noise" / "cpu" / "report.md").read_text()
+    assert noise.render("cpu", runs, processes) == committed
+
+
+@pytest.mark.parametrize(
+    ("heights", "shifts"),
+    [
+        ([10.0, 50.0, 90.0], [0.0, 0.0, 0.0]),
+        ([88.0, 90.0, 20.0], [-11.0, 0.0, 0.0]),
+        ([85.0, 90.0, 80.0], [-8.0, 0.0, -16.0]),
+        ([], []),
+    ],
+)
+def test_labels_move_down_only_where_they_would_touch(
+    heights: list[float], shifts: list[float]
+) -> None:
+    assert inference_plots.apart(heights, gap=13.0) == shifts
+
+
+def test_a_report_says_which_blocks_were_not_alike_and_what_its_intervals_hold_for() -> None:
+    run = record.read(COMMITTED[0])
+    text = report.render(run, [])
+    assert "all were steady" not in text
+    assert "another run of the same code differs by more" in text
+
+    def two_modes(case: CaseRecord) -> CaseRecord:
+        if case.workload.id != LATENCY:
+            return case
+        blocks = [tuple(2.0 * t for t in b) if i < 6 else b for i, b in enumerate(case.blocks)]
+        return replace(case, blocks=tuple(blocks))
+
+    groups = [replace(group, cases=tuple(map(two_modes, group.cases))) for group in run.groups]
+    text = report.render(replace(run, groups=tuple(groups)), [])
+    (row,) = re.findall(r"\| inference mode, channels-last .*two modes .*", text)
+    assert row
+    name, group = LATENCY.removeprefix("cpu: ").split("/")[::-1]
+    assert f"{name} ({group}): two modes" in text

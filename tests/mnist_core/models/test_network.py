@@ -1,0 +1,193 @@
+"""The network is the seed's: its parameters, its function, its gradients, and what it costs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mnist_core.models import network as models
+
+CPU = torch.device("cpu")
+
+
+class SeedNet(nn.Module):
+    """The network of the README that this project grew from, word for word."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, kernel_size=3)
+        self.conv2 = nn.Conv2d(16, 32, kernel_size=3)
+        self.conv3 = nn.Conv2d(32, 40, kernel_size=3)
+        self.conv4 = nn.Conv2d(40, 24, kernel_size=1)
+        self.fc1 = nn.Linear(24 * 5 * 5, 10)
+
+    def forward(self, x):
+        x = F.relu(self.conv1(x))
+        x = F.relu(self.conv2(x))
+        x = F.max_pool2d(x, 2)
+        x = F.relu(self.conv3(x))
+        x = F.max_pool2d(x, 2)
+        x = F.relu(self.conv4(x))
+        x = x.view(-1, 24 * 5 * 5)
+        x = self.fc1(x)
+        return F.log_softmax(x, dim=1)
+
+
+def images_of(kind: str, count: int) -> torch.Tensor:
+    if kind == "constant":  # every pooling window is a tie
+        return torch.zeros(count, 1, 28, 28)
+    if kind == "blocky":  # many ties
+        coarse = torch.randint(0, 3, (count, 1, 7, 7), generator=torch.Generator().manual_seed(1))
+        return F.interpolate(coarse.float(), size=28)
+    return torch.randn(count, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+
+
+def outputs_and_gradients(model: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
+    images = images.clone().requires_grad_(requires_grad=True)
+    labels = torch.arange(len(images)) % 10
+    outputs = model(images)
+    F.nll_loss(outputs, labels).backward()
+    return [outputs.detach(), images.grad, *(p.grad for p in model.parameters())]
+
+
+def pair(seed: int) -> tuple[SeedNet, models.Network]:
+    net = models.build(seed=seed, device=CPU).to(memory_format=torch.contiguous_format)
+    seed_net = SeedNet()
+    seed_net.load_state_dict(net.state_dict())
+    return seed_net, net
+
+
+def bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous().view(torch.int32)
+
+
+@pytest.mark.parametrize("kind", ["random", "blocky", "constant"])
+@pytest.mark.parametrize(("seed", "count"), [(0, 1), (1, 64), (2, 37)])
+def test_pooling_before_relu_is_the_seeds_forward_and_backward_bit_for_bit(seed, count, kind):
+    seed_net, net = pair(seed)
+    images = images_of(kind, count)
+    expected, actual = (outputs_and_gradients(model, images) for model in (seed_net, net))
+    assert all(torch.equal(bits(e), bits(a)) for e, a in zip(expected, actual, strict=True))
+
+
+def test_relu_writes_over_what_it_reads():
+    net, kept = models.build(seed=0, device=CPU), {}
+    for name, layer in net.named_children():
+        layer.register_forward_hook(
+            lambda _layer, inputs, output, name=name: kept.update(
+                {name: (inputs[0].data_ptr(), output.data_ptr())}
+            )
+        )
+    net(images_of("random", 8))
+    in_place = {name for name, (read, written) in kept.items() if read == written}
+    assert in_place >= {"relu1", "relu2", "relu3", "relu4"}
+
+
+@pytest.mark.parametrize("kind", ["random", "blocky"])
+def test_channels_last_memory_is_the_seeds_function_to_rounding(kind):
+    seed_net, net = pair(0)
+    net = net.to(memory_format=torch.channels_last)
+    images = images_of(kind, 64)
+    expected = outputs_and_gradients(seed_net, images)
+    actual = outputs_and_gradients(net, images.to(memory_format=torch.channels_last))
+    for e, a in zip(expected, actual, strict=True):
+        torch.testing.assert_close(a, e, rtol=1e-4, atol=1e-5)
+
+
+def test_the_network_is_built_in_channels_last_memory():
+    net = models.build(seed=0, device=CPU)
+    assert net.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not net.conv2.weight.is_contiguous()
+
+
+def test_the_network_has_23354_parameters():
+    assert models.parameter_count(models.build(seed=0, device=CPU)) == 23_354
+
+
+def test_frozen_parameters_are_not_counted():
+    net = models.build(seed=0, device=CPU)
+    net.fc1.requires_grad_(requires_grad=False)
+    assert models.parameter_count(net) == 23_354 - 6_010
+
+
+def test_the_layer_table_is_the_seeds_with_its_sum_put_right():
+    table = [
+        (c.name, c.kind, c.output_shape, c.parameters, c.activations)
+        for c in models.describe(models.build(seed=0, device=CPU))
+    ]
+    assert table == [
+        ("conv1", "Conv2d", (16, 26, 26), 160, 10_816),
+        ("conv2", "Conv2d", (32, 24, 24), 4_640, 18_432),
+        ("conv3", "Conv2d", (40, 10, 10), 11_560, 4_000),
+        ("conv4", "Conv2d", (24, 5, 5), 984, 600),
+        ("fc1", "Linear", (10,), 6_010, 10),
+    ]
+
+
+def test_forward_flops_are_what_torch_counts_layer_by_layer():
+    net = models.build(seed=0, device=CPU)
+    costs = models.describe(net)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.zeros(1, 1, 28, 28))
+    counted = {
+        name.removeprefix("Network."): sum(by_operator.values())
+        for name, by_operator in counter.get_flop_counts().items()
+        if name.startswith("Network.")
+    }
+    assert {cost.name: cost.forward_flops for cost in costs} == counted
+
+
+def test_training_flops_are_what_torch_counts_forward_and_backward():
+    net = models.build(seed=0, device=CPU)
+    with FlopCounterMode(display=False) as counter:
+        F.nll_loss(net(torch.zeros(4, 1, 28, 28)), torch.zeros(4, dtype=torch.int64)).backward()
+    assert 4 * models.training_flops(models.describe(net)) == counter.get_total_flops()
+
+
+def test_describing_leaves_no_hook_and_no_gradient_behind():
+    net = models.build(seed=0, device=CPU)
+    models.describe(net)
+    assert not any(layer._forward_hooks for layer in net.modules())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_the_initialisation_follows_the_seed_alone():
+    digests = []
+    for global_seed, seed in ((1, 0), (2, 0), (1, 1)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(global_seed)
+            digests.append(models.weights_digest(models.build(seed=seed, device=CPU)))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_building_leaves_torchs_global_generator_alone():
+    before = torch.random.get_rng_state()
+    models.build(seed=0, device=CPU)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_initialisation_has_torchs_default_distribution():
+    weights = models.build(seed=0, device=CPU).fc1.weight.detach()
+    bound = 600**-0.5  # kaiming_uniform_(a=√5): uniform in ±1/√fan_in
+    assert float(weights.abs().max()) <= bound
+    assert float(weights.std()) == pytest.approx(bound / 3**0.5, rel=0.03)
+
+
+def test_the_digest_does_not_depend_on_the_memory_format():
+    net = models.build(seed=0, device=CPU)
+    digest = models.weights_digest(net)
+    assert models.weights_digest(net.to(memory_format=torch.contiguous_format)) == digest
+
+
+def test_the_digest_changes_with_the_smallest_change_of_any_weight():
+    net = models.build(seed=0, device=CPU)
+    digests = {models.weights_digest(net)}
+    for parameter in net.parameters():
+        with torch.no_grad():
+            first = parameter.view(-1)[:1] if parameter.is_contiguous() else parameter[0, 0, 0]
+            first.copy_(torch.nextafter(first, torch.full_like(first, 9.0)))
+        digests.add(models.weights_digest(net))
+    assert len(digests) == 1 + 10

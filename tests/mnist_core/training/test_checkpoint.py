@@ -1,0 +1,225 @@
+"""Checkpoints: whole or refused with a way out, written atomically, never a pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import resource
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import UserError
+from mnist_core.models import network as models
+from mnist_core.optim import registry as optimizers
+from mnist_core.training import checkpoint as checkpoints
+from mnist_core.training.step import training_step
+
+CPU = torch.device("cpu")
+RECORD = {"epochs": [], "diverged_at_step": None}
+
+
+def trained(name: str = "adam") -> tuple[models.Network, torch.optim.Optimizer]:
+    net = models.build(seed=0, device=CPU)
+    optimizer = optimizers.build(name, net.parameters(), learning_rate=0.01)
+    images = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    training_step(net, optimizer, images, torch.arange(8))
+    return net, optimizer
+
+
+def write(path, *, name: str = "adam", record=RECORD, dataset_sha256: str = "abc"):
+    net, optimizer = trained(name)
+    checkpoints.write(
+        path,
+        config=TrainConfig(optimizer=name),
+        record=record,
+        dataset_sha256=dataset_sha256,
+        model=net,
+        optimizer=optimizer,
+    )
+    return net, optimizer
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    write(path)
+    return path
+
+
+def error_of(path) -> str:
+    with pytest.raises(UserError) as caught:
+        checkpoints.read(path)
+    return str(caught.value)
+
+
+def rewrite(path, *, without: str | None = None, **changes: str) -> None:
+    """Write the file again with another header."""
+    metadata = {**checkpoints._metadata(path.read_bytes()), **changes}
+    metadata.pop(without, None)
+    save_file(load_file(path), path, metadata=metadata)
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    record = {"epochs": [{"epoch": 1, "validation_accuracy": 0.5}], "diverged_at_step": 3}
+    net, _ = write(path, record=record, dataset_sha256="of the data")
+    saved = checkpoints.read(path)
+    assert (saved.config, saved.record) == (TrainConfig(), record)
+    assert saved.dataset_sha256 == "of the data"
+    assert models.weights_digest(saved.model(device=CPU)) == models.weights_digest(net)
+
+
+@pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "asgd", "nadam", "adafactor"])
+def test_a_restored_optimizer_has_the_state_to_the_bit(name, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    _, optimizer = write(path, name=name)
+    other = optimizers.build(
+        name, models.build(seed=1, device=CPU).parameters(), learning_rate=0.01
+    )
+    checkpoints.read(path).restore_optimizer(other)
+    expected, actual = optimizer.state_dict()["state"], other.state_dict()["state"]
+    for index, state in expected.items():
+        for key, value in state.items():
+            if value is not None:
+                restored = torch.as_tensor(actual[index][key])
+                assert torch.equal(restored, torch.as_tensor(value)), f"{index}.{key}"
+
+
+def test_the_weights_open_with_safetensors_alone(path):
+    names = {name for name in load_file(path) if name.startswith("model.")}
+    expected = models.build(seed=0, device=CPU).state_dict()
+    assert names == {f"model.{name}" for name in expected}
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    message = error_of(tmp_path / "missing")
+    assert f"cannot read the checkpoint {tmp_path / 'missing'}: No such file" in message
+    assert "name another" in message
+
+
+def test_an_unreadable_file_is_refused_by_name(tmp_path):
+    assert f"cannot read the checkpoint {tmp_path}: Is a directory" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 7, 8, 9, 500, 5_000, 100_000, -1])
+def test_a_truncated_file_is_refused_with_the_way_out(keep, path):
+    path.write_bytes(path.read_bytes()[:keep])
+    message = error_of(path)
+    assert f"{path} is not a whole checkpoint" in message
+    assert "delete it and train again, or name another" in message
+
+
+def test_a_longer_file_is_refused(path):
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert f"{path} is not a whole checkpoint" in error_of(path)
+
+
+def test_a_flipped_bit_anywhere_is_refused(path):
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    positions = [*range(0, header, 7), *range(header, len(content), 3_001), len(content) - 1]
+    for number, position in enumerate(positions):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << (number % 8)
+        path.write_bytes(damaged)
+        assert f"{path} is not a whole checkpoint" in error_of(path), f"byte {position}"
+
+
+@pytest.mark.parametrize("key", ["config", "record", "dataset_sha256"])
+def test_an_altered_header_is_refused(key, path):
+    value = checkpoints._metadata(path.read_bytes())[key]
+    rewrite(path, **{key: value.replace("a", "b", 1)})
+    assert "is not a whole checkpoint" in error_of(path)
+
+
+@pytest.mark.parametrize("key", ["format", "config", "record", "dataset_sha256", "sha256"])
+def test_an_incomplete_header_is_refused(key, path):
+    rewrite(path, without=key)
+    assert f"{path} is not a whole checkpoint" in error_of(path)
+
+
+def test_another_format_is_refused_by_both_names(path):
+    rewrite(path, format="compact-mnist checkpoint 0")
+    message = error_of(path)
+    for part in (str(path), "compact-mnist checkpoint 0", checkpoints.FORMAT, "train again"):
+        assert part in message
+
+
+def test_a_configuration_of_another_version_is_refused_with_the_file(path):
+    metadata = checkpoints._metadata(path.read_bytes())
+    metadata["config"] = json.dumps({**TrainConfig().to_dict(), "dropout": 0.1})
+    tensors = load_file(path)
+    metadata["sha256"] = checkpoints._digest(metadata, tensors)
+    save_file(tensors, path, metadata=metadata)
+    assert f"{path} is not a whole checkpoint (unknown configuration key" in error_of(path)
+
+
+def test_safetensors_of_somebody_else_are_refused(tmp_path):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    assert "is not a whole checkpoint" in error_of(tmp_path / "other.safetensors")
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target):
+        self.target = str(target)
+
+    def __reduce__(self):
+        return open, (self.target, "w")
+
+
+@pytest.mark.parametrize("writer", ["pickle", "torch"])
+def test_a_pickle_is_refused_and_its_code_not_run(writer, tmp_path):
+    path, target = tmp_path / "checkpoint.safetensors", tmp_path / "exploded"
+    if writer == "pickle":
+        path.write_bytes(pickle.dumps(Bomb(target)))
+    else:
+        torch.save({"model": Bomb(target)}, path)
+    assert "is not a whole checkpoint" in error_of(path)
+    assert not target.exists()
+
+
+def test_neither_writing_nor_reading_touches_pickle(tmp_path, monkeypatch):
+    def fail(*arguments, **keywords):
+        raise AssertionError("a checkpoint went through pickle")
+
+    for name in ("dump", "dumps", "load", "loads", "Pickler", "Unpickler"):
+        monkeypatch.setattr(pickle, name, fail)
+    for name in ("save", "load"):
+        monkeypatch.setattr(torch, name, fail)
+    write(tmp_path / "checkpoint.safetensors")
+    checkpoints.read(tmp_path / "checkpoint.safetensors").model(device=CPU)
+
+
+def test_a_record_with_nan_is_refused_and_the_old_file_kept(path):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write(path, record={"epochs": [float("nan")]})
+    assert path.read_bytes() == before
+
+
+@contextlib.contextmanager
+def small_files_only():
+    """Refuse writes beyond 10 kB with a real error of the system, as a full disk does.
+
+    Not as a fixture: pytest reports while one holds, into a log that may be longer than that.
+    """
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_write_that_the_system_cuts_short_leaves_the_old_file_and_no_other(path):
+    before = path.read_bytes()
+    with small_files_only(), pytest.raises(OSError, match="File too large"):
+        write(path, dataset_sha256="new")
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

@@ -1,0 +1,189 @@
+"""mnist_core.training.cuda_graph: the same steps as one by one, without the host in between."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mnist_core.config import TrainConfig
+from mnist_core.data import splits as data
+from mnist_core.models.network import weights_digest
+from mnist_core.optim import registry as optimizers
+from mnist_core.optim.registry import OPTIMIZERS
+from mnist_core.optim.schedules import multiplier
+from mnist_core.runtime import device as runtime
+from mnist_core.training.batches import epoch_batches, steps_per_epoch
+from mnist_core.training.cuda_graph import WARM_UP_STEPS, ResidentSteps
+from mnist_core.training.loop import train
+from mnist_core.training.state import Learner
+
+RECIPES = {
+    "seed": {},
+    "one-cycle": {"schedule": "one-cycle", "learning_rate": 0.01},
+    "bare": {"rotation_degrees": 0.0, "translation": 0.0},
+    "everything": {
+        "network": "deep",
+        "network_options": {"dropout": 0.2, "normalisation": "batch"},
+        "recalibration_images": 300,
+        "interpolation": "bilinear",
+        "scaling": 0.1,
+        "shear_degrees": 5.0,
+        "elastic": 0.02,
+        "stroke": 0.5,
+        "label_smoothing": 0.1,
+        "averaging": 0.9,
+        "precision": "bfloat16",
+        "schedule": "cosine",
+    },
+    "sgd": {"optimizer": "momentum", "learning_rate": 0.05},
+}
+NEEDS_CUDA = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device"),
+]
+
+
+def config_of(recipe: str, **changes) -> TrainConfig:
+    values = {"dataset": "digits", "epochs": 2, "batch_size": 64, **RECIPES[recipe], **changes}
+    return TrainConfig(**values)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_bits_are_those_of_steps_taken_one_by_one(recipe, small_digits):
+    config = config_of(recipe)
+    resident_learner, learner = (Learner(config, small_digits) for _ in range(2))
+    resident = ResidentSteps(config, small_digits, resident_learner, is_captured=False)
+    steps = steps_per_epoch(small_digits, config.batch_size)
+    for epoch in (1, 2):
+        torch.manual_seed(epoch)
+        resident_losses = resident.run_epoch(epoch).clone()
+        torch.manual_seed(epoch)
+        losses = [
+            learner.step(
+                images,
+                labels,
+                learning_rate=config.learning_rate
+                * multiplier(config.schedule, ((epoch - 1) * steps + step) / (2 * steps)),
+            )
+            for step, (images, labels) in enumerate(
+                epoch_batches(small_digits, config, epoch=epoch)
+            )
+        ]
+        assert torch.equal(resident_losses, torch.stack(losses))
+    assert weights_digest(resident_learner.result) == weights_digest(learner.result)
+
+
+class HostReads(TorchDispatchMode):
+    """Collect the operations that make the host wait for a value on the device."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        if name in self.WAITING:
+            self.names.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_step_reads_nothing_on_the_host_but_what_cpu_optimizers_do(recipe, small_digits):
+    config = config_of(recipe)
+    learner = Learner(config, small_digits)
+    resident = ResidentSteps(config, small_digits, learner, is_captured=False)
+    resident.run_epoch(1)
+    steps = steps_per_epoch(small_digits, config.batch_size)
+    with HostReads() as reads:
+        resident.run_epoch(2)
+    # On the CPU a rate is a number (one read a step); on CUDA it is a tensor that is copied.
+    assert len(reads.names) == steps, set(reads.names)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in OPTIMIZERS.values() if spec.capturable])
+def test_steps_that_are_captured_read_nothing_on_the_host(name):
+    spec = OPTIMIZERS[name]
+    with FakeTensorMode():  # whose tensors have no values: reading one raises
+        parameters = [torch.nn.Parameter(torch.zeros(3, 3, device="cuda"))]
+        optimizer = optimizers.optimizer_class(name)(
+            parameters, lr=1e-3, capturable=True, foreach=True, **spec.options
+        )
+        rate = torch.tensor(1e-3, device="cuda")
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        for _ in range(2):
+            for parameter in parameters:
+                parameter.grad = torch.zeros_like(parameter)
+            optimizer.step()
+
+
+def test_what_is_captured_is_said_of_every_optimizer():
+    for spec in OPTIMIZERS.values():
+        # a fused step on CUDA counts on the device; any other must be told to
+        assert bool(spec.uncaptured_because) != (spec.fused or spec.capturable), spec.name
+    assert optimizers.uncaptured_because("adafactor")
+    assert optimizers.uncaptured_because("mine.optim:Lion")
+    assert not optimizers.uncaptured_because("adam")
+    (note,) = optimizers.capture_notes(["adam", "adafactor"], device="cuda")
+    assert note.startswith("adafactor's steps are not captured")
+    assert optimizers.capture_notes(["adafactor"], device="cpu") == []
+
+
+@pytest.fixture(scope="module")
+def cuda_digits():
+    return data.load("digits", data_dir=None, device=runtime.prepare(device="cuda", threads=1))
+
+
+class TestOnCuda:
+    pytestmark = NEEDS_CUDA
+
+    @pytest.mark.parametrize("recipe", RECIPES)
+    def test_captured_steps_have_the_bits_of_uncaptured_ones(self, recipe, cuda_digits):
+        config = config_of(recipe)
+        captured = train(config, cuda_digits)
+        assert captured.steps > WARM_UP_STEPS
+        assert captured.weights_sha256 == train(config, cuda_digits).weights_sha256
+        uncaptured = train(config, cuda_digits, captures=False)
+        assert captured.weights_sha256 == uncaptured.weights_sha256
+        assert captured.epochs[0].window_losses == uncaptured.epochs[0].window_losses
+
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_every_optimizer_has_the_bits_of_its_uncaptured_steps(self, name, cuda_digits):
+        low, high = OPTIMIZERS[name].learning_rate_range
+        config = config_of("seed", optimizer=name, learning_rate=(low * high) ** 0.5)
+        captured = train(config, cuda_digits)
+        assert captured.status == "completed"
+        uncaptured = train(config, cuda_digits, captures=False)
+        assert captured.weights_sha256 == uncaptured.weights_sha256
+
+    def test_nothing_waits_for_the_device_inside_an_epoch(self, cuda_digits):
+        config = config_of("everything")
+        resident = ResidentSteps(
+            config, cuda_digits, Learner(config, cuda_digits), is_captured=True
+        )
+        resident.run_epoch(1).cpu()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for _ in range(20):
+                resident._replay(resident._stream)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    def test_a_resumed_run_has_the_bits_of_a_whole_one(self, cuda_digits, tmp_path):
+        class Stop(Exception):
+            pass
+
+        def stop(progress):
+            if progress.epoch == 2:
+                raise Stop
+
+        config = config_of("everything", epochs=3)
+        path = tmp_path / "checkpoint.safetensors"
+        with pytest.raises(Stop):
+            train(config, cuda_digits, checkpoint=path, observe=stop)
+        resumed = train(config, cuda_digits, checkpoint=path)
+        assert resumed.weights_sha256 == train(config, cuda_digits).weights_sha256

@@ -1,0 +1,375 @@
+"""Recipes on fresh seeds: the plan, what is run, what the report says, and that it replays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from support import ROOT
+from support.dataset_files import written
+from support.study_samples import ENVIRONMENT, MNIST
+
+from mnist_core.__main__ import main as core
+from mnist_core.config import TrainConfig
+from mnist_core.errors import UserError
+from mnist_core.recipes import RECIPES, recipe
+from mnist_core.references import pytorch_examples as references
+from mnist_core.references.pytorch_examples import REFERENCES
+from mnist_core.runtime.formatting import write_json
+from study import recipe as command
+from study import replay as replaying
+from study import report as reporting
+from study.analysis import recipe_summary as recipe_wording
+from study.plans.recipe import RecipePlan
+from study.records.recipe_folder import RecipeFolder, is_recipe, open_folder
+from study.records.run_folder import RunFolder
+from study.reporting import recipe as recipe_report
+from study.stats.comparisons import Estimate
+
+COMMITTED = [path for path in (ROOT / "results").glob("*/*") if is_recipe(path)]
+
+
+def plan_of(**changes) -> RecipePlan:
+    return RecipePlan(**{"recipe": "seed", "config": TrainConfig(), "seeds": 3, **changes})
+
+
+def run_record(key: str, config: TrainConfig, *, correct: int, seconds: float, misread=()) -> dict:
+    return {
+        "key": key,
+        "kind": "confirmation",
+        "arm": config.optimizer,
+        "variant": None,
+        "index": int(key[-2:]),
+        "config": config.to_dict(),
+        "environment": "environment0",
+        "status": "completed",
+        "epochs": [{"train_seconds": seconds / 2}, {"train_seconds": seconds / 2}],
+        "validation_accuracy": 0.991,
+        "weights_sha256": f"{correct:064d}",
+        "images_per_second": 5_000.0,
+        "seconds": seconds,
+        "test": {
+            "correct": correct,
+            "count": 10_000,
+            "misread": {str(image): 3 for image in misread},
+        },
+    }
+
+
+@pytest.fixture
+def folder(tmp_path) -> RecipeFolder:
+    plan = plan_of(beside=("fast", "examples"))
+    folder = RecipeFolder(tmp_path / "run")
+    folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
+    write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
+    for index, (key, config) in enumerate(plan.run_configs().items()):
+        record = run_record(
+            key, config, correct=9_900 + 10 * index, seconds=3.0 + index, misread=[7, 10 + index]
+        )
+        write_json(folder.record_file(key), record)
+    for name, seconds, correct in (("fast", 8.0, 9_905), ("examples", 240.0, 9_901)):
+        key = f"reference-{name}-00"
+        outcome = {
+            "key": key,
+            "name": name,
+            "seed": 0,
+            "epochs": REFERENCES[name].epochs,
+            "seconds": seconds,
+            "parameters": REFERENCES[name].parameters,
+            "test": {"correct": correct, "count": 10_000},
+        }
+        write_json(folder.record_file(key), outcome)
+    return folder
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_stays_within_the_seeds_parameters(name):
+    assert recipe(name).architecture().parameters() <= 23_354
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(UserError, match=r"unknown recipe 'best'; known: .*seed"):
+        recipe("best")
+
+
+def test_a_plan_survives_its_file_whole():
+    plan = plan_of(beside=("fast",), seeds=7, threads=2)
+    assert RecipePlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_the_runs_have_seeds_of_their_own_that_more_runs_do_not_change():
+    few, many = plan_of(seeds=3).run_configs(), plan_of(seeds=30).run_configs()
+    assert len({config.seed for config in many.values()}) == 30
+    assert {key: many[key] for key in few} == few
+    assert all(config.with_seed(0) == TrainConfig() for config in many.values())
+    other = plan_of(recipe="another").run_configs()
+    assert not {c.seed for c in other.values()} & {c.seed for c in many.values()}
+    fresh = plan_of(seed=1).run_configs()
+    assert not {c.seed for c in fresh.values()} & {c.seed for c in many.values()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"seeds": 1}, "seeds must be >= 2, as a single run has no interval, got 1"),
+        ({"seed": -1}, "seed must be in [0, 2**63), got -1"),
+        ({"threads": 0}, "threads must be >= 1, got 0"),
+        ({"target_accuracy": 1.5}, "target_accuracy must be between 0 and 1, got 1.5"),
+        ({"beside": ["slow"]}, "unknown recipe to measure beside 'slow'; known: examples, fast"),
+        ({"beside": ["fast"], "workers": 2}, "workers must be 1 with --beside, got 2"),
+        (
+            {"beside": ["fast"], "config": TrainConfig(dataset="digits")},
+            "--beside needs MNIST, got digits",
+        ),
+    ],
+)
+def test_a_wrong_plan_is_refused_with_the_rule_and_the_value(changes, rule):
+    with pytest.raises(UserError) as caught:
+        plan_of(**changes)
+    assert rule in str(caught.value)
+
+
+def test_the_report_says_mean_interval_times_and_what_stands_beside(folder):
+    recipe_report.write_report(folder)
+    text = (folder.path / "report.md").read_text()
+    # mean of 99.00, 99.10, 99.20 and Student's t with 2 degrees: 99.10 ± 4.303 · 0.1 / √3
+    assert "99.100 % (98.852 to 99.348 %) mean test accuracy over 3 seeds" in text
+    assert "not below 99.00 %, though the interval reaches below it" in text
+    assert "Training took 4.00 s (3.00 to 5.00) a run" in text
+    assert "train_mnist_fast took 2.0 times as long" in text
+    assert "main.py took 60.0 times as long" in text
+    assert "1 test images are misread by every run, 4 by at least one" in text
+    assert "99.01 % (one run)" in text
+
+
+def test_the_report_says_what_a_network_of_several_views_reads(tmp_path):
+    plan = plan_of(config=TrainConfig(network_options={"views": 9}))
+    folder = RecipeFolder(tmp_path / "run")
+    folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
+    recipe_report.write_report(folder)
+    text = (folder.path / "report.md").read_text()
+    assert "which averages its answers to 9 views of an image, moved by a pixel" in text
+    flops = 9 * plan.config.architecture().forward_flops()
+    assert f"{flops:,}" in text
+
+
+def test_the_report_gives_no_accuracy_on_validation_images_that_were_trained_on(tmp_path):
+    def text_of(config: TrainConfig) -> str:
+        plan = plan_of(config=config, seeds=2)
+        folder = RecipeFolder(tmp_path / config.digest())
+        folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
+        write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
+        for key, each in plan.run_configs().items():
+            write_json(folder.record_file(key), run_record(key, each, correct=9_900, seconds=1.0))
+        recipe_report.write_report(folder)
+        return (folder.path / "report.md").read_text()
+
+    apart, trained_on = text_of(TrainConfig()), text_of(TrainConfig(train_on_validation=True))
+    assert "of 55,000 images a run" in apart
+    assert "The 5,000 validation images are not trained on" in apart
+    assert "99.10 %" in apart
+    assert "of 60,000 images a run" in trained_on
+    assert "The 5,000 validation images are trained on as well" in trained_on
+    assert "99.10 %" not in trained_on
+
+
+def page_of(path: Path, plan: RecipePlan, *, correct: int = 9_900) -> str:
+    """Write a plan's records and return its report."""
+    folder = RecipeFolder(path)
+    folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
+    write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
+    for index, (key, config) in enumerate(plan.run_configs().items()):
+        record = run_record(key, config, correct=correct * (1 + index) // plan.seeds, seconds=1.0)
+        write_json(folder.record_file(key), record)
+    recipe_report.write_report(folder)
+    return (folder.path / "report.md").read_text()
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
+def test_a_committed_recipe_is_the_one_of_its_name(path):
+    plan = RecipeFolder(path).read_header()["plan"]
+    assert plan.config.with_seed(0) == RECIPES[plan.recipe]
+    assert plan.is_as_chosen
+
+
+def test_a_report_says_where_the_recipe_of_its_name_is_another_one_now(tmp_path, monkeypatch):
+    plan = plan_of(config=TrainConfig(epochs=2, seed=5))
+    assert "another one now" not in page_of(tmp_path / "same", plan)
+    changed = TrainConfig(learning_rate=0.01, label_smoothing=0.1, epochs=7)
+    monkeypatch.setitem(RECIPES, "seed", changed)
+    text = page_of(tmp_path / "changed", plan)
+    assert (
+        "The recipe `seed` is another one now: `label_smoothing` was the default, is 0.1; " in text
+    )
+    assert "`learning_rate` was 0.001, is 0.01. `python -m study.replay` with this folder" in text
+    monkeypatch.delitem(RECIPES, "seed")
+    text = page_of(tmp_path / "gone", plan)
+    assert "There is no recipe `seed` any more: `python -m study.replay`" in text
+    assert "```bash" not in text
+
+
+def test_only_a_recipe_as_it_was_chosen_is_said_to_have_been_searched_for(tmp_path):
+    def text_of(name: str, **changes) -> str:
+        config = TrainConfig.from_dict({**recipe(name).to_dict(), **changes})
+        return page_of(tmp_path / f"{name}-{config.digest()}", plan_of(recipe=name, config=config))
+
+    record = text_of("record")
+    assert record.startswith("# How accurate can so few parameters be? MNIST\n")
+    assert "each of a seed that the search for the recipe did not use" in record
+    assert "docs/recipes.md tells how the recipe was chosen" in record
+    assert "once it was, the 5,000 validation images are trained on as well" in record
+    others = {
+        text_of("seed"): "# The recipe seed on fresh seeds: MNIST\n",
+        text_of("record", dataset="cifar10"): "# The recipe record on fresh seeds: MNIST\n",
+        text_of("record", epochs=2): "# The recipe record on fresh seeds: MNIST\n",
+    }
+    for text, heading in others.items():
+        assert text.startswith(heading)
+        assert "each of a seed of its own" in text
+        assert "docs/recipes.md" not in text
+    assert "the recipe `record`, for 2 epochs where it has 24, reach" in text_of(
+        "record", epochs=2, batch_size=64
+    )
+
+
+def test_costs_are_those_of_the_data_sets_images(tmp_path):
+    config = TrainConfig.from_dict({**recipe("sprint").to_dict(), "dataset": "cifar10"})
+    text = page_of(tmp_path / "run", plan_of(recipe="sprint", config=config))
+    assert "(the seed's has 26,282)" in text
+    assert "1,259,904" in text
+
+
+def test_no_accuracy_lies_outside_0_to_100_percent_and_one_time_has_no_range(folder):
+    estimate = Estimate(mean=0.2, low=-0.3, high=1.1, n=2)
+    assert recipe_wording.accuracy(estimate) == "20.000 % (0.000 to 100.000 %)"
+    recipe_report.write_report(folder)
+    text = (folder.path / "report.md").read_text()
+    assert "240.00 s (one run)" in text
+    assert "240.00 to 240.00" not in text
+
+
+def test_the_report_is_built_again_byte_for_byte(folder, capsys):
+    recipe_report.write_report(folder)
+    first = (folder.path / "report.md").read_bytes()
+    (folder.path / "report.md").unlink()
+    assert reporting.main([str(folder.path)]) == 0
+    assert (folder.path / "report.md").read_bytes() == first
+    assert "3 seeds" in capsys.readouterr().out
+
+
+def test_the_command_of_the_report_asks_for_the_same_plan(folder, tmp_path):
+    other = RecipeFolder(tmp_path / "other")
+    other.begin(plan_of(seed=7), data=MNIST, started="2026-01-02T03:04:05Z")
+    for each in (folder, other):
+        recipe_report.write_report(each)
+        text = (each.path / "report.md").read_text()
+        words = text.partition("```bash\npython -m study.recipe ")[2].partition("\n```")[0].split()
+        assert command.plan_of(command.parse(words), "mnist") == each.read_header()["plan"]
+
+
+def test_a_folder_is_opened_as_what_it_holds(folder, tmp_path):
+    assert is_recipe(folder.path)
+    assert isinstance(open_folder(folder.path), RecipeFolder)
+    assert type(open_folder(tmp_path)) is RunFolder
+    assert [number for _, number, _ in open_folder(folder.path).numbered_rows()] == [1, 2, 3]
+
+
+def test_another_plan_or_other_data_are_not_gone_on_with(folder):
+    plan = folder.read_header()["plan"]
+    folder.require(plan, data=MNIST)
+    with pytest.raises(UserError, match="began with other options: seeds was 3, now 3000"):
+        folder.require(plan_of(beside=plan.beside, seeds=3000), data=MNIST)
+    with pytest.raises(UserError, match="began with other data"):
+        folder.require(plan, data={**MNIST, "sha256": "b" * 64})
+    with pytest.raises(UserError, match="already holds a run"):
+        folder.begin(plan, data=MNIST, started="now")
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_another_recipe_has_the_parameters_that_are_stated(name):
+    network = {"examples": references.examples_network, "fast": references.fast_network}[name]()
+    assert sum(p.numel() for p in network.parameters()) == REFERENCES[name].parameters
+    output = network.eval()(torch.rand(3, 1, 28, 28))
+    torch.testing.assert_close(output.exp().sum(dim=1), torch.ones(3))
+
+
+@pytest.fixture
+def learnable_mnist(monkeypatch, tmp_path) -> Path:
+    """A folder of small files of MNIST's format, whose classes can be told apart."""
+    small = written("mnist", train=512, validation=0, test=200).install(monkeypatch)
+    small.place(tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "epochs"), [("examples", 4), ("fast", 12)])
+def test_another_recipe_learns_and_prints_what_came_out(
+    name, epochs, learnable_mnist, monkeypatch, capsys
+):
+    monkeypatch.setitem(REFERENCES, name, replace(REFERENCES[name], epochs=epochs))
+    assert references.main([name, "--data-dir", str(learnable_mnist), "--seed", "3"]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["name"] == name
+    assert outcome["seed"] == 3
+    assert outcome["epochs"] == epochs
+    assert outcome["parameters"] == REFERENCES[name].parameters
+    assert outcome["seconds"] > 0
+    assert outcome["threads"] == 1
+    assert outcome["test"]["count"] == 200
+    assert outcome["test"]["correct"] > 60  # guessing: 20
+
+
+@pytest.mark.slow
+def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
+    learnable_mnist, folder, capsys, monkeypatch
+):
+    plan = folder.read_header()["plan"]
+    words = ["seed", "--dataset", "mnist", "--data-dir", str(learnable_mnist)]
+    options = command.parse([*words, "--beside", "fast,examples"])
+    monkeypatch.setitem(REFERENCES, "fast", replace(REFERENCES["fast"], every=2))
+    for name in plan.beside:
+        folder.record_file(f"reference-{name}-00").unlink()
+        for index in (0, 1, 0):  # not the turn of the second run, and done already for the third
+            command._run_reference(folder, plan, options, name, index)
+    said = capsys.readouterr().out
+    assert said.count("s of training") == 2
+    found = folder.read_references()
+    assert {name: len(outcomes) for name, outcomes in found.items()} == {"fast": 1, "examples": 1}
+    recipe_report.write_report(folder)
+    assert "train_mnist_fast (215,194 parameters)" in (folder.path / "report.md").read_text()
+
+
+def test_another_recipe_that_fails_is_said_with_its_reason(learnable_mnist, folder, monkeypatch):
+    options = command.parse(["seed", "--data-dir", str(learnable_mnist)])
+    folder.record_file("reference-fast-00").unlink()
+    monkeypatch.setattr(command.sys, "executable", "/bin/false")
+    with pytest.raises(UserError, match="train_mnist_fast could not be run"):
+        command._run_reference(folder, folder.read_header()["plan"], options, "fast", 0)
+
+
+@pytest.mark.slow
+def test_a_recipe_runs_resumes_replays_and_leaves_a_network(tmp_path, capfd, monkeypatch):
+    output = tmp_path / "run"
+    words = ["seed", "--dataset", "digits", "--epochs", "1", "--seeds", "2", "--threads", "1"]
+    words += ["--output", str(output)]
+    assert command.main(words) == 0
+    report = (output / "report.md").read_text()
+    assert "mean test accuracy over 2 seeds" in report
+    assert command.main(words) == 2
+    assert "already holds a run" in capfd.readouterr().err
+
+    lost = output / "records" / "recipe-01.json"
+    before = json.loads(lost.read_text())["weights_sha256"]
+    lost.unlink()
+    assert command.main([*words, "--resume"]) == 0
+    assert json.loads(lost.read_text())["weights_sha256"] == before
+
+    assert replaying.main([str(output), "--all"]) == 0
+    assert "2 of 2 rows identical" in capfd.readouterr().out
+
+    assert core(["evaluate", str(output / "recipe-00.safetensors")]) == 0
+    correct = json.loads((output / "records" / "recipe-00.json").read_text())["test"]["correct"]
+    assert f"{correct / 300:.2%}" in capfd.readouterr().out

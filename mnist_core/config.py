@@ -84,7 +84,7 @@ class TrainConfig:
     """Largest shift as a fraction of the image's side; 0 turns translation off."""
     seed: int = 0
     """Decides initialisation, order and augmentation, each through a generator of its own."""
-    network: str = field(default="seed", metadata=_LATER)
+    network: str = field(default="baseline", metadata=_LATER)
     """Of the registry of networks."""
     network_options: Mapping[str, Option] = field(default_factory=dict, hash=False)
     """Fields of the network's architecture that differ from the registry's."""

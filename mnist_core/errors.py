@@ -76,7 +76,7 @@ def run_command(command: Callable[[], int]) -> int:
 
 
 @contextlib.contextmanager
-def advising(say: Callable[[], str]) -> Iterator[None]:
+def with_hint(say: Callable[[], str]) -> Iterator[None]:
     """Have `run_command` end with what `say` returns, where a signal or the operating system ends
     the block: how to go on is known to the command alone."""
     try:

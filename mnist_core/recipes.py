@@ -12,8 +12,8 @@ from mnist_core.config import TrainConfig
 from mnist_core.errors import unknown_name
 
 RECIPES: dict[str, TrainConfig] = {
-    "seed": TrainConfig(),
-    "sprint": TrainConfig(
+    "baseline": TrainConfig(),
+    "speed": TrainConfig(
         network_options={
             "layers": ("5x5:16", "pool", 32, "pool", 48),
             "pooling": "stride",
@@ -29,7 +29,7 @@ RECIPES: dict[str, TrainConfig] = {
         translation=0.0,
         precision="bfloat16",
     ),
-    "record": TrainConfig(
+    "accuracy": TrainConfig(
         network_options={
             "layers": (16, 16, "pool", 24, 24, "pool", 24, 28),
             "padding": True,

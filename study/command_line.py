@@ -138,7 +138,7 @@ def check(options: argparse.Namespace, given: Mapping[str, Any], kind: type[Stud
     require_choice(asked)
     if options.beside and asked != AUTO:
         require_shape(asked)
-    if options.beside and values.get("augmentation") == "suited":
+    if options.beside and values.get("augmentation") == "recommended":
         raise UserError(
             f"--beside {NAME} has the seed's augmentation or none, got suited; leave it out"
         )

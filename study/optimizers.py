@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.errors import UserError, run_command
-from mnist_core.optim.custom import is_own
+from mnist_core.optim.custom import is_custom
 from mnist_core.optim.registry import OPTIMIZERS, require_known
 from study import command_line
 from study.plans.optimizers import OptimizerPlan
@@ -49,7 +49,7 @@ def given_options(options: argparse.Namespace) -> dict[str, Any]:
     from them; those of a resumed study are in its plan."""
     given = command_line.given_options(options, OptimizerPlan)
     optimizers = given.get("optimizers", OptimizerPlan.optimizers)
-    if not options.resume and (options.space or any(map(is_own, optimizers))):
+    if not options.resume and (options.space or any(map(is_custom, optimizers))):
         for name in optimizers:
             require_known(name)
         given["spaces"] = resolve(optimizers, options.space)

@@ -20,7 +20,7 @@ from typing import Any
 
 from mnist_core.cli.arguments import add_data_arguments, add_device_arguments
 from mnist_core.config import TrainConfig
-from mnist_core.errors import UserError, advising, run_command
+from mnist_core.errors import UserError, run_command, with_hint
 from mnist_core.recipes import RECIPES, recipe
 from mnist_core.references.pytorch_examples import REFERENCES
 from mnist_core.runtime import device as runtime
@@ -134,7 +134,7 @@ def run(options: argparse.Namespace) -> int:
         folder.require(plan, data=describe(dataset))
     else:
         folder.begin(plan, data=describe(dataset), started=started)
-    with folder.lock(), advising(lambda: _way_on(folder)):
+    with folder.lock(), with_hint(lambda: _way_on(folder)):
         _run_missing(folder, plan, options)
         headline = write_report(folder)
     print(headline)

@@ -59,17 +59,17 @@ class _Served:
         import torch
 
         from bench.workloads import data as images
-        from mnist_core.references import plain_pytorch as seed_recipe
+        from mnist_core.references import plain_pytorch
 
         case = Workload.from_dict(workload)
         full = images.load(dataset, "cpu")
-        size = seed_recipe.BATCH_SIZE
+        size = plain_pytorch.BATCH_SIZE
         steps = min(SEED_STEPS, len(full.train) // size - 1)
         split = images.subset(full, (steps + 1) * size).train
-        training = seed_recipe.SeedTraining(torch.device(case.device))
+        training = plain_pytorch.PlainTraining(torch.device(case.device))
 
         def start() -> None:
-            epoch = seed_recipe.batches(split, augment=case.augment, workers=case.workers)
+            epoch = plain_pytorch.batches(split, augment=case.augment, workers=case.workers)
             self._consume = lambda: training.consume(epoch)
 
         self._start[case.id] = start

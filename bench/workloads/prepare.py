@@ -123,10 +123,10 @@ def _step_call(
 ) -> Callable[[], object]:
     if workload.mode == "seed":
         from mnist_core.references import (
-            plain_pytorch as seed_recipe,  # a revision from before it has the other cases
+            plain_pytorch as plain_pytorch,  # a revision from before it has the other cases
         )
 
-        training = seed_recipe.SeedTraining(batch.device)
+        training = plain_pytorch.PlainTraining(batch.device)
         return lambda: training.step(batch, labels)
     optimizer = optimizers.build(workload.optimizer, network.parameters(), learning_rate=_NO_STEP)
     return lambda: training_step(network, optimizer, batch, labels)
@@ -264,12 +264,12 @@ def _data(workload: Workload, dataset_name: str) -> Prepared:
     steps = min(SEED_STEPS, len(full.train) // workload.batch_size - 1)
     count = steps * workload.batch_size
     if workload.mode == "per-image":
-        from mnist_core.references import plain_pytorch as seed_recipe
+        from mnist_core.references import plain_pytorch
 
         split = images.subset(full, count + workload.batch_size).train
 
         def start() -> Any:
-            return seed_recipe.batches(split, augment=workload.augment, workers=workload.workers)
+            return plain_pytorch.batches(split, augment=workload.augment, workers=workload.workers)
 
         return Prepared(
             call=_call(workload, lambda epoch: sum(1 for _ in epoch), setup=start), images=count

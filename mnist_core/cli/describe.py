@@ -15,7 +15,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("describe", help="print what each layer of a network costs")
     parser.add_argument(
         "--network",
-        default="seed",
+        default="baseline",
         help=f"one of {', '.join(NETWORKS)}; all: a line for each (default: seed)",
     )
     add_assignments(parser, "--network-option", NETWORK_OPTION_HELP)

@@ -1,4 +1,4 @@
-"""`python -m mnist_core evaluate CHECKPOINT`: accuracy, confusion matrix, misread images."""
+"""`python -m mnist_core evaluate CHECKPOINT`: accuracy, confusion matrix, misclassified images."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def add_parser(subparsers: Any) -> None:
         "--picture",
         type=Path,
         metavar="FILE",
-        help="where the picture of misread images goes (default: misread-SPLIT.png beside the "
-        "checkpoint)",
+        help="where the picture of misclassified images goes (default: "
+        "misclassified-SPLIT.png beside the checkpoint)",
     )
     add_device_arguments(parser)
     parser.set_defaults(run=run)
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.split not in SPLITS:
         raise unknown_name("split", options.split, SPLITS)
     saved = checkpoints.read(options.checkpoint)
-    picture = options.picture or options.checkpoint.with_name(f"misread-{options.split}.png")
+    picture = options.picture or options.checkpoint.with_name(f"misclassified-{options.split}.png")
     require_writable(picture.parent, option="--picture")
     dataset = load_dataset(options, name=saved.config.dataset)
     if dataset.sha256 != saved.dataset_sha256:
@@ -69,8 +69,8 @@ def run(options: argparse.Namespace) -> int:
         epochs=len(saved.record["epochs"]),
         is_trained_on=is_trained_on,
     )
-    _draw_misread(dataset, options.split, evaluation, picture)
-    print(f"\nmisread {dataset.spec.shown}s: {picture}")
+    _draw_misclassified(dataset, options.split, evaluation, picture)
+    print(f"\nmisclassified {dataset.spec.shown}s: {picture}")
     return 0
 
 
@@ -107,7 +107,7 @@ def _print(
     print(markdown_table(rows, header=header, numeric=header))
 
 
-def _draw_misread(dataset: Dataset, part: str, evaluation: Evaluation, path: Path) -> None:
+def _draw_misclassified(dataset: Dataset, part: str, evaluation: Evaluation, path: Path) -> None:
     import io
 
     from matplotlib.figure import Figure
@@ -116,13 +116,16 @@ def _draw_misread(dataset: Dataset, part: str, evaluation: Evaluation, path: Pat
 
     split: Split = getattr(dataset, part)
     classes = dataset.spec.classes
-    misread = evaluation.misread()
-    shown = misread[:_SHOWN]
+    misclassified = evaluation.misclassified()
+    shown = misclassified[:_SHOWN]
     rows = max(1, -(-len(shown) // _COLUMNS))
     figure = Figure(figsize=(_COLUMNS * 0.9, rows * 1.15 + 0.6), facecolor="white")
-    which = f"the first {len(shown)} of {len(misread)}" if len(misread) > _SHOWN else "all"
+    which = (
+        f"the first {len(shown)} of {len(misclassified)}" if len(misclassified) > _SHOWN else "all"
+    )
     figure.suptitle(
-        f"{dataset.label}, {part} split: {len(misread)} misread, {which} shown (label → read as)"
+        f"{dataset.label}, {part} split: {len(misclassified)} misclassified, {which} shown "
+        "(label → prediction)"
     )
     is_long = max(map(len, classes)) > 3  # two names do not fit side by side
     arrow, size = (" →\n", 6) if is_long else (" → ", 9)

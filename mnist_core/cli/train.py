@@ -31,7 +31,7 @@ from mnist_core.data.registry import (
     require_choice,
     require_known,
 )
-from mnist_core.errors import UserError, advising
+from mnist_core.errors import UserError, with_hint
 from mnist_core.models.registry import NETWORKS
 from mnist_core.optim.registry import OPTIMIZERS, default_learning_rate
 from mnist_core.optim.schedules import SCHEDULES
@@ -173,7 +173,7 @@ def run(options: argparse.Namespace) -> int:
         config = _resumed_config(options)
         dataset = load_dataset(options, name=config.dataset)
     else:
-        begun = recipe(options.recipe or "seed")
+        begun = recipe(options.recipe or "baseline")
         _config(options, begun, "mnist" if options.dataset == AUTO else options.dataset)
         options.device = options.device or "cpu"
         dataset = load_dataset(options)
@@ -186,7 +186,7 @@ def run(options: argparse.Namespace) -> int:
     refusal = f"another process is training in {folder}; wait for it, or name another --output"
     with (
         held(folder / LOCK_NAME, refusal=refusal),
-        advising(lambda: _way_on(folder, options)),
+        with_hint(lambda: _way_on(folder, options)),
     ):
         is_there = any((folder / name).exists() for name in (CHECKPOINT_NAME, RESULT_NAME))
         if is_there and not options.resume:

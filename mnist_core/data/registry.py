@@ -69,9 +69,9 @@ class Augmentation:
         return ", ".join([*parts, *(["horizontal flip"] if self.horizontal_flip else [])])
 
 
-SEED_AUGMENTATION = Augmentation(rotation_degrees=10.0, translation=0.1)
+BASELINE_AUGMENTATION = Augmentation(rotation_degrees=10.0, translation=0.1)
 """The seed's, for digits."""
-AUGMENTATIONS = ("none", "seed", "suited")
+AUGMENTATIONS = ("none", "baseline", "recommended")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class DatasetSpec:
     test_images: int = 10_000
     flip_keeps_class: bool = False
     """Whether a mirrored image is still one of its class."""
-    suited: Augmentation = SEED_AUGMENTATION
+    recommended: Augmentation = BASELINE_AUGMENTATION
     """Augmentation that suits the images: as is usual for such, and tuned by nobody here."""
     source: Source | None = None
     """None for a set that an installed package holds."""
@@ -103,7 +103,11 @@ class DatasetSpec:
         """Return an augmentation by its name; `UserError` names the known ones."""
         if name not in AUGMENTATIONS:
             raise unknown_name("augmentation", name, AUGMENTATIONS)
-        return {"none": Augmentation(), "seed": SEED_AUGMENTATION, "suited": self.suited}[name]
+        return {
+            "none": Augmentation(),
+            "baseline": BASELINE_AUGMENTATION,
+            "recommended": self.recommended,
+        }[name]
 
 
 _SHA256 = "sha256:"  # apart from the digits, which fill a line
@@ -154,7 +158,7 @@ _SPECS = (
         mean=(0.2860,),
         std=(0.3530,),
         flip_keeps_class=True,
-        suited=Augmentation(translation=0.1, horizontal_flip=True),
+        recommended=Augmentation(translation=0.1, horizontal_flip=True),
         source=Source(
             folder="FashionMNIST/raw",
             format="idx",
@@ -256,7 +260,7 @@ _SPECS = (
         train_images=45_000,
         flip_keeps_class=True,
         # four pixels and a flip, as since He et al. 2016, section 4.2
-        suited=Augmentation(translation=0.125, horizontal_flip=True),
+        recommended=Augmentation(translation=0.125, horizontal_flip=True),
         source=Source(
             folder="cifar-10-batches-py",
             format="cifar",
@@ -290,9 +294,9 @@ AUGMENTATION_HELP = (
     "seed is rotation by up to 10 degrees and shifts by up to a tenth of the side; suited is that "
     "for digits and letters, and otherwise "
     + "; ".join(
-        f"for {spec.name} {spec.suited.text()}"
+        f"for {spec.name} {spec.recommended.text()}"
         for spec in _SPECS
-        if spec.suited != SEED_AUGMENTATION
+        if spec.recommended != BASELINE_AUGMENTATION
     )
 )
 

@@ -109,7 +109,7 @@ class Bfloat16(nn.Module):
 
 
 def build(
-    architecture: Architecture = NETWORKS["seed"].architecture,
+    architecture: Architecture = NETWORKS["baseline"].architecture,
     *,
     seed: int,
     device: torch.device,

@@ -225,20 +225,20 @@ class NetworkSpec:
 
 _SPECS = (
     NetworkSpec(
-        name="seed",
-        label="the seed's",
+        name="baseline",
+        label="baseline",
         architecture=Architecture(layers=(16, 32, POOL, 40, POOL, "1x1:24")),
         reason="the network of the document that this project started from",
     ),
     NetworkSpec(
         name="dropout",
-        label="seed's, dropout",
+        label="baseline + dropout",
         architecture=Architecture(layers=(16, 32, POOL, 40, POOL, "1x1:24"), dropout=0.25),
         reason="the seed's with a quarter of its last features dropped in training",
     ),
     NetworkSpec(
         name="batch-norm",
-        label="seed's, batch normalisation",
+        label="baseline + batch norm",
         architecture=Architecture(
             layers=(16, 32, POOL, 40, POOL, "1x1:23"), normalisation="batch"
         ),

@@ -30,7 +30,7 @@ WHERE = (
 )
 
 
-def is_own(name: str) -> bool:
+def is_custom(name: str) -> bool:
     """Tell whether a name is meant as `package.module:Class` and not as one of the registry."""
     return ":" in name
 
@@ -163,7 +163,7 @@ def failures_of(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not is_own(name):
+        if not is_custom(name):
             raise
         raise OptimizerError(f"{name} failed in a step: {one_line(error)}") from error
 

@@ -195,7 +195,7 @@ def require_known(name: str) -> None:
 
     Nothing is imported: whether such a class exists is found out when it is built.
     """
-    if own_optimizers.is_own(name):
+    if own_optimizers.is_custom(name):
         own_optimizers.require_form(name)
     else:
         optimizer_spec(name)
@@ -203,7 +203,7 @@ def require_known(name: str) -> None:
 
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     """Return the class behind a name."""
-    if own_optimizers.is_own(name):
+    if own_optimizers.is_custom(name):
         return own_optimizers.load_class(name)
     found: type[torch.optim.Optimizer] = getattr(
         importlib.import_module("torch.optim"), optimizer_spec(name).class_name
@@ -213,7 +213,7 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
 
 def default_learning_rate(name: str) -> float:
     """Return the registry's default, or that of a user's class's signature."""
-    if not own_optimizers.is_own(name):
+    if not own_optimizers.is_custom(name):
         return optimizer_spec(name).default_learning_rate
     default = own_optimizers.default_learning_rate(name)
     if default is None:
@@ -240,7 +240,7 @@ def build(
     owned = list(parameters)
     if len({id(parameter) for parameter in owned}) != len(owned):
         raise UserError("an optimizer must own every parameter exactly once, got one twice")
-    is_own = own_optimizers.is_own(name)
+    is_own = own_optimizers.is_custom(name)
     on_cuda = any(parameter.is_cuda for parameter in owned)
     if not is_own:
         options = {**_kernels(optimizer_spec(name), on_cuda=on_cuda), **options}
@@ -266,7 +266,7 @@ def _kernels(spec: OptimizerSpec, *, on_cuda: bool) -> dict[str, Any]:
 
 def uncaptured_because(name: str) -> str:
     """Return why an optimizer's steps are not captured in a CUDA graph; empty where they are."""
-    if own_optimizers.is_own(name):
+    if own_optimizers.is_custom(name):
         return "nothing is known of what its step does"
     return optimizer_spec(name).uncaptured_because
 

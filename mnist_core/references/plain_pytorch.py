@@ -44,7 +44,7 @@ class Net(nn.Module):
         return F.log_softmax(x, dim=1)
 
 
-class ResidentMnist(datasets.MNIST):  # type: ignore[misc]
+class InMemoryMnist(datasets.MNIST):  # type: ignore[misc]
     """torchvision's MNIST over images that are in memory already; each item is its own code."""
 
     def __init__(self, split: Split, *, transform: object) -> None:
@@ -79,7 +79,7 @@ def batches(split: Split, *, augment: bool, workers: int) -> Iterator[tuple[Tens
     images, is not charged to the few images of a measurement.
     """
     loader: DataLoader[Any] = DataLoader(
-        ResidentMnist(split, transform=transform(augment=augment)),
+        InMemoryMnist(split, transform=transform(augment=augment)),
         batch_size=BATCH_SIZE,
         shuffle=True,
         num_workers=workers,
@@ -90,7 +90,7 @@ def batches(split: Split, *, augment: bool, workers: int) -> Iterator[tuple[Tens
     return iterator
 
 
-class SeedTraining:
+class PlainTraining:
     """Training by the seed's recipe, one epoch after another."""
 
     def __init__(self, device: torch.device) -> None:

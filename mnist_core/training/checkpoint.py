@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mnist_core.config import TrainConfig
 from mnist_core.errors import OptimizerError, UserError
 from mnist_core.models import network as model_module
-from mnist_core.optim.custom import is_own
+from mnist_core.optim.custom import is_custom
 from mnist_core.runtime.formatting import write_atomically
 from mnist_core.training.packing import pack, unpack
 
@@ -44,7 +44,7 @@ class Checkpoint:
     threads: int | None = None
     """CPU threads it was trained with; None likewise."""
     tensors: Mapping[str, Tensor]
-    own_optimizer: Any = None
+    custom_optimizer: Any = None
     """What a user's own optimizer remembered, packed."""
 
     def restore_model(self, model: nn.Module) -> None:
@@ -59,8 +59,8 @@ class Checkpoint:
     def restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Load the optimizer's state; the hyperparameters of one of the registry come from the
         configuration."""
-        if self.own_optimizer is not None:
-            _restore_own(optimizer, self.own_optimizer, self.tensors)
+        if self.custom_optimizer is not None:
+            _restore_own(optimizer, self.custom_optimizer, self.tensors)
             return
         owned = _owned(optimizer)
         state: dict[int, dict[str, Tensor]] = {}
@@ -170,7 +170,7 @@ def write(
     """
     tensors: dict[str, Tensor] = {}
     own = None
-    if optimizer is not None and is_own(config.optimizer):
+    if optimizer is not None and is_custom(config.optimizer):
         own = json.dumps(_pack_own(optimizer, tensors))
     tensors |= {_MODEL + name: value for name, value in model.state_dict().items()}
     if trained is not None and trained is not model:
@@ -216,7 +216,7 @@ def read(path: Path) -> Checkpoint:
             device=metadata.get("device"),
             threads=int(metadata["threads"]) if "threads" in metadata else None,
             tensors=tensors,
-            own_optimizer=json.loads(metadata.get(_OWN, "null")),
+            custom_optimizer=json.loads(metadata.get(_OWN, "null")),
         )
     except (SafetensorError, KeyError, ValueError, TypeError, UserError) as error:
         raise UserError(

@@ -3,7 +3,7 @@
 What changes from step to step (which images, how they are transformed, the learning rate, where
 the loss goes) lies on the device, in the row of a step that the device itself counts. So no step
 waits for the host, and on CUDA one captured step serves all of them. The operations are those of
-`epoch_batches` and `Learner.step`, and so are the bits.
+`epoch_batches` and `TrainState.step`, and so are the bits.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.splits import Dataset
 from mnist_core.optim.schedules import multiplier
 from mnist_core.training.batches import Draws, draw_epoch, prepare, steps_per_epoch
-from mnist_core.training.state import Learner
+from mnist_core.training.state import TrainState
 
 WARM_UP_STEPS = 3
 """Steps of a run that are taken before one is captured: the libraries' workspaces and the
 optimizer's state must be there by then."""
 
 
-class ResidentSteps:
+class GraphedSteps:
     """The steps of one run, with all that they need on the device of its data.
 
     With `is_captured`, which needs CUDA, the steps after the first few are replayed from a graph;
@@ -32,7 +32,7 @@ class ResidentSteps:
     """
 
     def __init__(
-        self, config: TrainConfig, dataset: Dataset, learner: Learner, *, is_captured: bool
+        self, config: TrainConfig, dataset: Dataset, learner: TrainState, *, is_captured: bool
     ) -> None:
         self._config = config
         self._dataset = dataset

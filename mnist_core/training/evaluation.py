@@ -35,7 +35,7 @@ class Evaluation:
         """Return Wilson's 95 % interval of the accuracy: other images, the same weights."""
         return wilson_interval(self.correct, self.count)
 
-    def misread(self) -> list[int]:
+    def misclassified(self) -> list[int]:
         """Return the indices of the images read wrongly."""
         return torch.nonzero(self.predictions != self.labels).flatten().tolist()
 

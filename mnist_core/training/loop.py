@@ -26,10 +26,10 @@ from mnist_core.optim.schedules import multiplier
 from mnist_core.runtime.randomness import derive_seed
 from mnist_core.training import checkpoint as checkpoints
 from mnist_core.training.batches import epoch_batches, steps_per_epoch
-from mnist_core.training.cuda_graph import ResidentSteps
+from mnist_core.training.cuda_graph import GraphedSteps
 from mnist_core.training.evaluation import evaluate
 from mnist_core.training.resume import read_matching
-from mnist_core.training.state import Learner
+from mnist_core.training.state import TrainState
 
 WINDOWS_PER_EPOCH = 20
 # Guessing costs ln(10) = 2.3 nats. Where no step of a window comes under ten times that, and none
@@ -122,7 +122,7 @@ def train(
         raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
     dataset = dataset.for_training(on_validation=config.train_on_validation)
     require_batch_fits(dataset, config.batch_size)
-    learner = Learner(config, dataset)
+    learner = TrainState(config, dataset)
     records: list[EpochRecord] = []
     diverged_at_step = None
     if checkpoint is not None and checkpoint.exists():
@@ -179,13 +179,13 @@ def epoch_record_from_dict(values: dict[str, Any]) -> EpochRecord:
 
 
 def _stepper(
-    config: TrainConfig, dataset: Dataset, learner: Learner, *, captures: bool
+    config: TrainConfig, dataset: Dataset, learner: TrainState, *, captures: bool
 ) -> LossesByWindow:
     """Return how the steps of a run are taken: one by one, or on CUDA whole epochs at once."""
     steps = steps_per_epoch(dataset, config.batch_size)
     window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
     if _is_on_cuda(dataset) and not optimizers.uncaptured_because(config.optimizer):
-        resident = ResidentSteps(config, dataset, learner, is_captured=captures)
+        resident = GraphedSteps(config, dataset, learner, is_captured=captures)
 
         def all_at_once(epoch: int) -> Iterator[Tensor]:
             losses = resident.run_epoch(epoch).cpu()
@@ -210,7 +210,7 @@ def _stepper(
 def _train_epoch(
     config: TrainConfig,
     dataset: Dataset,
-    learner: Learner,
+    learner: TrainState,
     losses_by_window: LossesByWindow,
     *,
     epoch: int,

@@ -18,7 +18,7 @@ from mnist_core.training.checkpoint import Checkpoint
 from mnist_core.training.step import set_learning_rate, training_step
 
 
-class Learner:
+class TrainState:
     """The state of one run, as its configuration begins it.
 
     Raises `OptimizerError` where the optimizer refuses its options, or fails in a step.

@@ -15,8 +15,8 @@ from study.records.run_folder import Record
 from study.stats.comparisons import Estimate, mean_estimate
 
 _QUESTIONS = {
-    "record": "How accurate can so few parameters be",
-    "sprint": "How soon is 99 % reached",
+    "accuracy": "How accurate can so few parameters be",
+    "speed": "How soon is 99 % reached",
 }
 
 

@@ -59,9 +59,9 @@ class Ranked:
     other seeds and other images: what the verdict stands on."""
     on_these_images: Comparison
     """The same for other seeds alone."""
-    only_it_misreads: float
+    only_it_misclassifies: float
     """Test images that the best reads and it does not, mean over the seeds."""
-    only_best_misreads: float
+    only_best_misclassifies: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,18 +207,18 @@ def _rank(tuned: list[Confirmed], *, looks: int) -> tuple[list[Ranked], list[lis
     """Return the ranking, and the comparisons of all of its pairs."""
     ordered = sorted(tuned, key=lambda entry: -entry.estimate.mean)
     table = compare_at_looks([entry.accuracies for entry in ordered], looks=looks)
-    misread = [misread_marks(entry.runs) for entry in ordered]
-    pairs = over_images_all(table, misread)
+    misclassified = [misclassified_marks(entry.runs) for entry in ordered]
+    pairs = over_images_all(table, misclassified)
     ranking = []
     for place, entry in enumerate(ordered):
-        differences = read_differences(misread[place], misread[0])
+        differences = read_differences(misclassified[place], misclassified[0])
         ranking.append(
             Ranked(
                 confirmed=entry,
                 behind_best=pairs[place][0],
                 on_these_images=table[place][0],
-                only_it_misreads=float((differences == -1).sum(axis=1).mean()),
-                only_best_misreads=float((differences == 1).sum(axis=1).mean()),
+                only_it_misclassifies=float((differences == -1).sum(axis=1).mean()),
+                only_best_misclassifies=float((differences == 1).sum(axis=1).mean()),
             )
         )
     return ranking, pairs
@@ -231,15 +231,16 @@ def _tuning_gain(tuned: Confirmed, default: Confirmed, *, comparisons: int) -> C
         tuned.accuracies[:common], default.accuracies[:common], comparisons=comparisons
     )
     return over_images_too(
-        of_seeds, read_differences(misread_marks(tuned.runs), misread_marks(default.runs))
+        of_seeds,
+        read_differences(misclassified_marks(tuned.runs), misclassified_marks(default.runs)),
     )
 
 
-def misread_marks(runs: list[Record]) -> Floats:
-    """Return [seeds, images]: 1 where a run misreads a test image."""
+def misclassified_marks(runs: list[Record]) -> Floats:
+    """Return [seeds, images]: 1 where a run misclassifies a test image."""
     marks = np.zeros((len(runs), runs[0]["test"]["count"]))
     for row, run in zip(marks, runs, strict=True):
-        row[[int(image) for image in run["test"]["misread"]]] = 1.0
+        row[[int(image) for image in run["test"]["misclassified"]]] = 1.0
     return marks
 
 

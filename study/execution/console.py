@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mnist_core.data.splits import Dataset
-from mnist_core.optim.custom import is_own
+from mnist_core.optim.custom import is_custom
 from mnist_core.optim.registry import capture_notes
 from study.plans.base import StudyPlan
 from study.records.run_folder import Record, RunFolder
@@ -23,7 +23,7 @@ def announce(
         f"by accuracy on {len(dataset.validation):,} validation images"
     )
     for name, space in plan.spaces.items():
-        reason = f" ({space.reason})" if is_own(name) and space.reason else ""
+        reason = f" ({space.reason})" if is_custom(name) and space.reason else ""
         print(f"    {name}: {plan.space_text(name, is_short=plan.is_learning_rate_alone)}{reason}")
     print(
         f"  confirmation: the best of each and each {plan.subject.untuned}, "

@@ -152,13 +152,13 @@ def train_epoch(
     from torch.utils.data import DataLoader
 
     from mnist_core.data import splits as data
-    from mnist_core.references import plain_pytorch as seed_recipe
+    from mnist_core.references import plain_pytorch
 
     split = data.load(dataset, data_dir=data_dir, device=torch.device("cpu")).train
-    training = seed_recipe.SeedTraining(torch.device(device))
+    training = plain_pytorch.PlainTraining(torch.device(device))
     loader_workers = min(MOST_LOADER_WORKERS, os.cpu_count() or 1)
     loader: Any = DataLoader(
-        seed_recipe.ResidentMnist(split, transform=seed_recipe.transform(augment=augment)),
+        plain_pytorch.InMemoryMnist(split, transform=plain_pytorch.transform(augment=augment)),
         batch_size=batch_size,
         shuffle=True,
         num_workers=loader_workers,

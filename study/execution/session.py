@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from mnist_core.data import splits as data
 from mnist_core.data.splits import Dataset
-from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError, advising
+from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError, with_hint
 from mnist_core.runtime import device as runtime
 from mnist_core.runtime.formatting import duration
 from mnist_core.runtime.output_folder import folder_for
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
     )
     workers = options.workers or default_workers(plan)
     way_on = f"python -m {plan.MODULE} --resume --output {shlex.quote(str(folder.path))}"
-    with folder.lock(), storage_errors(folder), advising(lambda: f"Continue with:\n  {way_on}"):
+    with folder.lock(), storage_errors(folder), with_hint(lambda: f"Continue with:\n  {way_on}"):
         records = folder.read_records()
         search = Search(plan, folder, records)
 

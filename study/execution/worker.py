@@ -276,7 +276,7 @@ def _execute(task: Task, counter: int | None) -> Record:
                 "correct": test.correct,
                 "count": test.count,
                 "loss": test.loss,
-                "misread": {str(i): int(test.predictions[i]) for i in test.misread()},
+                "misclassified": {str(i): int(test.predictions[i]) for i in test.misclassified()},
             }
     record["seconds"] = time.perf_counter() - started + _seconds_before(record, finished)
     write_json(folder.record_file(task.key), record)
@@ -330,10 +330,10 @@ def _measure(config: TrainConfig) -> float:
     import itertools
 
     from mnist_core.training.batches import epoch_batches
-    from mnist_core.training.state import Learner
+    from mnist_core.training.state import TrainState
 
     dataset = _worker["dataset"]
-    learner = Learner(config, dataset)
+    learner = TrainState(config, dataset)
     batches = itertools.cycle(epoch_batches(dataset, config, epoch=1))
 
     def train(steps: int) -> None:

@@ -116,7 +116,7 @@ class ArchitecturePlan(StudyPlan):
     def chosen_text(self, arm: str, config: Mapping[str, Any]) -> str:
         """Return what is searched, as a run has it; of an untuned one, its network's name."""
         chosen = parameters_text(self.parameters(arm, config))
-        is_own = not config.get("network_options") and arm != "seed"
+        is_own = not config.get("network_options") and arm != "baseline"
         return f"network `{arm}`, {chosen}" if is_own else chosen
 
     def space_text(self, arm: str, *, is_short: bool = False) -> str:

@@ -32,20 +32,20 @@ from mnist_core.models.registry import (
 from mnist_core.optim.registry import optimizer_spec
 from study.plans.space import LEARNING_RATE, Dimension, SearchSpace
 
-FAMILIES = ("seed", "dropout", "batch-norm", "deep")
+FAMILIES = ("baseline", "dropout", "batch-norm", "deep")
 """Each stands beside the network of the same name."""
 WIDTHS = (4, 64)
 SMALLEST_SHARE = 0.5
 _STAGES = 3
 _WIDTH, _DEPTH = "width", "depth"
 _LABELS = {
-    "seed": "Seed's layers",
+    "baseline": "Baseline layers",
     "dropout": "Dropout",
     "batch-norm": "Batch normalisation",
     "deep": "Deeper",
 }
 _REASONS = {
-    "seed": "the seed's own layers, for which the learning rate alone is searched",
+    "baseline": "the baseline's own layers, for which the learning rate alone is searched",
     "dropout": "three to five convolutions without normalisation, and dropout before the last "
     "layer",
     "batch-norm": "the same, normalised, without dropout",
@@ -87,7 +87,7 @@ def family_space(name: str, *, optimizer: str) -> SearchSpace:
     rate = Dimension(name=LEARNING_RATE, low=low, high=high, log=True)
     default = {LEARNING_RATE: spec.default_learning_rate}
     label = _LABELS[name]
-    if name == "seed":
+    if name == "baseline":
         return SearchSpace(
             name=name, label=label, dimensions=(rate,), default=default, reason=_REASONS[name]
         )

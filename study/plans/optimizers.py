@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from mnist_core.config import Option, TrainConfig
-from mnist_core.optim.custom import WHERE, is_own, source_sha256
+from mnist_core.optim.custom import WHERE, is_custom, source_sha256
 from mnist_core.optim.registry import optimizer_spec, require_known
 from study.plans import terms as subject
 from study.plans.base import StudyPlan
@@ -66,14 +66,14 @@ class OptimizerPlan(StudyPlan):
     def needs_space_file(self) -> bool:
         """Tell whether anything is searched that the registry would not say by itself."""
         return any(
-            is_own(name) or space != registry_space(name) for name, space in self.spaces.items()
+            is_custom(name) or space != registry_space(name) for name, space in self.spaces.items()
         )
 
     def changes(self, entries: Mapping[str, Any]) -> list[str]:
         """Name the optimizers of a user whose source is not what it was."""
         found = []
         for name, entry in entries.items():
-            was, now = entry.get("source_sha256"), source_sha256(name) if is_own(name) else None
+            was, now = entry.get("source_sha256"), source_sha256(name) if is_custom(name) else None
             if was is not None and now is None:
                 found.append(f"the module of {name} is not found: {WHERE}")
             elif was != now:
@@ -82,7 +82,7 @@ class OptimizerPlan(StudyPlan):
 
     def arm_entry(self, arm: str) -> dict[str, Any]:
         """Return the registry's entry, or the digest of a user's source."""
-        if is_own(arm):
+        if is_custom(arm):
             return {"name": arm, "source_sha256": source_sha256(arm)}
         return asdict(optimizer_spec(arm))
 

@@ -72,7 +72,7 @@ class RecipePlan:
     @property
     def is_as_chosen(self) -> bool:
         """Tell whether this is, unchanged, a recipe that docs/recipes.md tells the choice of."""
-        return self.recipe != "seed" and self.config.with_seed(0) == self.named
+        return self.recipe != "baseline" and self.config.with_seed(0) == self.named
 
     def departures(self) -> list[str]:
         """Say where the recipe of that name is another one now. What is asked for beside the

@@ -87,7 +87,7 @@ def resolve(optimizers: Iterable[str], file: Path | None) -> dict[str, SearchSpa
     spaces = {}
     for name in names:
         where = f"--space {file}: [{name}]" if name in tables else name
-        base = _own_space(name) if own_optimizers.is_own(name) else registry_space(name)
+        base = _own_space(name) if own_optimizers.is_custom(name) else registry_space(name)
         spaces[name] = _refine(base, tables.get(name, {}), where=where)
     return spaces
 
@@ -229,7 +229,7 @@ def _known_arguments(optimizer: str) -> dict[str, Option]:
     for name, value in own_optimizers.signature_defaults(optimizer_class(optimizer)).items():
         with contextlib.suppress(UserError):
             known[name] = option_value(name, value)
-    options = {} if own_optimizers.is_own(optimizer) else optimizer_spec(optimizer).options
+    options = {} if own_optimizers.is_custom(optimizer) else optimizer_spec(optimizer).options
     return {**known, **options}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from mnist_core.data.registry import require_known
-from mnist_core.optim.custom import is_own
+from mnist_core.optim.custom import is_custom
 from mnist_core.runtime.formatting import markdown_table, percent
 from study.analysis.summary import Summary
 from study.plans.base import PRUNERS, SAMPLERS, StudyPlan
@@ -36,7 +36,7 @@ def again(summary: Summary) -> str:
         sources = [
             f"the module of `{name}` (SHA-256 of its source `{str(entry['source_sha256'])[:16]}…`)"
             for name, entry in summary.header[summary.plan.ARMS].items()
-            if is_own(name)
+            if is_custom(name)
         ]
         text += f", with {' and '.join(sources)} on PYTHONPATH." if sources else "."
     return text

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping
 
 from mnist_core.runtime.formatting import cell
-from study.analysis.summary import Confirmed, Summary, misread_marks
+from study.analysis.summary import Confirmed, Summary, misclassified_marks
 from study.plans.base import VARIANTS, Variant
 from study.reporting.finding import accuracy, points
 from study.stats.comparisons import (
@@ -71,7 +71,7 @@ def _gap(known: Known, variant: Variant, *, looks: int) -> Comparison:
     pair = [known[name, variant] for name in ("adam", "sgd")]
     of_seeds = compare_at_looks([entry.accuracies for entry in pair], looks=looks)[0][1]
     return over_images_too(
-        of_seeds, read_differences(*(misread_marks(entry.runs) for entry in pair))
+        of_seeds, read_differences(*(misclassified_marks(entry.runs) for entry in pair))
     )
 
 

@@ -19,12 +19,14 @@ def ranking(summary: Summary) -> str:
     rows = []
     for place, ranked in enumerate(summary.ranking, start=1):
         if place == 1:
-            behind = seeds_alone = misread = "–"
+            behind = seeds_alone = misclassified = "–"
             verdict = "highest mean"
         else:
             behind = wording.points(ranked.behind_best)
             seeds_alone = wording.points(ranked.on_these_images)
-            misread = f"{ranked.only_it_misreads:.0f} / {ranked.only_best_misreads:.0f}"
+            misclassified = (
+                f"{ranked.only_it_misclassifies:.0f} / {ranked.only_best_misclassifies:.0f}"
+            )
             verdict = "worse" if ranked.behind_best.is_separated else "not separated"
         rows.append(
             (
@@ -36,7 +38,7 @@ def ranking(summary: Summary) -> str:
                 behind,
                 verdict,
                 seeds_alone,
-                misread,
+                misclassified,
             )
         )
     subject = summary.plan.subject
@@ -49,7 +51,7 @@ def ranking(summary: Summary) -> str:
         f"points from the highest (simultaneous {rule.level(summary.plan)} %)",
         "verdict",
         "the same on these images, other seeds alone",
-        "misread by it alone / by the highest alone",
+        "misclassified by it alone / by the highest alone",
     )
     first = 2 if summary.is_learning_rate_alone else 3
     numeric = (*header[first:6], *header[7:])

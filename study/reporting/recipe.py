@@ -72,14 +72,14 @@ def _runs(runs: Sequence[Record]) -> str:
         "weights (SHA-256)",
     )
     table = markdown_table(rows, header=header, numeric=header[:6])
-    misread = [set(run["test"]["misread"]) for run in runs if "test" in run]
-    if len(misread) < 2:
+    misclassified = [set(run["test"]["misclassified"]) for run in runs if "test" in run]
+    if len(misclassified) < 2:
         return table
-    always, ever = set.intersection(*misread), set.union(*misread)
+    always, ever = set.intersection(*misclassified), set.union(*misclassified)
     return (
-        f"{table}\n\n{len(always)} test images are misread by every run, {len(ever)} by at least "
-        "one. The interval is Student's t over the seeds: it speaks of other seeds on these test "
-        "images."
+        f"{table}\n\n{len(always)} test images are misclassified by every run, {len(ever)} by at "
+        "least one. The interval is Student's t over the seeds: it speaks of other seeds on "
+        "these test images."
     )
 
 
@@ -126,7 +126,7 @@ def _mean(accuracies: Sequence[float]) -> str:
 
 
 def _recipe(plan: RecipePlan) -> str:
-    values = {name: value for name, value in plan.config.to_dict().items() if name != "seed"}
+    values = {name: value for name, value in plan.config.to_dict().items() if name != "baseline"}
     rows = [(f"`{name}`", str(value)) for name, value in values.items()]
     architecture = plan.config.architecture()
     rows += [

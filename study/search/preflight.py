@@ -15,7 +15,7 @@ from mnist_core.data.splits import Dataset, require_batch_fits
 from mnist_core.errors import OptimizerError, UserError
 from mnist_core.models import network as models
 from mnist_core.optim import registry as optimizers
-from mnist_core.optim.custom import failures_of, is_own
+from mnist_core.optim.custom import failures_of, is_custom
 from mnist_core.training import checkpoint as checkpoints
 from mnist_core.training.step import training_step
 from study.plans.base import StudyPlan
@@ -49,7 +49,7 @@ def try_optimizers(plan: OptimizerPlan, dataset: Dataset) -> None:
         for parameters in corners(space, default):
             config = plan.trial_config(name, parameters)
             require_batch_fits(dataset, config.batch_size)
-            if not is_own(name) and space.is_learning_rate_alone:
+            if not is_custom(name) and space.is_learning_rate_alone:
                 continue
             try:
                 _take_a_step(config, dataset)
@@ -74,5 +74,5 @@ def _take_a_step(config: TrainConfig, dataset: Dataset) -> None:
     images = dataset.train.images[:_IMAGES].to(torch.float32) / 255
     with failures_of(config.optimizer):
         training_step(model, optimizer, images, dataset.train.labels[:_IMAGES])
-    if config.epochs > 1 and is_own(config.optimizer):
+    if config.epochs > 1 and is_custom(config.optimizer):
         checkpoints.require_savable(optimizer)

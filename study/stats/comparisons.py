@@ -191,23 +191,23 @@ def over_images_too(comparison: Comparison, differences: Floats) -> Comparison:
 
 
 def over_images_all(
-    table: Sequence[Sequence[Comparison]], misread: Sequence[Floats]
+    table: Sequence[Sequence[Comparison]], misclassified: Sequence[Floats]
 ) -> list[list[Comparison]]:
-    """Widen every pair of a table of comparisons to speak of other images too; `misread` [seeds,
-    images] of each configuration is 1 where it misreads an image, and a pair is compared on the
-    seeds that both have."""
+    """Widen every pair of a table of comparisons to speak of other images too; `misclassified`
+    [seeds, images] of each configuration is 1 where it misclassifies an image, and a pair is
+    compared on the seeds that both have."""
     return [
         [
             comparison if i == j else over_images_too(comparison, read_differences(one, other))
-            for j, (comparison, other) in enumerate(zip(row, misread, strict=True))
+            for j, (comparison, other) in enumerate(zip(row, misclassified, strict=True))
         ]
-        for i, (row, one) in enumerate(zip(table, misread, strict=True))
+        for i, (row, one) in enumerate(zip(table, misclassified, strict=True))
     ]
 
 
 def read_differences(first: Floats, second: Floats) -> Floats:
     """Return [seeds, images] of the seeds that both have: 1 where only the first reads an image,
-    -1 where only the second does; both are 1 where an image is misread."""
+    -1 where only the second does; both are 1 where an image is misclassified."""
     common = min(len(first), len(second))
     return second[:common] - first[:common]
 

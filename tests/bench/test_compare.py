@@ -231,7 +231,7 @@ def test_a_revision_from_before_the_seeds_recipe_is_compared() -> None:
         text=True,
         check=True,
     ).stdout
-    assert "seed_recipe" not in listed
+    assert "plain_pytorch" not in listed
     (case,) = revisions.comparable("cpu", pattern=CASE)
     with revisions.checked_out(commit) as folder:
         worker = revisions.start(folder, side=revisions.OLD)

@@ -11,7 +11,7 @@ import time
 import pytest
 from support import ROOT
 
-from mnist_core.errors import UserError, advising, run_command, unknown_name
+from mnist_core.errors import UserError, run_command, unknown_name, with_hint
 
 
 def raising(error: BaseException):
@@ -79,7 +79,7 @@ def test_ctrl_c_is_exit_code_130_and_promises_nothing(capsys):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_a_command_that_knows_how_to_go_on_is_heard(error, capsys):
-    @advising(lambda: "Continue with: this")
+    @with_hint(lambda: "Continue with: this")
     def command() -> int:
         raise error
 

@@ -155,7 +155,7 @@ def test_records_hold_what_happened(run_folder):
             assert "test" not in record
         else:
             test = record["test"]
-            assert test["count"] - test["correct"] == len(test["misread"])
+            assert test["count"] - test["correct"] == len(test["misclassified"])
             assert test["count"] == json.loads(run_folder.plan_file.read_text())["data"]["test"]
 
 

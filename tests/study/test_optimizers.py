@@ -71,7 +71,7 @@ def everything_below(folder):
         (["--device", "tpu"], ["unknown device 'tpu'", "cpu, cuda"]),
         (["--sampler", "cma"], ["unknown sampler 'cma'", "lhs"]),
         (["--pruner", "asha"], ["unknown pruner 'asha'", "median"]),
-        (["--augmentation", "flip"], ["unknown augmentation 'flip'", "seed"]),
+        (["--augmentation", "flip"], ["unknown augmentation 'flip'", "baseline"]),
         (["--trials", "0"], ["trials must be >= 6", "got 0", "--trials"]),
         (["--trials", "5"], ["trials must be >= 6", "got 5", "--optimizers"]),
         (["--epochs", "-2"], ["epochs must be >= 1", "got -2"]),
@@ -99,7 +99,7 @@ def everything_below(folder):
             ["--beside obvious needs images of 1×28×28, got cifar10, of 3×32×32"],
         ),
         (
-            ["--augmentation", "suited", "--beside", "obvious"],
+            ["--augmentation", "recommended", "--beside", "obvious"],
             ["--beside obvious has the seed's augmentation or none, got suited"],
         ),
         (["--storage", SOMEWHERE, "--beside", "obvious"], ["--beside", "time of one machine"]),

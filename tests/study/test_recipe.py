@@ -33,10 +33,12 @@ COMMITTED = [path for path in (ROOT / "results").glob("*/*") if is_recipe(path)]
 
 
 def plan_of(**changes) -> RecipePlan:
-    return RecipePlan(**{"recipe": "seed", "config": TrainConfig(), "seeds": 3, **changes})
+    return RecipePlan(**{"recipe": "baseline", "config": TrainConfig(), "seeds": 3, **changes})
 
 
-def run_record(key: str, config: TrainConfig, *, correct: int, seconds: float, misread=()) -> dict:
+def run_record(
+    key: str, config: TrainConfig, *, correct: int, seconds: float, misclassified=()
+) -> dict:
     return {
         "key": key,
         "kind": "confirmation",
@@ -54,7 +56,7 @@ def run_record(key: str, config: TrainConfig, *, correct: int, seconds: float, m
         "test": {
             "correct": correct,
             "count": 10_000,
-            "misread": {str(image): 3 for image in misread},
+            "misclassified": {str(image): 3 for image in misclassified},
         },
     }
 
@@ -67,7 +69,11 @@ def folder(tmp_path) -> RecipeFolder:
     write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
     for index, (key, config) in enumerate(plan.run_configs().items()):
         record = run_record(
-            key, config, correct=9_900 + 10 * index, seconds=3.0 + index, misread=[7, 10 + index]
+            key,
+            config,
+            correct=9_900 + 10 * index,
+            seconds=3.0 + index,
+            misclassified=[7, 10 + index],
         )
         write_json(folder.record_file(key), record)
     for name, seconds, correct in (("fast", 8.0, 9_905), ("examples", 240.0, 9_901)):
@@ -141,7 +147,7 @@ def test_the_report_says_mean_interval_times_and_what_stands_beside(folder):
     assert "Training took 4.00 s (3.00 to 5.00) a run" in text
     assert "train_mnist_fast took 2.0 times as long" in text
     assert "main.py took 60.0 times as long" in text
-    assert "1 test images are misread by every run, 4 by at least one" in text
+    assert "1 test images are misclassified by every run, 4 by at least one" in text
     assert "99.01 % (one run)" in text
 
 
@@ -199,13 +205,13 @@ def test_a_report_says_where_the_recipe_of_its_name_is_another_one_now(tmp_path,
     plan = plan_of(config=TrainConfig(epochs=2, seed=5))
     assert "another one now" not in page_of(tmp_path / "same", plan)
     changed = TrainConfig(learning_rate=0.01, label_smoothing=0.1, epochs=7)
-    monkeypatch.setitem(RECIPES, "seed", changed)
+    monkeypatch.setitem(RECIPES, "baseline", changed)
     text = page_of(tmp_path / "changed", plan)
     assert (
         "The recipe `seed` is another one now: `label_smoothing` was the default, is 0.1; " in text
     )
     assert "`learning_rate` was 0.001, is 0.01. `python -m study.replay` with this folder" in text
-    monkeypatch.delitem(RECIPES, "seed")
+    monkeypatch.delitem(RECIPES, "baseline")
     text = page_of(tmp_path / "gone", plan)
     assert "There is no recipe `seed` any more: `python -m study.replay`" in text
     assert "```bash" not in text
@@ -216,28 +222,28 @@ def test_only_a_recipe_as_it_was_chosen_is_said_to_have_been_searched_for(tmp_pa
         config = TrainConfig.from_dict({**recipe(name).to_dict(), **changes})
         return page_of(tmp_path / f"{name}-{config.digest()}", plan_of(recipe=name, config=config))
 
-    record = text_of("record")
+    record = text_of("accuracy")
     assert record.startswith("# How accurate can so few parameters be? MNIST\n")
     assert "each of a seed that the search for the recipe did not use" in record
     assert "docs/recipes.md tells how the recipe was chosen" in record
     assert "once it was, the 5,000 validation images are trained on as well" in record
     others = {
-        text_of("seed"): "# The recipe seed on fresh seeds: MNIST\n",
-        text_of("record", dataset="cifar10"): "# The recipe record on fresh seeds: MNIST\n",
-        text_of("record", epochs=2): "# The recipe record on fresh seeds: MNIST\n",
+        text_of("baseline"): "# The recipe baseline on fresh seeds: MNIST\n",
+        text_of("accuracy", dataset="cifar10"): "# The recipe accuracy on fresh seeds: MNIST\n",
+        text_of("accuracy", epochs=2): "# The recipe accuracy on fresh seeds: MNIST\n",
     }
     for text, heading in others.items():
         assert text.startswith(heading)
         assert "each of a seed of its own" in text
         assert "docs/recipes.md" not in text
     assert "the recipe `record`, for 2 epochs where it has 24, reach" in text_of(
-        "record", epochs=2, batch_size=64
+        "accuracy", epochs=2, batch_size=64
     )
 
 
 def test_costs_are_those_of_the_data_sets_images(tmp_path):
-    config = TrainConfig.from_dict({**recipe("sprint").to_dict(), "dataset": "cifar10"})
-    text = page_of(tmp_path / "run", plan_of(recipe="sprint", config=config))
+    config = TrainConfig.from_dict({**recipe("speed").to_dict(), "dataset": "cifar10"})
+    text = page_of(tmp_path / "run", plan_of(recipe="speed", config=config))
     assert "(the seed's has 26,282)" in text
     assert "1,259,904" in text
 
@@ -327,7 +333,7 @@ def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
     learnable_mnist, folder, capsys, monkeypatch
 ):
     plan = folder.read_header()["plan"]
-    words = ["seed", "--dataset", "mnist", "--data-dir", str(learnable_mnist)]
+    words = ["baseline", "--dataset", "mnist", "--data-dir", str(learnable_mnist)]
     options = command.parse([*words, "--beside", "fast,examples"])
     monkeypatch.setitem(REFERENCES, "fast", replace(REFERENCES["fast"], every=2))
     for name in plan.beside:
@@ -343,7 +349,7 @@ def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
 
 
 def test_another_recipe_that_fails_is_said_with_its_reason(learnable_mnist, folder, monkeypatch):
-    options = command.parse(["seed", "--data-dir", str(learnable_mnist)])
+    options = command.parse(["baseline", "--data-dir", str(learnable_mnist)])
     folder.record_file("reference-fast-00").unlink()
     monkeypatch.setattr(command.sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="train_mnist_fast could not be run"):
@@ -353,7 +359,7 @@ def test_another_recipe_that_fails_is_said_with_its_reason(learnable_mnist, fold
 @pytest.mark.slow
 def test_a_recipe_runs_resumes_replays_and_leaves_a_network(tmp_path, capfd, monkeypatch):
     output = tmp_path / "run"
-    words = ["seed", "--dataset", "digits", "--epochs", "1", "--seeds", "2", "--threads", "1"]
+    words = ["baseline", "--dataset", "digits", "--epochs", "1", "--seeds", "2", "--threads", "1"]
     words += ["--output", str(output)]
     assert command.main(words) == 0
     report = (output / "report.md").read_text()

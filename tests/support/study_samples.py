@@ -66,7 +66,12 @@ def make_plan(**changes: Any) -> OptimizerPlan:
 
 def make_architecture_plan(**changes: Any) -> ArchitecturePlan:
     """Build a small plan of a study of architectures; what is named differs from it."""
-    values = {"dataset": "digits", "families": ("seed", "deep"), "trials": 8, "confirm_seeds": 3}
+    values = {
+        "dataset": "digits",
+        "families": ("baseline", "deep"),
+        "trials": 8,
+        "confirm_seeds": 3,
+    }
     return ArchitecturePlan(**{**values, **changes})
 
 
@@ -120,7 +125,7 @@ def run_task(task: Task, *, accuracy: float | None = None, status: str = "comple
             "correct": round(accuracy * count),
             "count": count,
             "loss": 0.1,
-            "misread": {"3": 5},
+            "misclassified": {"3": 5},
         }
     return record
 

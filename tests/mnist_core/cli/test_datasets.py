@@ -76,8 +76,8 @@ def test_training_and_evaluating_name_the_data_set_its_classes_and_what_it_shows
     assert [row[0] for row in table[2:]] == list(spec.classes)
     counts = np.array([[int(cell) for cell in row[1:11]] for row in table[2:]])
     np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(placed.test[1]))
-    assert f"misread {spec.shown}s: run/misread-test.png" in said
-    assert Path("run/misread-test.png").stat().st_size > 1_000
+    assert f"misclassified {spec.shown}s: run/misclassified-test.png" in said
+    assert Path("run/misclassified-test.png").stat().st_size > 1_000
 
 
 @of_each
@@ -157,9 +157,9 @@ def test_describe_counts_for_the_sets_images_and_builds_the_first_and_last_layer
 
 
 def test_describe_counts_every_view_that_evaluation_reads(capsys):
-    for network in ("seed", "all"):
+    for network in ("baseline", "all"):
         assert main(["describe", "--network", network, "--network-option", "views=5"]) == 0
-        found = architecture("seed", {"views": 5})
+        found = architecture("baseline", {"views": 5})
         assert f"{5 * found.forward_flops():,}" in capsys.readouterr().out
 
 

@@ -61,11 +61,11 @@ def test_it_prints_accuracy_interval_confusion_matrix_and_classes(run, digits, c
         assert re.fullmatch(r"[\d.]+% to [\d.]+%", row[12])
 
 
-def test_a_picture_of_the_misread_digits_lies_beside_the_checkpoint(run, capsys):
+def test_a_picture_of_the_misclassified_digits_lies_beside_the_checkpoint(run, capsys):
     assert main(["evaluate", str(run / CHECKPOINT), "--threads", "1"]) == 0
-    picture = run / "misread-test.png"
+    picture = run / "misclassified-test.png"
     assert picture.read_bytes().startswith(PNG)
-    assert f"misread digits: {picture}" in capsys.readouterr().out
+    assert f"misclassified digits: {picture}" in capsys.readouterr().out
 
 
 def test_validation_images_that_were_trained_on_are_said_to_be_and_have_no_interval(
@@ -96,7 +96,7 @@ def test_the_validation_split_can_be_named_and_the_picture_too(run, capsys, tmp_
     recorded = json.loads((run / "result.json").read_text())["epochs"][0]["validation_accuracy"]
     assert f"validation split, after 1 epochs: accuracy {recorded:.2%}" in capsys.readouterr().out
     assert picture.read_bytes().startswith(PNG)
-    assert not (run / "misread-validation.png").exists()
+    assert not (run / "misclassified-validation.png").exists()
 
 
 def test_a_perfect_network_gets_a_picture_without_digits(run, monkeypatch, capsys, tmp_path):

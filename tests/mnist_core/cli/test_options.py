@@ -94,15 +94,15 @@ def test_the_default_learning_rate_is_the_optimizers(name, asked_for):
     assert asked_for[0].learning_rate == OPTIMIZERS[name].default_learning_rate
 
 
-@pytest.mark.parametrize("name", ["sprint", "record"])
+@pytest.mark.parametrize("name", ["speed", "accuracy"])
 def test_a_named_network_is_the_registrys_whatever_the_recipes_is(name, asked_for):
     begun = ["train", "--dataset", "digits", "--recipe", name]
     main(begun)
     main([*begun, "--network-option", "dropout=0.1"])
-    if name == "record":  # which only batch normalisation has
+    if name == "accuracy":  # which only batch normalisation has
         begun += ["--recalibration-images", "0"]
-    main([*begun, "--network", "seed"])
-    main([*begun, "--network", "seed", "--network-option", "dropout=0.1"])
+    main([*begun, "--network", "baseline"])
+    main([*begun, "--network", "baseline", "--network-option", "dropout=0.1"])
     options = [config.network_options for config in asked_for]
     recipes_own = dict(RECIPES[name].network_options)
     assert options == [recipes_own, {**recipes_own, "dropout": 0.1}, {}, {"dropout": 0.1}]
@@ -116,17 +116,19 @@ def test_a_named_augmentation_is_in_the_place_of_the_recipes_and_options_depart_
 
     def config_of(*words: str) -> TrainConfig:
         options = parser.parse_args(["train", "--dataset", name, *words])
-        return train._config(options, RECIPES["record"], name)
+        return train._config(options, RECIPES["accuracy"], name)
 
     plain = config_of("--augmentation", "none")
     assert plain == replace(
-        RECIPES["record"], dataset=name, rotation_degrees=0.0, translation=0.0, **DISTORTIONS_OFF
+        RECIPES["accuracy"], dataset=name, rotation_degrees=0.0, translation=0.0, **DISTORTIONS_OFF
     )
-    suited = DATASETS[name].suited
-    assert config_of("--augmentation", "suited") == replace(plain, **suited.settings())
-    departed = config_of("--augmentation", "suited", "--translation", "0.2")
-    assert departed == replace(plain, **{**suited.settings(), "translation": 0.2})
-    with pytest.raises(UserError, match="unknown augmentation 'best'; known: none, seed, suited"):
+    recommended = DATASETS[name].recommended
+    assert config_of("--augmentation", "recommended") == replace(plain, **recommended.settings())
+    departed = config_of("--augmentation", "recommended", "--translation", "0.2")
+    assert departed == replace(plain, **{**recommended.settings(), "translation": 0.2})
+    with pytest.raises(
+        UserError, match="unknown augmentation 'best'; known: none, baseline, recommended"
+    ):
         config_of("--augmentation", "best")
     own = train._config(parser.parse_args(["train", "--dataset", name]), TrainConfig(), name)
     assert own == TrainConfig(dataset=name)

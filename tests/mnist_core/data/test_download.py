@@ -170,7 +170,8 @@ _DOWNLOADER = """
     sys.modules["torchvision"] = types.ModuleType("torchvision")
     sys.modules["torchvision.datasets"] = types.SimpleNamespace(MNIST=MNIST)
     from dataclasses import replace
-    from mnist_core import datasets, files
+    from mnist_core.data import integrity as files
+    from mnist_core.data import registry as datasets
 
     def sha256(name):
         return "sha256:" + hashlib.sha256(name.encode()).hexdigest()

@@ -169,7 +169,8 @@ def test_a_folder_that_may_not_be_looked_into_is_an_error_that_names_it(
 ):
     raw = fake_mnist.place(tmp_path / "data")
     raw.parent.chmod(0o000)
-    code = "import sys; from pathlib import Path; from mnist_core import datasets, files\n"
+    code = "import sys; from pathlib import Path\n"
+    code += "from mnist_core.data import integrity as files, registry as datasets\n"
     code += "spec = datasets.DATASETS['mnist']\n"
     code += f"files.find_or_download(spec, spec.source, [Path({str(tmp_path / 'data')!r})])"
     try:

@@ -79,7 +79,8 @@ def test_digits_are_the_originals_stretched_to_the_middle_in_their_order(digits)
 def test_a_process_that_loads_digits_imports_nothing_that_takes_long(run_python):
     code = """
 import sys
-from mnist_core import data, runtime
+from mnist_core.data import splits as data
+from mnist_core.runtime import device as runtime
 data.load("digits", data_dir=None, device=runtime.prepare(threads=1))
 print({"sklearn", "scipy", "pandas", "torchvision", "torch._dynamo"} & set(sys.modules))
 """

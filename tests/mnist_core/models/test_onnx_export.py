@@ -109,7 +109,7 @@ def test_onnx_runtime_agrees_with_torch_at_every_opset(opset, with_normalization
 
 @pytest.mark.parametrize("opset", [11, 17, 18, OPSETS[-1]])
 def test_a_network_of_several_views_is_one_file_as_well(opset, images):
-    several = models.build(architecture("seed", {"views": 9}), seed=0, device=CPU)
+    several = models.build(architecture("baseline", {"views": 9}), seed=0, device=CPU)
     form = Form(dataset="digits", opset=opset, with_normalization=True)
     agreement = exports.verify(onnx_graph.build(several, form), several, form, images=images)
     assert agreement.images == 100

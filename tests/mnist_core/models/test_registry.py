@@ -152,7 +152,7 @@ def test_onnx_runtime_agrees_with_the_trained_network(name, small_digits):
 )
 def test_onnx_runtime_agrees_with_every_kind_of_layer(options, small_digits):
     pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
-    network = models.build(architecture("seed", options), seed=0, device=CPU)
+    network = models.build(architecture("baseline", options), seed=0, device=CPU)
     form = Form(dataset="digits")
     agreement = exports.verify(
         onnx_graph.build(network, form), network, form, images=small_digits.test.images
@@ -161,7 +161,7 @@ def test_onnx_runtime_agrees_with_every_kind_of_layer(options, small_digits):
 
 
 def test_dropout_is_off_in_evaluation_and_drops_its_share_in_training():
-    network = models.build(architecture("seed", {"dropout": 0.25}), seed=0, device=CPU)
+    network = models.build(architecture("baseline", {"dropout": 0.25}), seed=0, device=CPU)
     seen = {}
     network.get_submodule("dropout").register_forward_hook(
         lambda layer, inputs, output: seen.update(inputs=inputs[0], output=output)
@@ -246,7 +246,7 @@ def test_the_seeds_network_is_its_layers_one_after_another():
 )
 def test_what_is_no_architecture_is_refused_with_the_rule_and_the_value(options, rule):
     with pytest.raises(UserError) as caught:
-        architecture("seed", options)
+        architecture("baseline", options)
     assert rule in str(caught.value)
 
 
@@ -271,8 +271,8 @@ def test_layers_that_use_the_image_up_are_refused():
     ],
 )
 def test_the_text_of_an_architecture_tells_every_option(name, value, capsys):
-    seed = architecture("seed", {})
-    changed = architecture("seed", {name: value})
+    seed = architecture("baseline", {})
+    changed = architecture("baseline", {name: value})
     assert seed.text() == "16-32-pool-40-pool-1x1:24, relu, max pooling, head flatten"
     assert changed.text() != seed.text()
     text = json.dumps(list(value)) if name == "layers" else str(value).lower()

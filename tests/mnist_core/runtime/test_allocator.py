@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 _COUNT_FAULTS = """
 import resource, torch
-from mnist_core import runtime
+from mnist_core.runtime import device as runtime
 def touch(times):
     for _ in range(times):
         torch.ones(16 << 20)  # 64 MiB, freed at once
@@ -26,7 +26,7 @@ print(-touch(10) + touch(10))
 """
 _SHOW_PAGES = """
 import resource, sys, torch
-from mnist_core import runtime
+from mnist_core.runtime import device as runtime
 if sys.argv[1:]:
     status = dict(line.split(":") for line in open("/proc/self/status"))
     limit = 1024 * int(status["VmData"].split()[0]) + int(sys.argv[1])

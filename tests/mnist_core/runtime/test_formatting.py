@@ -46,9 +46,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(moment, error, tmp_path
 def test_a_kill_at_the_last_moment_leaves_the_old_file(tmp_path, run_python):
     path = tmp_path / "file"
     path.write_text("old")
-    code = "import os, signal; from mnist_core import report, files\n"
+    code = "import os, pathlib, signal; from mnist_core.runtime import formatting\n"
     code += "os.replace = lambda old, new: os.kill(os.getpid(), signal.SIGKILL)\n"
-    code += f"report.write_atomically(files.Path({str(path)!r}), 'new')"
+    code += f"formatting.write_atomically(pathlib.Path({str(path)!r}), 'new')"
     assert run_python("-c", code).returncode == -signal.SIGKILL
     assert path.read_text() == "old"
 

@@ -15,12 +15,12 @@ from mnist_core.optim.registry import OPTIMIZERS
 from mnist_core.optim.schedules import multiplier
 from mnist_core.runtime import device as runtime
 from mnist_core.training.batches import epoch_batches, steps_per_epoch
-from mnist_core.training.cuda_graph import WARM_UP_STEPS, ResidentSteps
+from mnist_core.training.cuda_graph import WARM_UP_STEPS, GraphedSteps
 from mnist_core.training.loop import train
-from mnist_core.training.state import Learner
+from mnist_core.training.state import TrainState
 
 RECIPES = {
-    "seed": {},
+    "baseline": {},
     "one-cycle": {"schedule": "one-cycle", "learning_rate": 0.01},
     "bare": {"rotation_degrees": 0.0, "translation": 0.0},
     "everything": {
@@ -53,8 +53,8 @@ def config_of(recipe: str, **changes) -> TrainConfig:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_bits_are_those_of_steps_taken_one_by_one(recipe, small_digits):
     config = config_of(recipe)
-    resident_learner, learner = (Learner(config, small_digits) for _ in range(2))
-    resident = ResidentSteps(config, small_digits, resident_learner, is_captured=False)
+    resident_learner, learner = (TrainState(config, small_digits) for _ in range(2))
+    resident = GraphedSteps(config, small_digits, resident_learner, is_captured=False)
     steps = steps_per_epoch(small_digits, config.batch_size)
     for epoch in (1, 2):
         torch.manual_seed(epoch)
@@ -94,8 +94,8 @@ class HostReads(TorchDispatchMode):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_step_reads_nothing_on_the_host_but_what_cpu_optimizers_do(recipe, small_digits):
     config = config_of(recipe)
-    learner = Learner(config, small_digits)
-    resident = ResidentSteps(config, small_digits, learner, is_captured=False)
+    learner = TrainState(config, small_digits)
+    resident = GraphedSteps(config, small_digits, learner, is_captured=False)
     resident.run_epoch(1)
     steps = steps_per_epoch(small_digits, config.batch_size)
     with HostReads() as reads:
@@ -154,7 +154,7 @@ class TestOnCuda:
     @pytest.mark.parametrize("name", OPTIMIZERS)
     def test_every_optimizer_has_the_bits_of_its_uncaptured_steps(self, name, cuda_digits):
         low, high = OPTIMIZERS[name].learning_rate_range
-        config = config_of("seed", optimizer=name, learning_rate=(low * high) ** 0.5)
+        config = config_of("baseline", optimizer=name, learning_rate=(low * high) ** 0.5)
         captured = train(config, cuda_digits)
         assert captured.status == "completed"
         uncaptured = train(config, cuda_digits, captures=False)
@@ -162,8 +162,8 @@ class TestOnCuda:
 
     def test_nothing_waits_for_the_device_inside_an_epoch(self, cuda_digits):
         config = config_of("everything")
-        resident = ResidentSteps(
-            config, cuda_digits, Learner(config, cuda_digits), is_captured=True
+        resident = GraphedSteps(
+            config, cuda_digits, TrainState(config, cuda_digits), is_captured=True
         )
         resident.run_epoch(1).cpu()
         torch.cuda.set_sync_debug_mode("error")

@@ -22,7 +22,8 @@ CPU = torch.device("cpu")
 CHECKPOINT = "checkpoint.safetensors"
 _TRAIN_AND_PRINT = """
 import json, sys
-from mnist_core import data, runtime
+from mnist_core.data import splits as data
+from mnist_core.runtime import device as runtime
 from mnist_core.config import TrainConfig
 from mnist_core.training.loop import train
 device = runtime.prepare(threads=1)

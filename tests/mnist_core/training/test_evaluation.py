@@ -92,9 +92,9 @@ def test_more_images_than_one_batch_are_all_counted(digits):
     assert evaluation.count == len(evaluation.predictions) == 1_197
 
 
-def test_misread_images_are_named_by_their_index():
-    assert evaluation_of([0, 1, 2, 3], [0, 9, 2, 8]).misread() == [1, 3]
-    assert evaluation_of([4, 5], [4, 5]).misread() == []
+def test_misclassified_images_are_named_by_their_index():
+    assert evaluation_of([0, 1, 2, 3], [0, 9, 2, 8]).misclassified() == [1, 3]
+    assert evaluation_of([4, 5], [4, 5]).misclassified() == []
 
 
 def test_the_confusion_matrix_has_labels_in_rows_and_predictions_in_columns():
@@ -107,7 +107,7 @@ def test_the_confusion_matrix_adds_up(digits):
     matrix = evaluation.confusion_matrix(10)
     assert torch.equal(matrix.sum(dim=1), torch.bincount(digits.test.labels, minlength=10))
     assert int(matrix.trace()) == evaluation.correct
-    assert int(matrix.sum()) - evaluation.correct == len(evaluation.misread())
+    assert int(matrix.sum()) - evaluation.correct == len(evaluation.misclassified())
 
 
 def test_the_interval_is_wilsons():

@@ -24,7 +24,7 @@ from mnist_core.training.batches import epoch_batches, normalise
 from mnist_core.training.checkpoint import read
 from mnist_core.training.evaluation import evaluate
 from mnist_core.training.loop import train
-from mnist_core.training.state import Learner
+from mnist_core.training.state import TrainState
 from mnist_core.training.step import training_step
 
 CPU = torch.device("cpu")
@@ -87,7 +87,7 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(name, small_digits, 
 
 def test_the_average_is_an_exponential_one_of_the_weights_after_each_step(small_digits):
     config = config_of(averaging=0.75)
-    learner = Learner(config, small_digits)
+    learner = TrainState(config, small_digits)
     expected = None
     for images, labels in epoch_batches(small_digits, config, epoch=1):
         learner.step(images, labels, learning_rate=0.01)

@@ -279,12 +279,12 @@ def test_the_seeds_difference_is_explained_only_where_the_intervals_say_so(
     assert expected in seed_claim.measured(claims(summary, tuned_sgd))
 
 
-def misread_always(folder, configuration, images):
-    """Have every run of a configuration misread these test images, and no others."""
+def misclassified_always(folder, configuration, images):
+    """Have every run of a configuration misclassified these test images, and no others."""
     for index in range(SEEDS):
         file = folder.record_file(f"confirm-{configuration}-{index:02d}")
         record = json.loads(file.read_text())
-        record["test"]["misread"] = {str(image): 0 for image in images}
+        record["test"]["misclassified"] = {str(image): 0 for image in images}
         write_json(file, record)
 
 
@@ -297,8 +297,8 @@ def test_the_seeds_difference_needs_other_images_too(tmp_path):
     }
     folder = write_study(tmp_path / "study", plan, data=MNIST, accuracies=values)
     for variant in ("tuned", "default"):
-        misread_always(folder, f"adam-{variant}", range(50))
-        misread_always(folder, f"sgd-{variant}", range(100, 155))
+        misclassified_always(folder, f"adam-{variant}", range(50))
+        misclassified_always(folder, f"sgd-{variant}", range(100, 155))
     found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
     (row,) = (r for r in seed_claim.measured(found).splitlines() if r.startswith("| Adam − SGD"))
     assert row.count("not separated") == 2
@@ -313,8 +313,8 @@ def test_a_verdict_needs_other_images_too(tmp_path):
         plan,
         accuracies={("sgd", "tuned"): [0.90] * SEEDS, ("adam", "tuned"): [0.89] * SEEDS},
     )
-    misread_always(folder, "sgd-tuned", range(50))
-    misread_always(folder, "adam-tuned", range(100, 155))
+    misclassified_always(folder, "sgd-tuned", range(50))
+    misclassified_always(folder, "adam-tuned", range(100, 155))
     found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
     behind = found.ranking[1]
     assert behind.on_these_images.is_separated
@@ -327,8 +327,8 @@ def test_a_gain_needs_other_images_too(tmp_path):
     plan = make_plan(optimizers=("sgd",), confirm_seeds=SEEDS)
     values = {("sgd", "tuned"): [0.90] * SEEDS, ("sgd", "default"): [0.89] * SEEDS}
     folder = write_study(tmp_path / "study", plan, accuracies=values)
-    misread_always(folder, "sgd-tuned", range(50))
-    misread_always(folder, "sgd-default", range(100, 155))
+    misclassified_always(folder, "sgd-tuned", range(50))
+    misclassified_always(folder, "sgd-default", range(100, 155))
     found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
     assert found.tuning_gains["sgd"].difference == pytest.approx(0.01)
     assert not found.tuning_gains["sgd"].is_separated

@@ -18,10 +18,10 @@ from study.search.optuna_view import designed_parameters
 
 REFUSED = {
     "an unknown family": (
-        {"families": ("seed", "wide")},
+        {"families": ("baseline", "wide")},
         "unknown family 'wide'; known: batch-norm, deep, dropout, seed",
     ),
-    "a family twice": ({"families": ("seed", "seed")}, "one or more different names"),
+    "a family twice": ({"families": ("baseline", "baseline")}, "one or more different names"),
     "too few trials": ({"trials": 1}, "trials must be >= 2, one for each family, got 1"),
     "an adaptive sampler": ({"sampler": "tpe"}, "sampler must be qmc or random in a study of"),
     "a Latin square": ({"sampler": "lhs"}, "cannot pass over what the limits forbid, got 'lhs'"),
@@ -31,7 +31,7 @@ REFUSED = {
     "negative FLOPs": ({"max_flops": -1}, "max_flops must be >= 1, or 0 for no limit, got -1"),
     "a limit below the seed's": (
         {"max_parameters": 23_353},
-        "no architecture of the family 'seed' has at most 23,353 parameters: its smallest has "
+        "no architecture of the family 'baseline' has at most 23,353 parameters: its smallest has "
         "23,354 parameters. Raise --max-parameters, or leave it out of --families",
     ),
     "a limit below the smallest": (
@@ -65,7 +65,9 @@ def test_the_default_plan_gives_every_family_the_same_budget():
 
 
 def test_a_plan_survives_its_way_through_json():
-    plan = ArchitecturePlan(max_flops=9_000_000, optimizer="rmsprop", families=("deep", "seed"))
+    plan = ArchitecturePlan(
+        max_flops=9_000_000, optimizer="rmsprop", families=("deep", "baseline")
+    )
     assert plan_from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
@@ -126,7 +128,7 @@ def test_a_study_of_optimizers_is_not_resumed_as_one_of_architectures(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--max-parameters", "900"), "no architecture of the family 'seed'"),
+        (("--max-parameters", "900"), "no architecture of the family 'baseline'"),
         (("--sampler", "gp"), "sampler must be qmc or random"),
         (("--families", "seed,"), None),
         (("--trials", "3"), "one for each family"),
@@ -159,5 +161,7 @@ def test_limits_are_counted_for_the_data_sets_images():
         assert config.parameters() <= plan.max_parameters
         assert config.architecture().forward_flops(*costs) <= plan.max_flops
         assert config.architecture().parameters() < config.parameters()
-    with pytest.raises(UserError, match="no architecture of the family 'seed' has at most 23,354"):
+    with pytest.raises(
+        UserError, match="no architecture of the family 'baseline' has at most 23,354"
+    ):
         ArchitecturePlan(dataset="cifar10")

@@ -15,8 +15,8 @@ from study.plans import families
 from study.plans.families import FAMILIES, WIDTHS, Limits
 from study.search.optuna_view import designed_parameters
 
-SEARCHED = tuple(name for name in FAMILIES if name != "seed")
-SEED_FLOPS = NETWORKS["seed"].architecture.forward_flops()
+SEARCHED = tuple(name for name in FAMILIES if name != "baseline")
+BASELINE_FLOPS = NETWORKS["baseline"].architecture.forward_flops()
 
 
 def architectures(plan, arm):
@@ -133,7 +133,7 @@ def test_families_differ_in_what_they_are_named_for():
     depths = {
         arm: {len([*one.convolutions((1, 28, 28))]) for one in each} for arm, each in found.items()
     }
-    assert set(found["seed"]) == {NETWORKS["seed"].architecture}
+    assert set(found["baseline"]) == {NETWORKS["baseline"].architecture}
     assert all(one.normalisation == "none" and one.dropout > 0 for one in found["dropout"])
     assert all(one.normalisation == "batch" and one.dropout == 0 for one in found["batch-norm"])
     assert {one.normalisation for one in found["deep"]} == {"batch"}
@@ -153,9 +153,9 @@ def test_the_smallest_of_a_family_are_as_small_as_anything_that_it_may_propose()
 
 
 def test_a_limit_holds_both_of_its_costs():
-    seed = NETWORKS["seed"].architecture
+    seed = NETWORKS["baseline"].architecture
     assert Limits(parameters=23_354).hold(seed)
     assert not Limits(parameters=23_353).hold(seed)
-    assert Limits(parameters=23_354, forward_flops=SEED_FLOPS).hold(seed)
-    assert not Limits(parameters=23_354, forward_flops=SEED_FLOPS - 1).hold(seed)
+    assert Limits(parameters=23_354, forward_flops=BASELINE_FLOPS).hold(seed)
+    assert not Limits(parameters=23_354, forward_flops=BASELINE_FLOPS - 1).hold(seed)
     assert not Limits(parameters=23_354).hold(seed, share=0.99)

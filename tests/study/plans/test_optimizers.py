@@ -73,7 +73,7 @@ def test_all_trials_share_one_seed_and_differ_in_what_is_searched_alone():
 
 def test_every_option_reaches_the_runs():
     plan = make_plan(
-        epochs=3, batch_size=32, schedule="cosine", augmentation="seed", dataset="digits"
+        epochs=3, batch_size=32, schedule="cosine", augmentation="baseline", dataset="digits"
     )
     config = plan.trial_config("adam", {"learning_rate": 0.02})
     assert (config.epochs, config.batch_size, config.schedule) == (3, 32, "cosine")
@@ -82,19 +82,19 @@ def test_every_option_reaches_the_runs():
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_the_suited_augmentation_is_the_data_sets_and_mirrors_no_digit_or_letter(name):
+def test_the_recommended_augmentation_is_the_data_sets_and_mirrors_no_digit_or_letter(name):
     spec = DATASETS[name]
-    config = make_plan(dataset=name, augmentation="suited").trial_config("adam", RATE)
-    suited = (config.rotation_degrees, config.translation, config.horizontal_flip)
-    assert suited == tuple(asdict(spec.suited).values())
+    config = make_plan(dataset=name, augmentation="recommended").trial_config("adam", RATE)
+    found = (config.rotation_degrees, config.translation, config.horizontal_flip)
+    assert found == tuple(asdict(spec.recommended).values())
     assert config.horizontal_flip == spec.flip_keeps_class
     if not spec.flip_keeps_class:
-        seeds = make_plan(dataset=name, augmentation="seed").trial_config("adam", RATE)
+        seeds = make_plan(dataset=name, augmentation="baseline").trial_config("adam", RATE)
         assert config == seeds
 
 
 def test_without_a_flip_the_digest_of_a_run_is_what_it_was():
-    for name in ("none", "seed"):
+    for name in ("none", "baseline"):
         config = make_plan(augmentation=name).trial_config("adam", RATE)
         assert "horizontal_flip" not in config.to_dict()
 

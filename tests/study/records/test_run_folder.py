@@ -1,4 +1,4 @@
-"""study.records.run_folder: a folder that is never overwritten, shared or misread."""
+"""study.records.run_folder: a folder that is never overwritten, shared or misclassified."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ VARIANTS = {
     "perfect": {"accuracies": PERFECT},
     "one collapsed": {"accuracies": {("sgd", "tuned"): [0.1, 0.95, 0.96]}},
     "one optimizer": {"plan": {"optimizers": ("adam",)}},
-    "several epochs": {"plan": {"epochs": 3, "sampler": "tpe", "augmentation": "seed"}},
+    "several epochs": {"plan": {"epochs": 3, "sampler": "tpe", "augmentation": "baseline"}},
 }
 
 
@@ -253,7 +253,7 @@ def test_a_report_names_no_machine_user_or_path(folder):
         {},
         {"optimizers": ("nesterov", "adadelta"), "trials": 7, "seed": 2**40},
         {"sampler": "tpe", "pruner": "hyperband", "schedule": "constant", "epochs": 9},
-        {"batch_size": 128, "augmentation": "seed", "confirm_seeds": 5, "threads": 2},
+        {"batch_size": 128, "augmentation": "baseline", "confirm_seeds": 5, "threads": 2},
     ],
 )
 def test_the_command_of_a_report_parses_to_the_same_plan(changes, tmp_path):

@@ -148,7 +148,7 @@ def test_the_command_makes_the_same_plan(reports):
 
 def test_costs_stand_beside_the_accuracy_of_every_confirmed_architecture(reports):
     text = text_of(reports("complete"))
-    seed = NETWORKS["seed"].architecture
+    seed = NETWORKS["baseline"].architecture
     rows = [line for line in text.splitlines() if "16-32-pool-40-pool-1x1:24, relu," in line]
     tuned = [row for row in rows if "| tuned " in row]
     assert len(tuned) == 1

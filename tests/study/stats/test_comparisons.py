@@ -263,11 +263,11 @@ def test_a_detectable_difference_is_found_as_often_as_it_says():
 
 def test_every_pair_is_widened_on_the_seeds_that_both_have():
     random = np.random.default_rng(8)
-    misread = [(random.random((n, 300)) < 0.1).astype(float) for n in (6, 4, 4)]
-    table = compare_at_looks([1 - each.mean(axis=1) for each in misread], looks=2)
-    widened = over_images_all(table, misread)
-    assert widened[0][1] == over_images_too(table[0][1], misread[1] - misread[0][:4])
-    assert widened[1][2] == over_images_too(table[1][2], misread[2] - misread[1])
+    misclassified = [(random.random((n, 300)) < 0.1).astype(float) for n in (6, 4, 4)]
+    table = compare_at_looks([1 - each.mean(axis=1) for each in misclassified], looks=2)
+    widened = over_images_all(table, misclassified)
+    assert widened[0][1] == over_images_too(table[0][1], misclassified[1] - misclassified[0][:4])
+    assert widened[1][2] == over_images_too(table[1][2], misclassified[2] - misclassified[1])
     assert widened[2][0].difference == pytest.approx(-widened[0][2].difference)
     assert widened[1][1] == table[1][1]
 
@@ -279,10 +279,10 @@ def test_equals_on_all_images_are_separated_by_a_few_images_only_where_images_ar
     studies, seeds, images = 600, 5, 300
     by_seeds = by_both = 0
     for _ in range(studies):
-        chances = random.beta(0.2, 1.8, (2, images))  # to misread an image: 0.1 on average
-        misread = [(random.random((seeds, images)) < each).astype(float) for each in chances]
-        table = compare_all(np.stack([1 - each.mean(axis=1) for each in misread]))
+        chances = random.beta(0.2, 1.8, (2, images))  # to misclassified an image: 0.1 on average
+        misclassified = [(random.random((seeds, images)) < each).astype(float) for each in chances]
+        table = compare_all(np.stack([1 - each.mean(axis=1) for each in misclassified]))
         by_seeds += table[0][1].is_separated
-        by_both += over_images_all(table, misread)[0][1].is_separated
+        by_both += over_images_all(table, misclassified)[0][1].is_separated
     assert by_seeds / studies > 0.1
     assert by_both / studies <= 0.05

@@ -37,8 +37,8 @@ class Runs:
 
     spread: Floats
     """How far validation and test accuracy of each seed lay from their means [seeds, 2]."""
-    misread: Floats
-    """Test images that each seed's run misreads [seeds, images]."""
+    misclassified: Floats
+    """Test images that each seed's run misclassifies [seeds, images]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Study:
     """Of test accuracy, for other seeds."""
     counts: list[int]
     """Seeds that each arm was given."""
-    misread: list[Floats]
+    misclassified: list[Floats]
 
     def verdict(self, i: int, j: int) -> Comparison:
         """Return what the verdict on two arms stands on. Images only ever widen an interval:
@@ -57,7 +57,9 @@ class Study:
         comparison = self.table[i][j]
         if not comparison.is_separated:
             return comparison
-        return over_images_too(comparison, read_differences(self.misread[i], self.misread[j]))
+        return over_images_too(
+            comparison, read_differences(self.misclassified[i], self.misclassified[j])
+        )
 
 
 @functools.cache
@@ -72,18 +74,18 @@ def real_runs() -> tuple[Runs, ...]:
                 (
                     record["validation_accuracy"],
                     test["correct"] / test["count"],
-                    [int(image) for image in test["misread"]],
+                    [int(image) for image in test["misclassified"]],
                 )
             )
     found = []
     for runs in arms.values():
         n = len(runs)
         accuracies = np.array([run[:2] for run in runs])
-        misread = np.zeros((n, 10_000))
-        for row, (_, _, images) in zip(misread, runs, strict=True):
+        misclassified = np.zeros((n, 10_000))
+        for row, (_, _, images) in zip(misclassified, runs, strict=True):
             row[images] = 1.0
         spread = (accuracies - accuracies.mean(axis=0)) * (n / (n - 1)) ** 0.5
-        found.append(Runs(spread=spread, misread=misread))
+        found.append(Runs(spread=spread, misclassified=misclassified))
     assert len(found) >= 6
     return tuple(found)
 
@@ -91,8 +93,8 @@ def real_runs() -> tuple[Runs, ...]:
 def simulate(
     random: np.random.Generator, arms: Sequence[Runs], *, looks: Sequence[int], planted: float = 0
 ) -> Study:
-    """Confirm arms whose runs are drawn from real ones, with the images that each misread; the
-    first is better by `planted`.
+    """Confirm arms whose runs are drawn from real ones, with the images that each misclassified;
+    the first is better by `planted`.
 
     Arms draw independently: what a seed moves in all of them alike cancels in every comparison.
     """
@@ -112,8 +114,8 @@ def simulate(
             [runs[i, : counts[i], 1] for i in range(len(arms))], looks=len(looks)
         ),
         counts=counts,
-        misread=[
-            arm.misread[places[:count]]
+        misclassified=[
+            arm.misclassified[places[:count]]
             for arm, places, count in zip(arms, drawn, counts, strict=True)
         ],
     )

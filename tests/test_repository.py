@@ -1,6 +1,5 @@
-"""Guards of the repository itself: arrows between packages, README commands, what is committed."""
+"""Guards of the repository itself: README commands, dependencies, what is committed."""
 
-import ast
 import itertools
 import json
 import os
@@ -10,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 from support import ROOT
@@ -18,19 +16,6 @@ from support import ROOT
 from mnist_core.data.splits import DATA_DIR_VARIABLE
 
 PACKAGES = ("mnist_core", "study", "bench")
-FORBIDDEN = {"mnist_core": {"study", "bench", "tests"}, "study": {"bench", "tests"}}
-FORBIDDEN["bench"] = {"study", "tests"}
-ONLY_IMPORTER = {"optuna": "study", "pytest_benchmark": "bench"}
-
-
-def imported_names(file: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
 
 
 def readme_commands() -> list[tuple[str, bool]]:
@@ -47,18 +32,6 @@ def readme_commands() -> list[tuple[str, bool]]:
             is_long = "minutes" in comment
             commands += [(part.strip(), is_long) for part in command.split("&&")]
     return commands
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_imports_follow_the_arrows(package):
-    for file in sorted((ROOT / package).rglob("*.py")):
-        names = imported_names(file)
-        roots = {name.split(".")[0] for name in names}
-        assert not roots & FORBIDDEN[package], f"{file} imports against the arrows"
-        for library, owner in ONLY_IMPORTER.items():
-            assert library not in roots or package == owner, f"{file} imports {library}"
-        if package != "bench":
-            assert not {name for name in names if name.startswith("torch.profiler")}, file
 
 
 def test_backward_is_called_in_the_training_step_alone():

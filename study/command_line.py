@@ -14,7 +14,6 @@ from mnist_core.cli.arguments import add_data_arguments
 from mnist_core.data.registry import AUGMENTATION_HELP, AUGMENTATIONS, AUTO, require_choice
 from mnist_core.errors import UserError
 from mnist_core.optim.schedules import SCHEDULES
-from study.execution.plain_epoch import NAME, require_shape
 from study.plans.base import PRUNERS, SAMPLERS, StudyPlan
 
 AUTO_SEEDS = (5, 20)
@@ -89,12 +88,6 @@ def parser_for(
         "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
     )
     parser.add_argument(
-        "--beside",
-        choices=(NAME,),
-        help="when the runs are done, time one epoch of the obvious script for the same study, "
-        "and say in the report how many times as long it would take",
-    )
-    parser.add_argument(
         "--storage",
         default=os.environ.get(STORAGE_VARIABLE),
         metavar="URL",
@@ -136,12 +129,6 @@ def check(options: argparse.Namespace, given: Mapping[str, Any], kind: type[Stud
     values = dict(given)
     asked = values.pop("dataset", AUTO)
     require_choice(asked)
-    if options.beside and asked != AUTO:
-        require_shape(asked)
-    if options.beside and values.get("augmentation") == "recommended":
-        raise UserError(
-            f"--beside {NAME} has the seed's augmentation or none, got suited; leave it out"
-        )
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers must be >= 1, got {options.workers}")
     if options.stale_after < 1:
@@ -164,10 +151,6 @@ def _check_shared(options: argparse.Namespace, given: Mapping[str, Any]) -> None
     from study.execution.distributed.postgres import parse_url
 
     parse_url(options.storage)
-    if options.beside:
-        raise UserError(
-            "--beside compares with the time of one machine; leave it out with --storage"
-        )
     if options.resume:
         raise UserError(
             "--resume continues a study in a local folder; a shared one (--storage, or the "

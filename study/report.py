@@ -23,7 +23,6 @@ def write_report(folder: RunFolder) -> str:
     from study.analysis.summary import summarise
     from study.analysis.trade_offs import trade_offs
     from study.execution import latency
-    from study.execution import plain_epoch as obvious
     from study.plans.architectures import ArchitecturePlan
     from study.plans.space_file import to_toml
     from study.records import sessions as wall_time
@@ -45,9 +44,8 @@ def write_report(folder: RunFolder) -> str:
     drawn = plots.draw_all(summary, folder.path, costs=costs)
     if plan.needs_space_file:
         write_atomically(folder.path / card.SPACE_NAME, to_toml(summary.plan.spaces))
-    beside = obvious.read(folder.path)
     sessions = wall_time.read(folder.path)
-    page = render.render(summary, drawn, costs=costs, beside=beside, sessions=sessions)
+    page = render.render(summary, drawn, costs=costs, sessions=sessions)
     write_atomically(folder.path / "report.md", page)
     return wording.headline(summary)
 

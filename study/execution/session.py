@@ -22,7 +22,6 @@ from mnist_core.runtime.formatting import duration
 from mnist_core.runtime.output_folder import folder_for
 from mnist_core.runtime.results_index import add_line
 from study.execution import latency
-from study.execution import plain_epoch as obvious
 from study.execution.console import announce, run_line
 from study.execution.run_queue import Board, LocalBoard
 from study.execution.runner import Runner
@@ -59,7 +58,6 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
 
         announce(plan, folder, dataset, workers=workers, done=len(records))
         interrupted = False
-        known, started = set(records), time.perf_counter()
         try:
             with wall_time.recorded(folder.path, workers=workers, count=lambda: len(records)):
                 run_rows(
@@ -71,17 +69,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
                     stale_after_seconds=options.stale_after,
                     on_loss=lambda task, how: _note_loss(folder, task, how),
                 )
-            seconds = time.perf_counter() - started
             latency.measure_once(folder.path, plan, records)
-            if options.beside:
-                obvious.measure(
-                    folder.path,
-                    plan,
-                    [record for key, record in records.items() if key not in known],
-                    seconds=seconds,
-                    workers=workers,
-                    data_dir=options.data_dir,
-                )
         except KeyboardInterrupt:
             interrupted = True
         headline = write_report(folder)

@@ -6,7 +6,6 @@
     RUN/study.db             Optuna's storage, for its dashboard; rebuilt from the records
     RUN/checkpoints/         of runs in flight; removed as they finish
     RUN/latency.json         of a study of architectures: how long one image takes each
-    RUN/obvious.json         with --beside: what the obvious script would have cost
     RUN/sessions.json        how long each session's runs took on the clock
     RUN/history.json         what was lost on the way, and when, where anything was
     RUN/replay.json, .md     with `study.replay --all --keep`: what came of training it again

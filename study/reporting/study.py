@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from mnist_core.runtime.formatting import markdown_table
 from study.analysis.summary import Summary
 from study.analysis.trade_offs import TradeOffs
-from study.execution import plain_epoch as obvious
 from study.plans.base import StudyPlan
 from study.records import sessions as wall_time
 from study.records.incidents import History, most_at_once
@@ -26,11 +25,10 @@ def render(
     drawn: Sequence[str],
     *,
     costs: TradeOffs | None = None,
-    beside: obvious.Beside | None = None,
     sessions: Sequence[wall_time.Session] = (),
 ) -> str:
-    """Return the report as GitHub-flavoured Markdown; `costs` are those of architectures, `beside`
-    is what the obvious script would have cost, `sessions` are those whose time is known."""
+    """Return the report as GitHub-flavoured Markdown; `costs` are those of architectures,
+    `sessions` are those whose time is known."""
     data, subject = summary.header["data"], summary.plan.subject
     sections = [
         f"# {subject.topic.capitalize()} on {data['label']}: {subject.question}?",
@@ -59,7 +57,6 @@ def render(
         time_table.section(summary),
         _at_once(summary),
         wall_time.section(sessions, finished=summary.finished),
-        obvious.section(beside) if beside else "",
         "## Diverged and stopped runs",
         _diverged(summary),
         "## All runs",

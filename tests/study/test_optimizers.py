@@ -94,15 +94,6 @@ def everything_below(folder):
         (["--storage", SOMEWHERE], ["cannot use PostgreSQL database db on 127.0.0.1"]),
         (["--resume"], ["--resume needs --output"]),
         (["--resume", "--output", "nowhere"], ["nothing to resume", "nowhere", "without"]),
-        (
-            ["--dataset", "cifar10", "--beside", "obvious"],
-            ["--beside obvious needs images of 1×28×28, got cifar10, of 3×32×32"],
-        ),
-        (
-            ["--augmentation", "recommended", "--beside", "obvious"],
-            ["--beside obvious has the seed's augmentation or none, got suited"],
-        ),
-        (["--storage", SOMEWHERE, "--beside", "obvious"], ["--beside", "time of one machine"]),
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )

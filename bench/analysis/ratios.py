@@ -32,10 +32,6 @@ class Ratio:
     count: int
     """Pairs of blocks."""
 
-    def excludes_one(self) -> bool:
-        """Tell whether the two cases are separated."""
-        return self.low > 1.0 or self.high < 1.0
-
     def inverted(self) -> Ratio:
         """Return the ratio the other way round."""
         return Ratio(

@@ -98,7 +98,7 @@ def resolve(revision: str) -> str:
         return _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
     except subprocess.CalledProcessError:
         raise UserError(
-            f"{revision!r} is neither a record that exists nor a revision that git knows"
+            f"OLD and NEW must be revisions that git knows, or '.', got {revision!r}"
         ) from None
     except OSError as error:
         raise UserError(f"comparing revisions needs git ({error.strerror})") from error
@@ -125,6 +125,7 @@ def checked_out(revision: str) -> Iterator[Path]:
             archive = _git("archive", "--format=tar", revision, "--", "mnist_core")
             with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
                 tar.extractall(folder, filter="data")
+        _require_layout(folder, revision)
         yield folder
     except subprocess.CalledProcessError as error:
         raise UserError(
@@ -132,6 +133,15 @@ def checked_out(revision: str) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_layout(folder: Path, revision: str) -> None:
+    if not (folder / "mnist_core" / "training").is_dir():
+        raise UserError(
+            f"a revision must have mnist_core.training, which this checkout's bench imports, got "
+            f"{revision}, in which mnist_core is laid out otherwise; compare later revisions, or "
+            "check that one out and use the bench.compare that it holds"
+        )
 
 
 def start(folder: Path, *, side: int) -> Worker:

@@ -1,16 +1,9 @@
 """Faster, slower or inconclusive: the statistics of `bench.compare`, pure functions.
 
-Identical code differs from itself between processes (by several per cent, with where its memory
-happens to lie) and between runs (by much more, with what else the host does), and no number of
-blocks within one process shows it. So the unit that counts is a pair of processes, or a whole run:
-
-- side by side, each pair of fresh processes gives one ratio, and Student's t asks whether their
-  mean lies beyond a margin;
-- of two records each gives one figure, and how much such figures vary comes from runs of the same
-  code that were made for that purpose (`bench.comparison.noise`); without them there is no
-  verdict.
-
-Holm's method keeps the chance of one or more false calls in a whole comparison below 5 %.
+Identical code differs from itself between processes by several per cent, depending on where its
+memory lies. No number of blocks within one process shows that. So the unit that counts is a pair
+of fresh processes: each gives one ratio, and Student's t asks whether their mean lies beyond a
+margin. Holm's method keeps the chance of one or more false calls in a whole comparison below 5 %.
 """
 
 from __future__ import annotations
@@ -29,12 +22,10 @@ Blocks = list[tuple[list[float], list[float]]]
 other."""
 MARGIN = math.log(1.01)
 """A difference that is not worth a call, however sure."""
-RUNS_CONFIDENCE = 0.98
-"""Of two records. Runs differ with heavier tails than the t distribution's: at this level, real
-pairs of runs of the same code are called different in fewer than 5 %. It was chosen on the 11 runs
-that the test draws from, too few to be split: of other runs the test says nothing."""
+DETECTABLE = 1.10
+"""The slow-down that a comparison must be able to exclude, or to find."""
 FEWEST = 4
-"""Pairs of processes, or runs of the same code: with fewer, a spread is hardly known."""
+"""Pairs of processes: with fewer, a spread is hardly known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +44,29 @@ class Evidence:
         return min(1.0, 2.0 * min(self.chance_slower, self.chance_faster))
 
 
-def weigh(estimate: float, *, error: float, freedom: int, count: int, margin: float) -> Evidence:
-    """Weigh the logarithm of a ratio that has a standard error with some degrees of freedom."""
+def log_ratios(blocks: Blocks) -> list[float]:
+    """Return one log ratio, NEW over OLD, for each pair of processes."""
+    return [
+        statistics.median(math.log(n / o) for o, n in zip(old, new, strict=True))
+        for old, new in blocks
+    ]
+
+
+def weigh(blocks: Blocks) -> Evidence:
+    """Weigh the blocks of one case in two revisions that were timed side by side."""
+    return weigh_ratios(log_ratios(blocks))
+
+
+def weigh_ratios(log_ratios: Sequence[float], *, margin: float = MARGIN) -> Evidence:
+    """Weigh one log ratio for each pair of processes."""
     from scipy.stats import t
 
-    error = max(error, 1e-12)
-    half_width = float(t.ppf(0.5 + CONFIDENCE / 2.0, freedom)) * error
+    count = len(log_ratios)
+    if count < FEWEST:
+        raise ValueError(f"a verdict needs >= {FEWEST} pairs of processes, got {count}")
+    estimate = statistics.fmean(log_ratios)
+    error = max(statistics.stdev(log_ratios) / math.sqrt(count), 1e-12)
+    half_width = float(t.ppf(0.5 + CONFIDENCE / 2.0, count - 1)) * error
     return Evidence(
         ratio=Ratio(
             value=math.exp(estimate),
@@ -66,51 +74,27 @@ def weigh(estimate: float, *, error: float, freedom: int, count: int, margin: fl
             high=math.exp(estimate + half_width),
             count=count,
         ),
-        chance_slower=float(t.sf((estimate - margin) / error, freedom)),
-        chance_faster=float(t.sf((-estimate - margin) / error, freedom)),
+        chance_slower=float(t.sf((estimate - margin) / error, count - 1)),
+        chance_faster=float(t.sf((-estimate - margin) / error, count - 1)),
     )
 
 
-def side_by_side(log_ratios: Sequence[float], *, margin: float = MARGIN) -> Evidence:
-    """Weigh one log ratio for each pair of processes."""
-    count = len(log_ratios)
-    if count < FEWEST:
-        raise ValueError(f"a verdict needs >= {FEWEST} pairs of processes, got {count}")
-    return weigh(
-        statistics.fmean(log_ratios),
-        error=statistics.stdev(log_ratios) / math.sqrt(count),
-        freedom=count - 1,
-        count=count,
-        margin=margin,
-    )
-
-
-def two_runs(
-    old: float, new: float, *, same_code: Sequence[float], margin: float = MARGIN
-) -> Evidence:
-    """Weigh two figures (logarithms), given those of runs of the same code."""
-    count = len(same_code)
-    if count < FEWEST:
-        raise ValueError(f"a verdict needs >= {FEWEST} runs of the same code, got {count}")
-    return weigh(
-        new - old,
-        error=statistics.stdev(same_code) * math.sqrt(2.0),
-        freedom=count - 1,
-        count=count,
-        margin=margin,
-    )
-
-
-def judge(
-    evidence: Mapping[str, Evidence], *, confidence: float = CONFIDENCE
-) -> dict[str, Verdict]:
+def judge(evidence: Mapping[str, Evidence]) -> dict[str, Verdict]:
     """Call each case, with a chance of 5 % at most of any false call (Holm 1979)."""
     verdicts: dict[str, Verdict] = dict.fromkeys(evidence, "inconclusive")
     ordered = sorted(evidence, key=lambda name: evidence[name].chance)
     for done, name in enumerate(ordered):
         found = evidence[name]
-        if found.chance > (1.0 - confidence) / (len(ordered) - done):
+        if found.chance > (1.0 - CONFIDENCE) / (len(ordered) - done):
             break
         slower = found.chance_slower < found.chance_faster
         verdicts[name] = "slower" if slower else "faster"
     return verdicts
+
+
+def nothing_judged(evidence: Mapping[str, Evidence], called: Mapping[str, Verdict]) -> bool:
+    """Tell whether noise hides the answer: no verdict, and no interval that excludes 10 %."""
+    return all(
+        called[name] == "inconclusive" and found.ratio.high >= DETECTABLE
+        for name, found in evidence.items()
+    )

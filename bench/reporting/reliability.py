@@ -38,8 +38,7 @@ def trust(record: Record) -> str:
         "## How far to trust it",
         "Every interval here is within this run: it tells what other seconds of this run would "
         "show. Another run of the same code differs by more, and neither the intervals nor the "
-        f"noise floor know of it: see `results/bench/noise/{record.device}`, runs of the same "
-        "code made at different times, on the machine that is named there.",
+        "noise floor know of it.",
         "The same code as two cases, interleaved with the others. A difference inside this floor "
         "is not called one above.\n\n"
         + markdown_table(
@@ -82,5 +81,5 @@ def again(record: Record) -> str:
     return (
         "## Again\n\n"
         f"```bash\n{record.command}\npython -m bench.report results/bench/…  # from the record\n"
-        "python -m bench.compare OLD NEW  # two records, or two git revisions\n```"
+        "python -m bench.compare OLD NEW  # two git revisions, side by side\n```"
     )

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
+import itertools
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT
 
 from bench import compare
-from bench.analysis import record
-from bench.analysis.record import CaseRecord, Record
-from bench.comparison import noise, revisions, verdicts
+from bench.comparison import revisions
 from bench.timing.remote import WorkerError
 from bench.workloads import prepare as build
 from bench.workloads.workload import Workload
+from mnist_core.errors import UserError
 
-NOISE = sorted(path.parent for path in (ROOT / "results/bench/noise/cpu").glob("*/record.json"))
 CASE = "cpu: optimizer step/SGD + Nesterov"
-BEFORE_SEED_RECIPE = "62eb971"
+BEFORE_THE_FOLDERS = "c09fb68"
 
 
 class FakeWorker:
@@ -90,51 +86,18 @@ def test_no_exit_code_of_a_verdict_is_that_of_a_traceback_or_of_wrong_input() ->
     assert not {compare.EXIT_SLOWER, compare.EXIT_NOTHING_JUDGED} & {0, 1, 2, 130}
 
 
-def slowed(run: Record, factor: float) -> Record:
-    def case_of(case: CaseRecord) -> CaseRecord:
-        return replace(case, blocks=tuple(tuple(factor * t for t in b) for b in case.blocks))
-
-    groups = [replace(group, cases=tuple(map(case_of, group.cases))) for group in run.groups]
-    return replace(run, groups=tuple(groups))
-
-
-def without_reference(run: Record) -> Record:
-    """Leave the seed's code out, which `slowed` would slow as well."""
-    groups = [
-        replace(
-            group,
-            cases=tuple(c for c in group.cases if c.workload.mode not in noise.YARDSTICKS),
-        )
-        for group in run.groups
-    ]
-    return replace(run, groups=tuple(groups))
-
-
-def test_records_without_recorded_noise_are_an_exit_code_of_their_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_too_much_noise_is_an_exit_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = without_reference(record.read(NOISE[0]))
-    run = replace(run, environment={**run.environment, "processor": "another one"})
-    record.write(tmp_path / "old", run)
-    record.write(tmp_path / "new", slowed(run, 3.0))
-    code = compare.main([str(tmp_path / "old"), str(tmp_path / "new")])
-    said = capsys.readouterr().out
+    seconds = itertools.cycle([1.0, 3.0, 2.0, 0.5, 1.5])
+
+    def start(folder: Path) -> FakeWorker:
+        return FakeWorker(folder, seconds=next(seconds), fails_at="")
+
+    monkeypatch.setattr(revisions, "revision_worker", start)
+    code = compare.main([".", ".", "-k", "nesterov", "--pairs", "4"])
     assert code == compare.EXIT_NOTHING_JUDGED
-    assert "No difference" not in said
-    cases = noise.figures(run)
-    assert said.startswith(f"Not judged: {len(cases)} cases")
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines()]
-    for name in cases:
-        assert [name, "inconclusive (no noise recorded for it)", "3", "0"] in rows
-
-
-def test_noise_recorded_too_seldom_is_told_apart_from_none() -> None:
-    run = record.read(NOISE[0])
-    weighed = compare.records(run, run, [run] * (verdicts.FEWEST - 1))
-    assert not weighed.evidence
-    assert {str(case) for case in weighed.unknown.values()} == {
-        "inconclusive (noise recorded in 3 runs for it)"
-    }
+    assert capsys.readouterr().out.startswith("Nothing judged: in all 1 cases")
 
 
 @pytest.mark.parametrize("name", ["nowhere/times.json", "."])
@@ -153,24 +116,22 @@ def test_the_times_are_saved(tmp_path: Path, processes) -> None:
     assert path.read_text().startswith(f'{{"{CASE}": [[[1.0, ')
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_record_that_is_missing_beside_one_that_exists_is_called_so(
-    which: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = [str(NOISE[0]), str(NOISE[0])]
-    arguments[which] = str(tmp_path / "missing")
-    assert compare.main(arguments) == 2
-    assert "missing' is neither a record that exists nor a revision" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
-    "option", [("--pairs", "0"), ("-k", ""), ("--device", "cpu"), ("--save", "times.json")]
+    ("arguments", "words"),
+    [
+        (["HEAD", "no-such-revision"], "revisions that git knows, or '.', got 'no-such-revision'"),
+        (["results/bench/cpu/20261126T034507Z", "."], "must be revisions that git knows"),
+        (["HEAD", ".", "--pairs", "3"], "--pairs must be >= 4, got 3"),
+        (["HEAD", ".", "-k", "no such case"], "no case has 'no such case' in its name"),
+    ],
 )
-def test_no_option_of_revisions_is_ignored_with_records(
-    option: tuple[str, str], capsys: pytest.CaptureFixture[str]
+def test_wrong_input_is_told_in_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compare.main([str(NOISE[0]), str(NOISE[0]), *option]) == 2
-    assert "are for two revisions" in capsys.readouterr().err
+    assert compare.main(arguments) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
 
 
 def test_a_device_that_is_not_there_is_named(
@@ -219,23 +180,15 @@ def test_a_short_call_gets_more_blocks_and_a_long_one_never_too_few() -> None:
     assert revisions.block_count(100.0) == revisions.FEWEST_BLOCKS == 6
 
 
-@pytest.mark.slow
-def test_a_revision_from_before_the_seeds_recipe_is_compared() -> None:
+def test_a_revision_from_before_the_folders_is_refused_with_the_way_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     try:
-        commit = revisions.resolve(BEFORE_SEED_RECIPE)
-    except compare.UserError:
+        revisions.resolve(BEFORE_THE_FOLDERS)
+    except UserError:
         pytest.skip("the clone has no history")
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-tree", "-r", "--name-only", commit, "mnist_core"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert "plain_pytorch" not in listed
-    (case,) = revisions.comparable("cpu", pattern=CASE)
-    with revisions.checked_out(commit) as folder:
-        worker = revisions.start(folder, side=revisions.OLD)
-        try:
-            assert worker.ask("prepare", workload=case.to_dict(), dataset="digits") > 0.0
-        finally:
-            worker.close()
+    assert compare.main([BEFORE_THE_FOLDERS, "."]) == 2
+    message = capsys.readouterr().err
+    assert "a revision must have mnist_core.training" in message
+    assert "compare later revisions" in message
+    assert message.count("\n") == 1

@@ -151,14 +151,12 @@ def test_an_unknown_key_of_a_record_is_refused() -> None:
         record.from_json(text, where="here")
 
 
-@pytest.mark.parametrize("module", ["bench.report", "bench.compare"])
-def test_commands_refuse_another_schema_with_exit_code_2(
-    module: str, tmp_path: Path, run_python
+def test_the_report_of_another_schema_is_refused_with_exit_code_2(
+    tmp_path: Path, run_python
 ) -> None:
     path = tmp_path / "record.json"
     path.write_text(record.to_json(made()).replace(record.SCHEMA, "compact-mnist bench 99"))
-    arguments = [path, path] if module == "bench.compare" else [path]
-    done = run_python("-m", module, *arguments)
+    done = run_python("-m", "bench.report", path)
     assert done.returncode == 2
     assert "must have the schema" in done.stderr
     assert "Traceback" not in done.stderr

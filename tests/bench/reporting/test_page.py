@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,16 +12,14 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from bench import compare, report
+from bench import report
 from bench.analysis import record
 from bench.analysis.record import CaseRecord, Record
 from bench.analysis.summary import is_companion
-from bench.comparison import noise
 from bench.reporting import inference_plots, plots
 
 RESULTS = ROOT / "results" / "bench"
 COMMITTED = sorted(path.parent for path in RESULTS.glob("c*/*/record.json"))
-NOISE = sorted(path.parent for path in (RESULTS / "noise" / "cpu").glob("*/record.json"))
 LATENCY = "cpu: inference latency, batch 1, one thread/inference mode, channels-last"
 
 
@@ -112,70 +108,6 @@ def test_the_picture_leaves_out_the_percentiles_that_the_table_refuses() -> None
     few = replace(case, blocks=tuple(block[:6] for block in case.blocks))
     assert set(inference_plots.known_percentiles(few)) == {5.0, 50.0, 95.0}
     assert inference_plots.known_percentiles(replace(case, blocks=case.blocks[:5])) == {}
-
-
-def committed_and_copied(tmp_path: Path, *, slower: float) -> Iterator[str]:
-    """Yield a recorded run, and the same run with one case slower."""
-    run = record.read(NOISE[0])
-
-    def case_of(case: CaseRecord) -> CaseRecord:
-        factor = slower if case.workload.id == LATENCY else 1.0
-        return replace(case, blocks=tuple(tuple(factor * t for t in b) for b in case.blocks))
-
-    groups = [replace(group, cases=tuple(map(case_of, group.cases))) for group in run.groups]
-    (tmp_path / "record.json").write_text(record.to_json(replace(run, groups=tuple(groups))))
-    yield str(NOISE[0])
-    yield str(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("slower", "code", "words"),
-    [
-        (1.0, 0, "No difference shown in"),
-        (1.5, 3, f"{LATENCY}: slower"),
-        (0.5, 0, f"{LATENCY}: faster"),
-    ],
-)
-def test_two_records_are_answered_by_exit_code_and_in_words(
-    slower: float, code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert compare.main(list(committed_and_copied(tmp_path, slower=slower))) == code
-    assert words in capsys.readouterr().out
-
-
-def test_another_machines_record_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    values = json.loads((NOISE[0] / "record.json").read_text())
-    values["environment"]["cores"] = 64
-    (tmp_path / "record.json").write_text(json.dumps(values))
-    assert compare.main([str(NOISE[0]), str(tmp_path)]) == 2
-    assert "same cores, got 2 and 64; compare two revisions" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["HEAD", "no-such-revision"], "'no-such-revision' is neither a record that exists nor"),
-        ([str(NOISE[0]), "HEAD"], "two records or two revisions, got one of each"),
-        ([str(NOISE[0]), str(NOISE[0]), "-k", "latency"], "are for two revisions"),
-        (["HEAD", ".", "--pairs", "3"], "--pairs must be >= 4, got 3"),
-        (["HEAD", ".", "-k", "no such case"], "no case has 'no such case' in its name"),
-    ],
-)
-def test_wrong_input_is_told_in_one_line(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert compare.main(arguments) == 2
-    told = capsys.readouterr().err
-    assert words in told
-    assert told.count("\n") == 1
-
-
-def test_the_report_on_noise_is_built_again_byte_for_byte() -> None:
-    runs, processes = noise.same_code("cpu"), noise.read_processes("cpu")
-    committed = (RESULTS / "noise" / "cpu" / "report.md").read_text()
-    assert noise.render("cpu", runs, processes) == committed
 
 
 @pytest.mark.parametrize(

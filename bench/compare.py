@@ -18,7 +18,8 @@ from bench.comparison import revisions, verdicts
 from bench.comparison.verdicts import Evidence, Verdict
 from bench.reporting import rounding
 from mnist_core.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, UserError, run_command
-from mnist_core.runtime.formatting import markdown_table, write_atomically
+from mnist_core.runtime.atomic_files import write_atomically
+from mnist_core.runtime.formatting import markdown_table
 
 EXIT_SLOWER, EXIT_NOTHING_JUDGED = 3, 4
 """Neither is 1, with which Python ends on a traceback, nor 2, wrong input."""

@@ -24,7 +24,7 @@ from bench.suite.session import Measure, Suite, clock_for
 from bench.timing.measure import Clock
 from bench.workloads.prepare import unavailable
 from bench.workloads.workload import Workload
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import prepare_process
 from mnist_core.runtime.provenance import code_version, environment
 
 _SUITE = pytest.StashKey[Suite]()
@@ -46,7 +46,7 @@ def _disabled(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the process up as mnist_core's commands do."""
-    runtime.prepare()
+    prepare_process()
     config.stash[_STARTED] = datetime.datetime.now(datetime.UTC)
     config.stash[_LEFT] = Counter()
 
@@ -194,7 +194,7 @@ def without_path(word: str) -> str:
 
 def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, Any]:
     """Describe the machine without its name and without a clock frequency that moves."""
-    machine = environment(runtime.prepare())
+    machine = environment(prepare_process())
     del machine["code"]  # a comparison would call every commit another machine
     return machine
 

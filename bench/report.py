@@ -17,7 +17,7 @@ from bench.reporting import header as opening
 from bench.reporting import plots, sections
 from bench.reporting import reliability as closing
 from mnist_core.errors import run_command
-from mnist_core.runtime.formatting import write_atomically
+from mnist_core.runtime.atomic_files import write_atomically
 
 FILE_NAME = "report.md"
 

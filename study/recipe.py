@@ -12,7 +12,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
@@ -23,12 +22,12 @@ from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError, run_command, with_hint
 from mnist_core.recipes import RECIPES, recipe
 from mnist_core.references.pytorch_examples import REFERENCES
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import available_cores
 from mnist_core.runtime.output_folder import folder_for
+from mnist_core.runtime.provenance import utc_now
+from mnist_core.runtime.results_index import RESULTS
 from study.plans.recipe import RecipePlan
 from study.records.recipe_folder import RecipeFolder
-
-RESULTS = Path("results")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -100,7 +99,7 @@ def plan_of(options: argparse.Namespace, dataset_name: str) -> RecipePlan:
         target_accuracy=options.target_accuracy,
         beside=tuple(name.strip() for name in options.beside.split(",") if name.strip()),
         device=options.device,
-        threads=options.threads or runtime.available_cores(),
+        threads=options.threads or available_cores(),
         workers=options.workers,
     )
 
@@ -122,13 +121,13 @@ def run(options: argparse.Namespace) -> int:
     recipe(options.recipe)
     dataset = load_dataset(options)
     plan = plan_of(options, dataset.name)
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    started = utc_now()
     path = options.output
     if path is None:
         stamp = started.replace("-", "").replace(":", "")
         path = RESULTS / dataset.name / f"{plan.recipe}-{stamp}"
     else:
-        path = folder_for(path, dataset)
+        path = folder_for(path, notice=dataset.notice, name=dataset.name)
     folder = RecipeFolder(path)
     if options.resume:
         folder.require(plan, data=describe(dataset))
@@ -189,7 +188,7 @@ def _run_reference(
 ) -> None:
     """Time another recipe in a process of its own, where it is its turn and not yet done."""
     from mnist_core.data.splits import find_mnist
-    from mnist_core.runtime.formatting import write_json
+    from mnist_core.runtime.atomic_files import write_json
 
     key = f"reference-{name}-{index:02d}"
     if index % REFERENCES[name].every or folder.record_file(key).exists():

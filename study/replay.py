@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -110,7 +109,7 @@ def replay(
 ) -> Iterator[Outcome]:
     """Train rows again; yield an outcome of each, in their order."""
     from mnist_core.data import splits as data
-    from mnist_core.runtime import device as runtime
+    from mnist_core.runtime.device import prepare_process
     from study.analysis.replay_outcomes import impossible, skipped
     from study.execution.worker import WorkerPool
     from study.records.run_folder import RunFolder, changed_sources
@@ -118,7 +117,7 @@ def replay(
     header = folder.read_header()
     plan = header["plan"]
     try:
-        device = runtime.prepare(device=plan.device)
+        device = prepare_process(device=plan.device)
     except UserError as error:  # the device is absent
         for row in rows:
             yield skipped(row) if row["weights_sha256"] is None else impossible(row, error)
@@ -205,10 +204,11 @@ def _outcome(
 
 def _keep(folder: RunFolder, outcomes: Sequence[Outcome]) -> None:
     """Leave the outcome of all rows in the study's folder."""
-    from mnist_core.runtime.formatting import write_atomically, write_json
+    from mnist_core.runtime.atomic_files import write_atomically, write_json
+    from mnist_core.runtime.provenance import utc_now
     from study.analysis.replay_outcomes import page, to_dict
 
-    kept = to_dict(outcomes, date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    kept = to_dict(outcomes, date=utc_now())
     write_json(folder.path / "replay.json", kept)
     write_atomically(folder.path / "replay.md", page(kept))
     print(f"kept: {folder.path / 'replay.md'}")

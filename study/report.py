@@ -19,7 +19,7 @@ from study.records.run_folder import RunFolder
 def write_report(folder: RunFolder) -> str:
     """Write report.md and the plots of a run folder, and its search spaces where they are not the
     registry's; return the finding in one line."""
-    from mnist_core.runtime.formatting import write_atomically
+    from mnist_core.runtime.atomic_files import write_atomically
     from study.analysis.summary import summarise
     from study.analysis.trade_offs import trade_offs
     from study.execution import latency

@@ -24,7 +24,7 @@ from support.dataset_files import WrittenSet, written
 
 from mnist_core.config import TrainConfig
 from mnist_core.data import splits as data
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import prepare_process
 from study.records.run_folder import RunFolder
 
 CPU = torch.device("cpu")
@@ -51,7 +51,7 @@ def isolated_process(tmp_path_factory, monkeypatch) -> Iterator[None]:
         return look_up(host, *arguments, **keywords)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up_locally)
-    runtime.prepare(threads=1)
+    prepare_process(threads=1)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in handlers.items():

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.workloads.workload import Workload
 from mnist_core.errors import UserError
-from mnist_core.runtime.formatting import write_atomically
+from mnist_core.runtime.atomic_files import write_atomically
 
 SCHEMA = "compact-mnist bench 1"
 FILE_NAME = "record.json"

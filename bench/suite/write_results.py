@@ -28,7 +28,7 @@ from bench.workloads import onnx_runtime as onnx_form
 from bench.workloads.registry import WORKLOADS
 from bench.workloads.workload import DEVICES
 from mnist_core.runtime import results_index as index
-from mnist_core.runtime.device import prepare
+from mnist_core.runtime.device import prepare_process
 from mnist_core.runtime.provenance import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,7 +130,7 @@ def _since(started: datetime.datetime) -> float:
 
 
 def _environment(groups: Sequence[GroupRecord], device: str) -> dict[str, Any]:
-    found = environment(prepare(device=device))
+    found = environment(prepare_process(device=device))
     if any(case.workload.mode == "onnxruntime" for group in groups for case in group.cases):
         found["packages"]["onnxruntime"] = onnx_form.version()
     return found

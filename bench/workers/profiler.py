@@ -36,8 +36,8 @@ from bench.workloads.workload import Workload
 from mnist_core.config import TrainConfig
 from mnist_core.errors import run_command
 from mnist_core.optim import registry as optimizers
-from mnist_core.runtime import device as runtime
-from mnist_core.runtime.formatting import write_atomically, write_json
+from mnist_core.runtime.atomic_files import write_atomically, write_json
+from mnist_core.runtime.device import prepare_process
 from mnist_core.training import batches
 from mnist_core.training.step import training_step
 
@@ -286,7 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
-        device = runtime.prepare(device=options.device)
+        device = prepare_process(device=options.device)
         options.folder.mkdir(parents=True, exist_ok=True)
         profiles = [
             run(scenario, device=device, dataset=options.dataset, folder=options.folder)

@@ -112,7 +112,7 @@ class _Served:
 
 if __name__ == "__main__":
     if sys.argv[1] == "prepared":
-        from mnist_core.runtime import device as runtime
+        from mnist_core.runtime.device import prepare_process
 
-        runtime.prepare()
+        prepare_process()
     sys.exit(process.serve(_Served()))

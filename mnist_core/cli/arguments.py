@@ -85,9 +85,9 @@ def assignments(flag: str, given: Sequence[str]) -> dict[str, Any]:
 def load_dataset(options: argparse.Namespace, *, name: str | None = None) -> Dataset:
     """Prepare the process and load the data set asked for, saying which one it is."""
     from mnist_core.data import splits as data
-    from mnist_core.runtime import device as runtime
+    from mnist_core.runtime.device import prepare_process
 
-    device = runtime.prepare(device=options.device, threads=options.threads)
+    device = prepare_process(device=options.device, threads=options.threads)
     dataset = data.load(name or options.dataset, data_dir=options.data_dir, device=device)
     if dataset.notice:
         print(f"note: {dataset.notice}", flush=True)

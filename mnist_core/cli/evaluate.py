@@ -112,7 +112,7 @@ def _draw_misclassified(dataset: Dataset, part: str, evaluation: Evaluation, pat
 
     from matplotlib.figure import Figure
 
-    from mnist_core.runtime.formatting import write_atomically
+    from mnist_core.runtime.atomic_files import write_atomically
 
     split: Split = getattr(dataset, part)
     classes = dataset.spec.classes

@@ -227,7 +227,7 @@ def _make_folder(options: argparse.Namespace, dataset: Dataset) -> Path:
         if options.output is None:
             folder = new_folder(folder)
         else:
-            folder = folder_for(options.output, dataset)
+            folder = folder_for(options.output, notice=dataset.notice, name=dataset.name)
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
@@ -249,7 +249,7 @@ def _way_on(folder: Path, options: argparse.Namespace) -> str:
 def _train(config: TrainConfig, dataset: Dataset, folder: Path, *, device: str) -> int:
     from mnist_core.cli.progress import ProgressDisplay
     from mnist_core.optim.registry import capture_notes
-    from mnist_core.runtime.formatting import write_json
+    from mnist_core.runtime.atomic_files import write_json
     from mnist_core.training.evaluation import evaluate
     from mnist_core.training.loop import train
 

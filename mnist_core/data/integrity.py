@@ -33,7 +33,7 @@ import platformdirs
 
 from mnist_core.data.registry import DATASETS, DatasetSpec, Source
 from mnist_core.errors import UserError
-from mnist_core.runtime.formatting import write_atomically
+from mnist_core.runtime.atomic_files import write_atomically
 
 APPLICATION = "compact-mnist"
 Identity = list[int | str]

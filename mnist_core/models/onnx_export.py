@@ -21,7 +21,7 @@ from mnist_core.models.network import Network
 from mnist_core.models.onnx_graph import Form
 from mnist_core.models.onnx_process import FloatArray
 from mnist_core.models.registry import Shape
-from mnist_core.runtime.formatting import write_atomically
+from mnist_core.runtime.atomic_files import write_atomically
 from mnist_core.runtime.randomness import generator
 from mnist_core.training.batches import normalise
 

@@ -1,7 +1,7 @@
 """The machine side of a run: device, threads, deterministic algorithms, the allocator.
 
-Call `prepare` once per process, before anything trains. It changes process-wide settings on
-purpose, and is the only place that does.
+Call `prepare_process` once per process, before anything trains. It alone changes process-wide
+settings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def prepare(*, device: str = "cpu", threads: int | None = None) -> torch.device:
+def prepare_process(*, device: str = "cpu", threads: int | None = None) -> torch.device:
     """Set threads and determinism, and return the device.
 
     `threads` defaults to the available cores. Raises `UserError` for an unknown or absent device.

@@ -1,32 +1,27 @@
-"""The folder that a run or a study writes into: which one, whether it can, and that nobody else
-does at the same time.
-
-`folder_for(Path("X"), dataset)` is X, or X-digits where MNIST could not be had; `new_folder` makes
-one that nobody has; `held` locks it.
+"""The folder that a run or a study writes into: its name, whether it can be written, and a lock
+against a second process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from mnist_core.errors import UserError
 
-if TYPE_CHECKING:
-    from mnist_core.data.splits import Dataset
 
+def folder_for(output: Path, *, notice: str | None, name: str) -> Path:
+    """Return the folder to write into where --output was given.
 
-def folder_for(output: Path, dataset: Dataset) -> Path:
-    """Return the folder to write into where --output was given. Who asked for MNIST's folder and
-    got digits must not find the result where MNIST's would lie."""
-    if dataset.notice:
-        return output.parent / f"{output.resolve().name}-{dataset.name}"
-    return output
+    `notice` and `name` are those of the data set that was loaded. Where it is not the one that
+    was asked for, its name is appended, so that its results do not lie where the other's would.
+    """
+    return output.parent / f"{output.resolve().name}-{name}" if notice else output
 
 
 def new_folder(path: Path) -> Path:
@@ -40,8 +35,8 @@ def new_folder(path: Path) -> Path:
 
 
 def require_writable(folder: Path, *, option: str) -> None:
-    """Raise `UserError` where no file can be made in `folder`: an hour of work must not end there.
-    `option` is what names another folder."""
+    """Raise `UserError` where no file can be made in `folder`, so that long runs do not fail at
+    the end. `option` is the option that names another folder."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -54,9 +49,9 @@ def require_writable(folder: Path, *, option: str) -> None:
 @contextlib.contextmanager
 def held(lock: Path, *, refusal: str) -> Iterator[None]:
     """Hold the file `lock`; where another process does, raise `UserError` with `refusal`."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(refusal) from None
+    try:
+        held_lock = FileLock(lock).acquire(timeout=0)
+    except Timeout:
+        raise UserError(refusal) from None
+    with held_lock:
         yield

@@ -1,6 +1,6 @@
 """What ran, on what: enough to tell why two results differ, and nothing that names a person.
 
-No host name, user, absolute path or address is collected.
+No host name, user, absolute path or address is collected. Importing it does not import torch.
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from mnist_core.runtime.device import available_cores
+if TYPE_CHECKING:
+    import torch
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "scipy", "scikit-learn", "safetensors")
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+def utc_now() -> str:
+    """Return the time of this machine's clock, as in 2026-01-31T12:00:00Z."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 @functools.cache
@@ -49,6 +54,10 @@ def _git(*arguments: str) -> str | None:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Return versions, processor, device, threads and numeric settings, JSON-ready."""
+    import torch
+
+    from mnist_core.runtime.device import available_cores
+
     return {
         "code": code_version(),
         "python": platform.python_version(),

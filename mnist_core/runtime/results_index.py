@@ -6,13 +6,15 @@ that two runs that end at once both appear.
 
 from __future__ import annotations
 
-import fcntl
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mnist_core.runtime.formatting import write_atomically
+from filelock import FileLock
 
+from mnist_core.runtime.atomic_files import write_atomically
+
+RESULTS = Path("results")
 _TITLE = """# Results
 
 Generated: every report is built from the raw records beside it. Newest first.
@@ -27,8 +29,7 @@ def add_line(
     `key` is the path of the run's folder relative to the index; the row ends with a link to its
     report. Rows are ordered by their first cell, which says when the run started, newest first.
     """
-    with (index.parent / ".index.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(index.parent / ".index.lock"):
         text = index.read_text() if index.exists() else _TITLE
         start, end = f"<!-- {section} -->", f"<!-- /{section} -->"
         if start not in text:

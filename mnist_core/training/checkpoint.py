@@ -23,7 +23,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.errors import OptimizerError, UserError
 from mnist_core.models import network as model_module
 from mnist_core.optim.custom import is_custom
-from mnist_core.runtime.formatting import write_atomically
+from mnist_core.runtime.atomic_files import write_atomically
 from mnist_core.training.packing import pack, unpack
 
 FORMAT = "compact-mnist checkpoint 1"

@@ -22,7 +22,7 @@ from scipy import stats
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
 from mnist_core.models.registry import Architecture
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study.plans.architectures import ArchitecturePlan
 from study.plans.base import StudyPlan
 from study.plans.families import Limits
@@ -110,10 +110,10 @@ def measure(architectures: Sequence[Architecture], limits: Limits) -> Measuremen
     import torch
 
     from mnist_core.models import network as models
-    from mnist_core.runtime import device as runtime
     from mnist_core.runtime import provenance
+    from mnist_core.runtime.device import prepare_process
 
-    device = runtime.prepare(device="cpu", threads=1)
+    device = prepare_process(device="cpu", threads=1)
     image = torch.zeros(1, *limits.shape).to(memory_format=torch.channels_last)
 
     def call_of(architecture: Architecture) -> Callable[[], object]:

@@ -9,7 +9,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -17,10 +16,11 @@ from tqdm import tqdm
 from mnist_core.data import splits as data
 from mnist_core.data.splits import Dataset
 from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError, with_hint
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import available_cores, prepare_process
 from mnist_core.runtime.formatting import duration
 from mnist_core.runtime.output_folder import folder_for
-from mnist_core.runtime.results_index import add_line
+from mnist_core.runtime.provenance import utc_now
+from mnist_core.runtime.results_index import RESULTS, add_line
 from study.execution import latency
 from study.execution.console import announce, run_line
 from study.execution.run_queue import Board, LocalBoard
@@ -28,14 +28,12 @@ from study.execution.runner import Runner
 from study.execution.worker import Pruning, Task, WorkerPool
 from study.plans.base import StudyPlan
 from study.records import sessions as wall_time
-from study.records.incidents import Loss, now, read_history, write_history
+from study.records.incidents import Loss, read_history, write_history
 from study.records.run_folder import Record, RunFolder, changed_sources
 from study.report import write_report
 from study.search.confirmation import remaining
 from study.search.optuna_view import Search, pruner_for, storage_errors
 from study.search.preflight import try_plan
-
-RESULTS = Path("results")
 
 
 def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyPlan]) -> int:
@@ -110,12 +108,12 @@ def default_workers(plan: StudyPlan) -> int:
     """Return how many workers fill the machine."""
     if plan.device == "cuda":
         return 1
-    return max(1, runtime.available_cores() // plan.threads)
+    return max(1, available_cores() // plan.threads)
 
 
 def load(options: argparse.Namespace, name: str, device: str) -> Dataset:
     """Load the data set asked for, saying so where it is another one."""
-    resolved = runtime.prepare(device=device, threads=1)
+    resolved = prepare_process(device=device, threads=1)
     dataset = data.load(name, data_dir=options.data_dir, device=resolved)
     if dataset.notice:
         print(f"note: {dataset.notice}", flush=True)
@@ -128,12 +126,14 @@ def _create(
     dataset = load(options, asked, given.get("device", kind.device))
     plan = kind(dataset=dataset.name, **given)
     try_plan(plan, dataset)
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    started = utc_now()
     path = options.output
     if path is None:
         stamp = started.replace("-", "").replace(":", "")
         path = RESULTS / dataset.name / f"{plan.subject.topic}-{stamp}"
-    folder = RunFolder(path if options.output is None else folder_for(path, dataset))
+    else:
+        path = folder_for(path, notice=dataset.notice, name=dataset.name)
+    folder = RunFolder(path)
     folder.create(plan, data=describe(dataset), started=started)
     return folder, plan, dataset
 
@@ -250,8 +250,8 @@ def run_rows(
 
 
 def _note_loss(folder: RunFolder, task: Task, how: str) -> None:
-    history = read_history(folder.history_file).with_loss(Loss(key=task.key, time=now(), how=how))
-    write_history(folder.history_file, history)
+    loss = Loss(key=task.key, time=utc_now(), how=how)
+    write_history(folder.history_file, read_history(folder.history_file).with_loss(loss))
 
 
 def _seeds(plan: StudyPlan) -> str:

@@ -157,10 +157,10 @@ def _start_worker(
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
     from mnist_core.data import splits as data
-    from mnist_core.runtime import device as runtime
     from mnist_core.runtime import provenance
+    from mnist_core.runtime.device import prepare_process
 
-    resolved = runtime.prepare(device=device, threads=threads)
+    resolved = prepare_process(device=device, threads=threads)
     _worker["dataset"] = data.load(dataset, data_dir=data_dir, device=resolved)
     _worker["folder"] = RunFolder(folder)
     _worker["pruning"] = pruning
@@ -187,7 +187,7 @@ class _PrunedError(Exception):
 def _execute(task: Task, counter: int | None) -> Record:
     """Train a task, write its record, and return it; say on the way that it makes progress."""
     from mnist_core.errors import OptimizerError
-    from mnist_core.runtime.formatting import write_json
+    from mnist_core.runtime.atomic_files import write_json
     from mnist_core.training import checkpoint as checkpoints
     from mnist_core.training.evaluation import evaluate
     from mnist_core.training.loop import Progress, train
@@ -300,7 +300,7 @@ def _record_environment(folder: RunFolder) -> str:
     Not as the worker starts: an error there would look like the death of the process.
     """
     from mnist_core.runtime import provenance
-    from mnist_core.runtime.formatting import write_json
+    from mnist_core.runtime.atomic_files import write_json
 
     digest = provenance.environment_digest(_worker["environment"])
     file = folder.path / "environments" / f"{digest}.json"

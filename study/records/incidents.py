@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.errors import UserError
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +82,6 @@ class History:
 
 
 NOTHING_HAPPENED = History()
-
-
-def now() -> str:
-    """Return the time of this machine's clock in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def most_at_once(records: Collection[Mapping[str, Any]]) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.errors import UserError
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study.plans.recipe import RecipePlan
 from study.records.run_folder import Record, Row, RunFolder, damaged_plan
 

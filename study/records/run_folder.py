@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mnist_core.errors import UserError, unknown_name
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from mnist_core.runtime.output_folder import held
 from study.plans.architectures import ArchitecturePlan
 from study.plans.base import RULE_VERSION, VARIANTS, StudyPlan, Variant

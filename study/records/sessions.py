@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mnist_core.errors import UserError
-from mnist_core.runtime.formatting import duration, write_json
+from mnist_core.runtime.atomic_files import write_json
+from mnist_core.runtime.formatting import duration
+from mnist_core.runtime.provenance import utc_now
 
 FILE = "sessions.json"
 
@@ -37,23 +39,19 @@ def recorded(folder: Path, *, workers: int, count: Callable[[], int]) -> Iterato
     """Add a session to a study's folder as it ends, however it ends; `count` says how many runs
     are done. Where none ended in it, nothing is added."""
     earlier = read(folder)
-    before, started, clock = count(), _now(), time.perf_counter()
+    before, started, clock = count(), utc_now(), time.perf_counter()
     try:
         yield
     finally:
         seconds, runs = time.perf_counter() - clock, count() - before
         if runs:
             session = Session(
-                started=started, ended=_now(), seconds=seconds, workers=workers, runs=runs
+                started=started, ended=utc_now(), seconds=seconds, workers=workers, runs=runs
             )
             # A disk that takes no more has already ended the session, or will end the report,
             # with an error that says how the study goes on.
             with contextlib.suppress(OSError):
                 write(folder, [*earlier, session])
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def write(folder: Path, sessions: Sequence[Session]) -> None:

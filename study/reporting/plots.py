@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from mnist_core.runtime.formatting import write_atomically
+from mnist_core.runtime.atomic_files import write_atomically
 from study.analysis.summary import Summary
 from study.analysis.trade_offs import TradeOffs
 from study.reporting import trade_off_plot

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mnist_core.references.pytorch_examples import REFERENCES
-from mnist_core.runtime.formatting import markdown_table, percent, write_atomically
-from mnist_core.runtime.results_index import add_line
+from mnist_core.runtime.atomic_files import write_atomically
+from mnist_core.runtime.formatting import markdown_table, percent
+from mnist_core.runtime.results_index import RESULTS, add_line
 from study.analysis import recipe_summary as wording
-from study.execution.session import RESULTS
 from study.plans.recipe import RecipePlan
 from study.records.recipe_folder import RecipeFolder
 from study.records.run_folder import Record

@@ -18,7 +18,7 @@ from mnist_core.errors import UserError
 from mnist_core.recipes import RECIPES, recipe
 from mnist_core.references import pytorch_examples as references
 from mnist_core.references.pytorch_examples import REFERENCES
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study import recipe as command
 from study import replay as replaying
 from study import report as reporting

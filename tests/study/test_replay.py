@@ -14,7 +14,7 @@ from support.study_samples import DIGITS, ENVIRONMENT, make_plan, run_task, writ
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study import replay
 from study.analysis.replay_outcomes import compared, differences
 from study.execution.worker import Task
@@ -178,7 +178,7 @@ def test_an_absent_device_is_an_outcome_of_every_row(synthetic, capsys, monkeypa
     def absent(**_):
         raise UserError("CUDA is not available")
 
-    monkeypatch.setattr("mnist_core.runtime.device.prepare", absent)
+    monkeypatch.setattr("mnist_core.runtime.device.prepare_process", absent)
     assert replay.main([str(synthetic.path), "--all"]) == replay.EXIT_DIFFERENT
     said = capsys.readouterr().out
     assert said.count(": cannot be replayed because CUDA is not available\n") == 12

@@ -200,7 +200,7 @@ def write_study(
     accuracies of (arm, variant) over the seeds; records for whose key `left_out` is true
     are not written.
     """
-    from mnist_core.runtime.formatting import write_json
+    from mnist_core.runtime.atomic_files import write_json
 
     folder = RunFolder(path)
     folder.create(plan, data=data, started="2026-01-02T03:04:05Z")

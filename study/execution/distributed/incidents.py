@@ -9,7 +9,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from study.records.incidents import History, Loss, Outage, now
+from mnist_core.runtime.provenance import utc_now
+from study.records.incidents import History, Loss, Outage
 
 
 class SharedHistory:
@@ -25,7 +26,7 @@ class SharedHistory:
         """Note how a run was lost, unless that is noted already."""
         name = f"loss-{trial_id}"
         if trial_id not in self._noted_losses and name not in self._study.user_attrs:
-            self._study.set_user_attr(name, {"key": key, "time": now(), "how": how})
+            self._study.set_user_attr(name, {"key": key, "time": utc_now(), "how": how})
         self._noted_losses.add(trial_id)
 
     def note_outages(self, outages: Sequence[tuple[str, str]]) -> None:

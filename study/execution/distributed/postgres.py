@@ -27,7 +27,7 @@ from sqlalchemy.exc import ArgumentError, DataError, OperationalError, Programmi
 from sqlalchemy.exc import SQLAlchemyError as DatabaseError
 
 from mnist_core.errors import UserError
-from study.records import incidents as history
+from mnist_core.runtime.provenance import utc_now
 
 DRIVER = "postgresql+psycopg"
 PATIENCE_SECONDS = 600.0
@@ -166,7 +166,7 @@ class Database:
             except (StorageInternalError, DatabaseError, LockLost) as error:
                 now = time.monotonic()
                 if deadline is None:
-                    deadline, began = now + PATIENCE_SECONDS, history.now()
+                    deadline, began = now + PATIENCE_SECONDS, utc_now()
                     self._say(f"waiting for the {self.place}: {self._reason(error)}")
                 if now + pause > deadline or not _may_pass(error):
                     raise UserError(
@@ -177,7 +177,7 @@ class Database:
             else:
                 if deadline is not None:
                     self._say("the database is back")
-                    self.outages.append((began, history.now()))
+                    self.outages.append((began, utc_now()))
                 return result
         raise AssertionError("the pauses never end")
 

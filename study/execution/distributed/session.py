@@ -12,8 +12,10 @@ from typing import Any
 
 from mnist_core.data.splits import Dataset
 from mnist_core.errors import EXIT_INTERRUPTED, UserError
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from mnist_core.runtime.output_folder import folder_for
+from mnist_core.runtime.provenance import utc_now
+from mnist_core.runtime.results_index import RESULTS
 from study.execution import latency, session
 from study.execution.console import announce
 from study.execution.distributed.postgres import Database, parse_url
@@ -39,14 +41,14 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
     try_plan(plan, dataset)
     name = options.study_name or default_name(plan, dataset)
     folder = (
-        RunFolder(session.RESULTS / dataset.name / name)
+        RunFolder(RESULTS / dataset.name / name)
         if options.output is None
-        else RunFolder(folder_for(options.output, dataset))
+        else RunFolder(folder_for(options.output, notice=dataset.notice, name=dataset.name))
     )
     header = study_header(
         plan,
         data=session.describe(dataset),
-        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        started=utc_now(),
     )
     with (
         tempfile.TemporaryDirectory(prefix="study-") as temporary,

@@ -16,7 +16,7 @@ from mnist_core.data.registry import DATASETS
 from mnist_core.errors import UserError
 from mnist_core.optim.registry import OPTIMIZERS
 from mnist_core.recipes import RECIPES
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import prepare_process
 from mnist_core.training import checkpoint as checkpoints
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -127,7 +127,7 @@ def test_a_named_augmentation_is_in_the_place_of_the_recipes_and_options_depart_
     departed = config_of("--augmentation", "recommended", "--translation", "0.2")
     assert departed == replace(plain, **{**recommended.settings(), "translation": 0.2})
     with pytest.raises(
-        UserError, match="unknown augmentation 'best'; known: none, baseline, recommended"
+        UserError, match="unknown augmentation 'best'; known: baseline, none, recommended"
     ):
         config_of("--augmentation", "best")
     own = train._config(parser.parse_args(["train", "--dataset", name]), TrainConfig(), name)
@@ -235,7 +235,7 @@ def resumed(folder, *arguments: str) -> list[str]:
 def test_a_resumed_run_has_configuration_and_threads_from_its_checkpoint(given, tmp_path):
     assert trained(tmp_path, "--optimizer", "sgd", "--learning-rate", "0.5", "--threads", "2") == 0
     before = (tmp_path / "result.json").read_bytes()
-    runtime.prepare(threads=1)
+    prepare_process(threads=1)
     assert main(["train", "--resume", "--output", str(tmp_path), *given]) == 0
     assert (tmp_path / "result.json").read_bytes() == before
 

@@ -80,8 +80,8 @@ def test_a_process_that_loads_digits_imports_nothing_that_takes_long(run_python)
     code = """
 import sys
 from mnist_core.data import splits as data
-from mnist_core.runtime import device as runtime
-data.load("digits", data_dir=None, device=runtime.prepare(threads=1))
+from mnist_core.runtime.device import prepare_process
+data.load("digits", data_dir=None, device=prepare_process(threads=1))
 print({"sklearn", "scipy", "pandas", "torchvision", "torch._dynamo"} & set(sys.modules))
 """
     completed = run_python("-c", code)

@@ -14,24 +14,24 @@ pytestmark = pytest.mark.skipif(
 )
 _COUNT_FAULTS = """
 import resource, torch
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import prepare_process
 def touch(times):
     for _ in range(times):
         torch.ones(16 << 20)  # 64 MiB, freed at once
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 torch.set_num_threads(1)
 print(-touch(10) + touch(10))
-runtime.prepare(threads=1)
+prepare_process(threads=1)
 print(-touch(10) + touch(10))
 """
 _SHOW_PAGES = """
 import resource, sys, torch
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import prepare_process
 if sys.argv[1:]:
     status = dict(line.split(":") for line in open("/proc/self/status"))
     limit = 1024 * int(status["VmData"].split()[0]) + int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
-runtime.prepare(threads=1)
+prepare_process(threads=1)
 tensor = torch.ones(4 << 20)
 last_byte = tensor.data_ptr() + (16 << 20) - 1
 for line in open("/proc/self/smaps"):

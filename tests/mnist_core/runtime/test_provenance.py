@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_core.runtime import device as runtime
 from mnist_core.runtime import provenance
+from mnist_core.runtime.device import available_cores, prepare_process
 
 CPU = torch.device("cpu")
 
@@ -49,7 +49,7 @@ def test_the_environment_is_json_and_says_what_decides_the_bits():
     assert values["device"] == "cpu"
     assert values["threads"] == torch.get_num_threads() == 1
     assert values["deterministic_algorithms"] is True
-    assert values["cores"] == runtime.available_cores()
+    assert values["cores"] == available_cores()
     assert all(values[key] for key in ("python", "system", "processor", "cpu_capability"))
 
 
@@ -64,7 +64,7 @@ def test_the_environment_names_no_machine_person_or_path():
 
 def test_threads_reach_the_record_and_its_digest():
     one = provenance.environment(CPU)
-    runtime.prepare(threads=2)
+    prepare_process(threads=2)
     two = provenance.environment(CPU)
     assert (one["threads"], two["threads"]) == (1, 2)
     assert provenance.environment_digest(one) != provenance.environment_digest(two)

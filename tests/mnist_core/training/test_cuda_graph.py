@@ -13,7 +13,7 @@ from mnist_core.models.network import weights_digest
 from mnist_core.optim import registry as optimizers
 from mnist_core.optim.registry import OPTIMIZERS
 from mnist_core.optim.schedules import multiplier
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import prepare_process
 from mnist_core.training.batches import epoch_batches, steps_per_epoch
 from mnist_core.training.cuda_graph import WARM_UP_STEPS, GraphedSteps
 from mnist_core.training.loop import train
@@ -135,7 +135,7 @@ def test_what_is_captured_is_said_of_every_optimizer():
 
 @pytest.fixture(scope="module")
 def cuda_digits():
-    return data.load("digits", data_dir=None, device=runtime.prepare(device="cuda", threads=1))
+    return data.load("digits", data_dir=None, device=prepare_process(device="cuda", threads=1))
 
 
 class TestOnCuda:

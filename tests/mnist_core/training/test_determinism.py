@@ -15,7 +15,7 @@ import torch
 from mnist_core.__main__ import main
 from mnist_core.config import TrainConfig
 from mnist_core.data import splits as data
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import prepare_process
 from mnist_core.training.loop import train
 
 CPU = torch.device("cpu")
@@ -23,10 +23,10 @@ CHECKPOINT = "checkpoint.safetensors"
 _TRAIN_AND_PRINT = """
 import json, sys
 from mnist_core.data import splits as data
-from mnist_core.runtime import device as runtime
+from mnist_core.runtime.device import prepare_process
 from mnist_core.config import TrainConfig
 from mnist_core.training.loop import train
-device = runtime.prepare(threads=1)
+device = prepare_process(threads=1)
 for values in json.loads(sys.argv[1]):
     config = TrainConfig.from_dict(values)
     dataset = data.load(config.dataset, data_dir=None, device=device)
@@ -78,7 +78,7 @@ def test_other_runs_and_draws_in_the_same_process_change_nothing(digits, digest_
 
 
 def test_two_threads_give_the_same_bits_twice(small_digits):
-    runtime.prepare(threads=2)
+    prepare_process(threads=2)
     first, second = (train(config_of("adam"), small_digits).weights_sha256 for _ in range(2))
     assert first == second
 
@@ -157,7 +157,7 @@ def test_on_mnist_kill_9_and_resume_in_fresh_processes_keep_the_promise(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 @pytest.mark.parametrize("name", SPECS)
 def test_on_cuda_the_same_configuration_gives_the_same_bits(name):
-    device = runtime.prepare(device="cuda", threads=1)
+    device = prepare_process(device="cuda", threads=1)
     digits = data.load("digits", data_dir=None, device=device)
     config = config_of(name, epochs=2)
     first, second = (train(config, digits) for _ in range(2))

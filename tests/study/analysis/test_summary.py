@@ -13,7 +13,7 @@ from scipy import stats
 from support.study_samples import MNIST, make_plan, write_study
 
 from mnist_core.optim.registry import optimizer_spec
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study.analysis.summary import summarise
 from study.plans.space import space_from_table
 from study.reporting import finding as wording

@@ -9,7 +9,7 @@ import pytest
 from support.study_samples import make_plan, write_study
 
 from mnist_core.errors import UserError
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study.records.incidents import (
     History,
     Loss,

@@ -14,7 +14,7 @@ from support.study_samples import DIGITS, make_plan, write_study
 
 from mnist_core.errors import UserError
 from mnist_core.optim.registry import optimizer_spec
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study.execution.distributed import shared_queue as shared
 from study.plans.base import RULE_VERSION, VARIANTS
 from study.records.recipe_folder import open_folder

@@ -8,7 +8,7 @@ import json
 import pytest
 from support.study_samples import make_plan, write_study
 
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study.analysis.summary import summarise
 from study.plans.space import space_from_table
 from study.records.run_folder import trial_key

@@ -15,7 +15,7 @@ import pytest
 from support import ROOT
 from support.study_samples import MNIST, make_plan, write_study
 
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study import optimizers, report
 from study.analysis.summary import summarise
 from study.plans.base import RULE_VERSION

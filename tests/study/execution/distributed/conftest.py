@@ -10,7 +10,7 @@ import sqlalchemy
 from support.shared_queues import NEVER, alone_records, small_plan
 from support.study_samples import DIGITS, ENVIRONMENT
 
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study.execution.distributed.postgres import Database, parse_url
 from study.execution.distributed.shared_queue import SharedBoard
 from study.records.run_folder import RunFolder, study_header

@@ -109,8 +109,6 @@ class TrainConfig:
     """Shears along x are uniform in ±shear_degrees."""
     elastic: float = field(default=0.0, metadata=_LATER)
     """Largest displacement of an elastic distortion's grid points, as a fraction of the side."""
-    stroke: float = field(default=0.0, metadata=_LATER)
-    """Largest share by which lines are made thicker or thinner; 1 is a whole pixel each side."""
     horizontal_flip: bool = field(default=False, metadata=_LATER)
     """Whether every second image, at random, is shown mirrored."""
 
@@ -178,7 +176,6 @@ class TrainConfig:
                 "recalibration_images must be 0 for a network without batch normalisation, got "
                 f"{self.recalibration_images} for {self.network}; normalisation=batch has it"
             )
-        _require(0 <= self.stroke <= 1, "stroke must be in [0, 1]", self.stroke)
         _require(
             0 <= self.shear_degrees <= 45, "shear_degrees must be in [0, 45]", self.shear_degrees
         )

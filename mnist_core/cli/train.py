@@ -59,7 +59,6 @@ _HELP = {
     "scaling": "largest change of scale, as a fraction",
     "shear_degrees": "largest shear, in degrees",
     "elastic": "largest displacement of an elastic distortion, as a fraction of the side",
-    "stroke": "largest share by which lines are made thicker or thinner, up to 1",
     "seed": "decides initialisation, order, augmentation and dropout",
     "network": f"one of {', '.join(NETWORKS)}, without the recipe's options of its network",
     "precision": f"of the forward and backward pass, one of {', '.join(PRECISIONS)}",
@@ -73,7 +72,7 @@ _HELP = {
 _WITHOUT_DISTORTIONS: dict[str, Any] = {
     field.name: field.default
     for field in fields(TrainConfig)
-    if field.name in ("interpolation", "scaling", "shear_degrees", "elastic", "stroke")
+    if field.name in ("interpolation", "scaling", "shear_degrees", "elastic")
 }
 
 

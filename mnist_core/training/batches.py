@@ -17,7 +17,6 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.augment import bilinear as affine
 from mnist_core.data.augment import elastic
 from mnist_core.data.augment import nearest as augment
-from mnist_core.data.augment import stroke_width as strokes
 from mnist_core.data.splits import Dataset, Split
 from mnist_core.runtime.randomness import generator
 
@@ -58,8 +57,6 @@ class Draws:
     """[n, 2, 3] float32: see `affine.draw`."""
     bends: Tensor | None = None
     """[n, 2, p, p] float32: see `elastic.draw`."""
-    strokes: Tensor | None = None
-    """[n] float32: see `strokes.draw`."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return those that there are, by name."""
@@ -104,9 +101,6 @@ def draw_epoch(dataset: Dataset, config: TrainConfig, *, epoch: int) -> Draws:
     if config.elastic:
         draws = generator(config.seed, "elastic", epoch)
         drawn["bends"] = elastic.draw(count, elastic=config.elastic, generator=draws)
-    if config.stroke:
-        draws = generator(config.seed, "stroke", epoch)
-        drawn["strokes"] = strokes.draw(count, stroke=config.stroke, generator=draws)
     return Draws(**drawn)
 
 
@@ -123,8 +117,6 @@ def prepare(dataset: Dataset, draws: Draws) -> tuple[Tensor, Tensor]:
         images = affine.apply(images, draws.maps, displacements=moved)
     if draws.coefficients is not None and draws.shifts is not None:
         images = augment.apply(images, augment.Transforms(draws.coefficients, draws.shifts))
-    if draws.strokes is not None:
-        images = strokes.apply(images, draws.strokes)
     normalised = normalise(images, mean=dataset.mean, std=dataset.std)
     return normalised, dataset.train.labels[draws.order]
 

@@ -51,7 +51,6 @@ CONFIGS = st.builds(
     scaling=st.floats(0, 1, exclude_max=True),
     shear_degrees=st.floats(0, 45),
     elastic=st.floats(0, 1, exclude_max=True),
-    stroke=st.floats(0, 1),
 )
 
 
@@ -126,7 +125,6 @@ def test_positional_arguments_are_refused():
             "scaling, shear_degrees and elastic need interpolation 'bilinear', got 'nearest'",
         ),
         ("elastic", 1.0, "elastic must be in [0, 1), got 1.0"),
-        ("stroke", 1.1, "stroke must be in [0, 1], got 1.1"),
         ("shear_degrees", 46.0, "shear_degrees must be in [0, 45], got 46.0"),
         ("schedule", "linear", "unknown schedule 'linear'; known: constant, cosine, one-cycle"),
         ("learning_rate", 0.0, "learning_rate must be positive and finite, got 0.0"),

@@ -31,7 +31,6 @@ RECIPES = {
         "scaling": 0.1,
         "shear_degrees": 5.0,
         "elastic": 0.02,
-        "stroke": 0.5,
         "label_smoothing": 0.1,
         "averaging": 0.9,
         "precision": "bfloat16",

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.augment import bilinear as affine
 from mnist_core.data.augment import elastic
-from mnist_core.data.augment import stroke_width as strokes
 from mnist_core.data.splits import Split
 from mnist_core.models import network as models
 from mnist_core.runtime.randomness import generator
@@ -36,7 +34,6 @@ RECIPES = {
     "smoothed": {"label_smoothing": 0.1},
     "bilinear": {"interpolation": "bilinear", "scaling": 0.1, "shear_degrees": 10.0},
     "elastic": {"interpolation": "bilinear", "elastic": 0.03},
-    "stroke": {"stroke": 0.5},
     "all": {
         "precision": "bfloat16",
         "averaging": 0.9,
@@ -44,7 +41,6 @@ RECIPES = {
         "interpolation": "bilinear",
         "scaling": 0.1,
         "elastic": 0.02,
-        "stroke": 0.7,
         "network": "batch-norm",
         "network_options": {"dropout": 0.1},
         "recalibration_images": 600,
@@ -251,19 +247,3 @@ def test_a_displacement_that_is_the_same_everywhere_is_a_shift():
     # what was found 2 to the right and 1 above now lies here
     expected = images[:, :, :-1, 2:].float()
     torch.testing.assert_close(moved[:, :, 1:, :-2], expected, rtol=0, atol=1e-2)
-
-
-def test_strokes_grow_to_a_dilation_and_shrink_to_an_erosion():
-    images = torch.randint(0, 256, (4, 2, 12, 15)).to(torch.uint8)
-    size = (1, 1, 3, 3)
-    dilated = torch.from_numpy(ndimage.grey_dilation(images.numpy(), size, mode="nearest"))
-    eroded = torch.from_numpy(ndimage.grey_erosion(images.numpy(), size, mode="nearest"))
-    grown = strokes.apply(images, torch.tensor([1.0, -1.0, 0.0, 0.25]))
-    expected = [dilated[0], eroded[1], images[2], 0.75 * images[3] + 0.25 * dilated[3]]
-    torch.testing.assert_close(grown, torch.stack([one.float() for one in expected]))
-
-
-def test_shares_of_strokes_are_uniform_in_their_range():
-    shares = strokes.draw(20_000, stroke=0.4, generator=generator(0, "test"))
-    quantiles = torch.quantile(shares, torch.linspace(0, 1, 11))
-    assert quantiles.numpy() == pytest.approx(np.linspace(-0.4, 0.4, 11), abs=0.01)

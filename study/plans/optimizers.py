@@ -27,7 +27,6 @@ class OptimizerPlan(StudyPlan):
     def subject(self) -> subject.Subject:
         """Return what is compared, in words."""
         return subject.of_optimizers(
-            dataset=self.dataset,
             is_learning_rate_alone=self.is_learning_rate_alone,
             parameters=TrainConfig(dataset=self.dataset).parameters(),
         )

@@ -39,13 +39,10 @@ class Subject:
     """Of the protocol card: what is trained."""
     not_tuned: str
     """Of the protocol card: what nobody searched."""
-    has_seed_claim: bool
-    """Whether the seed document says something of it: it speaks of MNIST alone."""
 
 
-def of_optimizers(*, dataset: str, is_learning_rate_alone: bool, parameters: int) -> Subject:
-    """Return the words for a study of optimizers on a data set, on a network of so many
-    parameters."""
+def of_optimizers(*, is_learning_rate_alone: bool, parameters: int) -> Subject:
+    """Return the words for a study of optimizers on a network of so many parameters."""
     alone = is_learning_rate_alone
     return Subject(
         singular="optimizer",
@@ -76,7 +73,6 @@ def of_optimizers(*, dataset: str, is_learning_rate_alone: bool, parameters: int
         if alone
         else "whatever is not listed as searched (its library's default), length, network. "
         "Another search space may rank otherwise (Choi et al. 2019)",
-        has_seed_claim=dataset == "mnist",
     )
 
 
@@ -106,5 +102,4 @@ def of_architectures(*, optimizer: str, limits: str) -> Subject:
         not_tuned=f"the optimizer ({optimizer}, library defaults), batch size, schedule, length, "
         "kernel sizes, widths of the stages relative to each other. Another search space may "
         "rank otherwise",
-        has_seed_claim=False,
     )

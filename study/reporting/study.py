@@ -12,9 +12,8 @@ from study.records import sessions as wall_time
 from study.records.incidents import History, most_at_once
 from study.reporting import finding as wording
 from study.reporting import protocol as card
-from study.reporting import published as seed_claim
+from study.reporting import published, rule
 from study.reporting import ranking as ranking_table
-from study.reporting import rule
 from study.reporting import search as search_tables
 from study.reporting import time as time_table
 from study.reporting import trade_offs as trade_off_tables
@@ -44,7 +43,7 @@ def render(
         ranking_table.tuning(summary),
         _picture("tuning.png", subject.tuning_picture, drawn),
         *_cost(costs, drawn),
-        *_seed_claim(summary),
+        *_published(summary),
         "## Learning-rate sensitivity",
         search_tables.sensitivity(summary),
         _picture("learning-rate.png", "validation error against learning rate", drawn),
@@ -82,12 +81,10 @@ def _cost(costs: TradeOffs | None, drawn: Sequence[str]) -> list[str]:
     return ["## Accuracy against cost", picture, trade_off_tables.section(costs)]
 
 
-def _seed_claim(summary: Summary) -> list[str]:
-    """Return the section on the seed document's claim, where it made one of such data."""
-    if not summary.plan.subject.has_seed_claim:
-        return []
-    needed = "Needs SGD and Adam, confirmed both tuned and at their library defaults."
-    return ["## The seed's claim", seed_claim.measured(summary) or needed]
+def _published(summary: Summary) -> list[str]:
+    """Return the section on the original README, where the study can be held beside it."""
+    table = published.measured(summary)
+    return ["## The published accuracies, measured", table] if table else []
 
 
 def _at_once(summary: Summary) -> str:

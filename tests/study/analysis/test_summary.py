@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from support.study_samples import MNIST, make_plan, write_study
+from support.study_samples import make_plan, write_study
 
 from mnist_core.optim.registry import optimizer_spec
 from mnist_core.runtime.atomic_files import write_json
 from study.analysis.summary import summarise
 from study.plans.space import space_from_table
 from study.reporting import finding as wording
-from study.reporting import published as seed_claim
 from study.reporting import rule
 from study.reporting import search as search_tables
 from study.reporting import study as render
@@ -221,64 +220,6 @@ def test_no_runs_at_all_are_summarised(summary):
     assert rule.in_full(found).endswith(".")
 
 
-def test_the_seeds_claim_needs_both_of_its_optimizers(summary):
-    assert seed_claim.measured(summary(BEST, FAR, optimizers=("adam", "nadam"))) is None
-
-
-def test_the_seeds_claim_stands_beside_what_was_measured(summary):
-    sgd_default = [0.5, 0.51, 0.49, 0.5]
-    found = summary(CLOSE, BEST, FAR, data=MNIST, defaults=sgd_default)
-    text = seed_claim.measured(found)
-    assert text is not None
-    assert "SGD about 96 %, Adam about 98 %" in text
-    tuned = [found.find(name, "tuned").accuracies for name in ("adam", "sgd")]
-    assert f"| {paired(*tuned)} points, not separated, n = {SEEDS} |" in text
-    assert f"| +0.00 (+0.00 to +0.00) points, not separated, n = {SEEDS} |" in text  # planted
-    assert "SGD reaches about 96 %: at the library's default it is below that" in text
-    gain = wording.points(found.tuning_gains["sgd"])
-    assert f"tuning gains SGD {gain} points, and Adam " in text
-    assert f"n = {SEEDS})." in text
-
-
-def paired(first, second):
-    """Return the difference of two means with its Student t interval, as a report has them."""
-    expected = stats.ttest_rel(first, second).confidence_interval(0.95)
-    means = (first - second).mean(), expected.low, expected.high
-    return "{:+.2f} ({:+.2f} to {:+.2f})".format(*(100 * value for value in means))
-
-
-def test_convergence_is_counted_in_epochs_of_the_median_run(summary):
-    found = summary(CLOSE, BEST, FAR, data=MNIST, defaults=BEST)
-    default, tuned = found.find("sgd", "default"), found.find("sgd", "tuned")
-    for number, run in enumerate(tuned.runs):
-        run["epochs"] = [
-            {"validation_accuracy": value} for value in (0.9, 0.97 + 0.01 * (number > 0), 0.99)
-        ]
-    for number, run in enumerate(default.runs):
-        run["epochs"] = [
-            {"validation_accuracy": value} for value in (0.9, None, 0.98 * (number > 0))
-        ]
-    text = seed_claim.measured(found)
-    assert f"by {len(default.runs) - 1} of {len(default.runs)} runs (SGD, default)" in text
-    assert f"after 2 epochs in the median of {SEEDS} runs (SGD, tuned)" in text
-
-
-@pytest.mark.parametrize(
-    ("tuned_sgd", "expected"),
-    [
-        (CLOSE, "Most of the difference at the library's defaults comes from the learning rate, "),
-        (FAR, "Tuning the learning rate does not explain most of the difference"),
-        # its mean has closed most of the difference, and its interval might not have
-        ([0.93, 0.98, 0.98, 0.98], "explains most of the difference at the defaults, the interv"),
-    ],
-    ids=["closes", "stays", "open"],
-)
-def test_the_seeds_difference_is_explained_only_where_the_intervals_say_so(
-    summary, tuned_sgd, expected
-):
-    assert expected in seed_claim.measured(claims(summary, tuned_sgd))
-
-
 def misclassified_always(folder, configuration, images):
     """Have every run of a configuration misclassified these test images, and no others."""
     for index in range(SEEDS):
@@ -286,23 +227,6 @@ def misclassified_always(folder, configuration, images):
         record = json.loads(file.read_text())
         record["test"]["misclassified"] = {str(image): 0 for image in images}
         write_json(file, record)
-
-
-def test_the_seeds_difference_needs_other_images_too(tmp_path):
-    plan = make_plan(optimizers=("sgd", "adam"), confirm_seeds=SEEDS)
-    values = {
-        (arm, variant): [accuracy] * SEEDS
-        for arm, accuracy in (("sgd", 0.89), ("adam", 0.90))
-        for variant in ("tuned", "default")
-    }
-    folder = write_study(tmp_path / "study", plan, data=MNIST, accuracies=values)
-    for variant in ("tuned", "default"):
-        misclassified_always(folder, f"adam-{variant}", range(50))
-        misclassified_always(folder, f"sgd-{variant}", range(100, 155))
-    found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
-    (row,) = (r for r in seed_claim.measured(found).splitlines() if r.startswith("| Adam − SGD"))
-    assert row.count("not separated") == 2
-    assert wording.points(found.pairs[0][1]) in row
 
 
 def test_a_verdict_needs_other_images_too(tmp_path):
@@ -341,34 +265,6 @@ def test_all_pairs_are_compared_by_the_same_intervals(summary):
         entry.behind_best for entry in found.ranking
     ]
     assert found.pairs[1][2].low > 0
-
-
-def claims(summary, tuned_sgd, **keywords):
-    """Summarise a study in which Adam is at its best and SGD far off at the default."""
-    adam = {("adam", variant): BEST for variant in ("tuned", "default")}
-    return summary(
-        tuned_sgd, BEST, optimizers=("sgd", "adam"), data=MNIST, changed=adam, **keywords
-    )
-
-
-def test_a_gain_whose_interval_includes_zero_is_said_to_be_not_separated(summary):
-    found = claims(summary, CLOSE)
-    text = seed_claim.measured(found)
-    adam = wording.points(found.tuning_gains["adam"])
-    assert f"and Adam {adam} points, not separated (95 %" in text
-    sgd = wording.points(found.tuning_gains["sgd"])
-    assert f"gains SGD {sgd} points, and" in text
-
-
-def test_all_that_was_searched_is_named(summary):
-    table = {
-        "label": "SGD",
-        "learning_rate": {"low": 0.01, "high": 1.0, "log": True},
-        "schedule": {"choices": ["constant", "one-cycle"]},
-        "default": {"learning_rate": 0.001, "schedule": "constant"},
-    }
-    found = claims(summary, CLOSE, spaces={"sgd": space_from_table("sgd", table)})
-    assert "comes from the learning rate and schedule, not" in seed_claim.measured(found)
 
 
 def test_a_collapse_is_unstable_only_where_some_seeds_learnt(summary):

@@ -99,7 +99,7 @@ def test_every_section_is_there_and_none_is_empty(folder):
 def test_it_speaks_of_families_and_of_optimizers_only_where_it_means_one(folder):
     text = text_of(folder)
     assert text.startswith("# Architectures on MNIST: which family, and in which shape?")
-    assert "The seed's claim" not in text
+    assert "published accuracies" not in text
     for words in ("the optimizer (Adam, library defaults)", "--optimizer adam"):
         text = text.replace(words, "")
     assert not re.search(r"optimi[sz]er|library default\b", text), text

@@ -14,7 +14,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from mnist_core.data import registry as datasets
-from mnist_core.data.registry import DatasetSpec
+from mnist_core.data.spec import DatasetSpec
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.models.registry import Architecture, architecture
 from mnist_core.optim.registry import require_known

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.cli.arguments import add_data_arguments
-from mnist_core.data.registry import AUGMENTATION_HELP, AUGMENTATIONS, AUTO, require_choice
+from mnist_core.data.registry import AUGMENTATION_HELP, AUTO, require_choice
+from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError
 from mnist_core.optim.schedules import SCHEDULES
 from study.plans.base import PRUNERS, SAMPLERS, StudyPlan

@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from mnist_core.cli.arguments import NETWORK_OPTION_HELP, add_assignments, assignments
-from mnist_core.data.registry import DATASETS, DatasetSpec, require_known
+from mnist_core.data.registry import DATASETS, require_known
+from mnist_core.data.spec import DatasetSpec
 from mnist_core.models.registry import NETWORKS, Architecture, architecture, network_spec
 
 

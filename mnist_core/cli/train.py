@@ -25,12 +25,12 @@ from mnist_core.cli.arguments import (
 from mnist_core.config import INTERPOLATIONS, PRECISIONS, TrainConfig
 from mnist_core.data.registry import (
     AUGMENTATION_HELP,
-    AUGMENTATIONS,
     AUTO,
     DATASETS,
     require_choice,
     require_known,
 )
+from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, with_hint
 from mnist_core.models.registry import NETWORKS
 from mnist_core.optim.registry import OPTIMIZERS, default_learning_rate

@@ -18,7 +18,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from mnist_core.data import integrity as files
-from mnist_core.data.registry import DatasetSpec, Source
+from mnist_core.data.spec import DatasetSpec, Source
 from mnist_core.errors import UserError
 
 TIMEOUT_SECONDS = 30.0

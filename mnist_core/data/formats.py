@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_core.data.integrity import way_out
-from mnist_core.data.registry import DatasetSpec, Source
+from mnist_core.data.spec import DatasetSpec, Source
 from mnist_core.errors import UserError
 
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]

@@ -31,7 +31,8 @@ from typing import IO
 import numpy as np
 import platformdirs
 
-from mnist_core.data.registry import DATASETS, DatasetSpec, Source
+from mnist_core.data.registry import DATASETS
+from mnist_core.data.spec import DatasetSpec, Source
 from mnist_core.errors import UserError
 from mnist_core.runtime.atomic_files import write_atomically
 

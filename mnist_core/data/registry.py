@@ -1,114 +1,12 @@
 """The registry of data sets: what each one is, in which files it comes, and how it is split.
 
-`DATASETS["cifar10"].shape` is (3, 32, 32). Frozen and cheap to import: command lines and
-configurations read it without torch. `mnist_core.data.integrity` finds and verifies the files,
-`mnist_core.data.formats` reads them, `mnist_core.data.splits` splits what was read.
+`DATASETS["cifar10"].shape` is (3, 32, 32). Importing this module does not import torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-
+from mnist_core.data.spec import BASELINE_AUGMENTATION, Augmentation, DatasetSpec, Source
 from mnist_core.errors import unknown_name
-from mnist_core.models.registry import MNIST_SHAPE, Shape
-
-DIGITS = tuple("0123456789")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where a data set's files lie below a root, and how torchvision downloads them there."""
-
-    folder: str
-    """torchvision's own."""
-    format: str
-    """`idx`: a file of images, then one of labels. `cifar`: pickled batches of both."""
-    train: Mapping[str, str | None] = field(hash=False)
-    """Files, and the checksum that is published of each: `sha256:…` or `md5:…` of its content, or
-    `gz-md5:…` of the archive NAME.gz that it comes in."""
-    test: Mapping[str, str | None] = field(hash=False)
-    torchvision_class: str
-    downloads: tuple[Mapping[str, str], ...] = field(default=({},), hash=False)
-    """Arguments of the class, beside the root, of each call that downloads a part."""
-    archive: str | None = None
-    """The one archive, below a root, in which all files are published; None where each comes in
-    one of its own, NAME.gz beside it."""
-    is_transposed: bool = False
-    """Whether the images lie on their side, rows for columns."""
-    skipped_test_images: int = 0
-    """Images at the start of the test file that are not part of the test split."""
-
-    @property
-    def files(self) -> dict[str, str | None]:
-        """Return all files with their checksums."""
-        return {**self.train, **self.test}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    """What is done to the images that are trained on, beyond a recipe's own distortions."""
-
-    rotation_degrees: float = 0.0
-    translation: float = 0.0
-    horizontal_flip: bool = False
-
-    def settings(self) -> dict[str, float | bool]:
-        """Return the fields of a configuration, without a flip that is not asked for."""
-        values = asdict(self)
-        if not self.horizontal_flip:
-            del values["horizontal_flip"]
-        return values
-
-    def text(self) -> str:
-        """Return it in words."""
-        if self == Augmentation():
-            return "none"
-        parts = [f"rotation ±{self.rotation_degrees:g}°"] if self.rotation_degrees else []
-        parts += [f"translation ±{self.translation:g}"] if self.translation else []
-        return ", ".join([*parts, *(["horizontal flip"] if self.horizontal_flip else [])])
-
-
-BASELINE_AUGMENTATION = Augmentation(rotation_degrees=10.0, translation=0.1)
-"""The seed's, for digits."""
-AUGMENTATIONS = ("none", "baseline", "recommended")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetSpec:
-    """What is known of a data set without reading it."""
-
-    name: str
-    label: str
-    shown: str
-    """What an image shows, in the singular, for headings."""
-    shape: Shape = MNIST_SHAPE
-    """Channels, height and width."""
-    classes: tuple[str, ...] = DIGITS
-    mean: tuple[float, ...]
-    """Of each channel's pixels in [0, 1], over the images that one may train on."""
-    std: tuple[float, ...]
-    train_images: int = 55_000
-    validation_images: int = 5_000
-    """The last of the images that one may train on."""
-    test_images: int = 10_000
-    flip_keeps_class: bool = False
-    """Whether a mirrored image is still one of its class."""
-    recommended: Augmentation = BASELINE_AUGMENTATION
-    """Augmentation that suits the images: as is usual for such, and tuned by nobody here."""
-    source: Source | None = None
-    """None for a set that an installed package holds."""
-
-    def augmentation(self, name: str) -> Augmentation:
-        """Return an augmentation by its name; `UserError` names the known ones."""
-        if name not in AUGMENTATIONS:
-            raise unknown_name("augmentation", name, AUGMENTATIONS)
-        return {
-            "none": Augmentation(),
-            "baseline": BASELINE_AUGMENTATION,
-            "recommended": self.recommended,
-        }[name]
-
 
 _SHA256 = "sha256:"  # apart from the digits, which fill a line
 
@@ -291,8 +189,8 @@ Checksums of MNIST's files were computed from them; the MD5 are those that torch
 
 
 AUGMENTATION_HELP = (
-    "seed is rotation by up to 10 degrees and shifts by up to a tenth of the side; suited is that "
-    "for digits and letters, and otherwise "
+    "baseline is rotation by up to 10 degrees and shifts by up to a tenth of the side; "
+    "recommended is the same for digits and letters, and otherwise "
     + "; ".join(
         f"for {spec.name} {spec.recommended.text()}"
         for spec in _SPECS

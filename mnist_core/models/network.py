@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from mnist_core.config import TrainConfig
-from mnist_core.models.registry import MNIST_CLASSES, MNIST_SHAPE, NETWORKS, Architecture, Shape
+from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
+from mnist_core.models.registry import NETWORKS, Architecture
 from mnist_core.runtime.randomness import derive_seed
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {

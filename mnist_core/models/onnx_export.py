@@ -15,15 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mnist_core.data.spec import Shape
+from mnist_core.data.splits import normalise
 from mnist_core.errors import UserError
 from mnist_core.models import onnx_graph, onnx_process
 from mnist_core.models.network import Network
 from mnist_core.models.onnx_graph import Form
 from mnist_core.models.onnx_process import FloatArray
-from mnist_core.models.registry import Shape
 from mnist_core.runtime.atomic_files import write_atomically
 from mnist_core.runtime.randomness import generator
-from mnist_core.training.batches import normalise
 
 BATCH_SIZES = (1, 3, 64)
 TOLERANCE = 1e-5

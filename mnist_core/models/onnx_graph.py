@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from mnist_core.data.registry import DatasetSpec, require_known
+from mnist_core.data.registry import require_known
+from mnist_core.data.spec import DatasetSpec
 from mnist_core.errors import UserError
 from mnist_core.models.network import Network, weights_digest
 
@@ -147,7 +148,7 @@ def _text(values: Sequence[float]) -> str:
 
 
 def _normalization(pixels: str, normalized: str) -> Iterator[NodeProto]:
-    """Yield `batches.normalise`, operation by operation."""
+    """Yield `splits.normalise`, operation by operation."""
     from onnx import TensorProto, helper
 
     yield helper.make_node("Cast", [pixels], ["pixels"], name="cast", to=TensorProto.FLOAT)

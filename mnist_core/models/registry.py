@@ -15,12 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
 from mnist_core.errors import UserError, unknown_name
 
-Shape = tuple[int, int, int]
-"""Channels, height and width of an image."""
-MNIST_SHAPE: Shape = (1, 28, 28)
-MNIST_CLASSES = 10
 POOL = "pool"
 CHOICES = {
     "normalisation": ("none", "batch"),

@@ -6,7 +6,7 @@ as one tensor, on the device of the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from operator import itemgetter
 
@@ -17,24 +17,12 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.augment import bilinear as affine
 from mnist_core.data.augment import elastic
 from mnist_core.data.augment import nearest as augment
-from mnist_core.data.splits import Dataset, Split
+from mnist_core.data.splits import Dataset, Split, normalise
 from mnist_core.runtime.randomness import generator
 
 PREPARED_IMAGES = 512
 """Images prepared at once, where batches are smaller: a few operations serve several batches, and
 their results still lie in the cache."""
-
-
-def normalise(images: Tensor, *, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Bring pixels [n, c, h, w] to float32 by (x / 255 - mean) / std, channel by channel:
-    torchvision's ToTensor, then Normalize.
-
-    The result is in channels-last memory, for which convolutions are fastest here.
-    """
-    scaled = images.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
-    for channel, its_mean, its_std in zip(scaled.unbind(1), mean, std, strict=True):
-        channel.sub_(its_mean).div_(its_std)
-    return scaled
 
 
 def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
 
 from mnist_core.config import Option, TrainConfig
-from mnist_core.data.registry import AUGMENTATIONS, require_known
+from mnist_core.data.registry import require_known
+from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, unknown_name
 from study.plans.space import SearchSpace, parameters_text, space_from_table
 from study.plans.terms import Subject

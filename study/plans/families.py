@@ -19,15 +19,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mnist_core.config import Option
+from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
 from mnist_core.errors import UserError
 from mnist_core.models.registry import (
     CHOICES,
-    MNIST_CLASSES,
-    MNIST_SHAPE,
     NETWORKS,
     POOL,
     Architecture,
-    Shape,
 )
 from mnist_core.optim.registry import optimizer_spec
 from study.plans.space import LEARNING_RATE, Dimension, SearchSpace

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_core.data.registry import DATASETS, DatasetSpec, Source
+from mnist_core.data.registry import DATASETS
+from mnist_core.data.spec import DatasetSpec, Source
 
 BLOCK = 1_000
 SKIPPED = 7

@@ -200,7 +200,8 @@ def test_a_study_lands_among_its_data_sets_results_and_says_what_it_is_of(run_py
     # Workers import the script that started them, and so know the small set too.
     (tmp_path / "small_study.py").write_text(
         "import sys\n"
-        "from mnist_core.data.registry import DATASETS, Augmentation, DatasetSpec, Source\n"
+        "from mnist_core.data.registry import DATASETS\n"
+        "from mnist_core.data.spec import Augmentation, DatasetSpec, Source\n"
         f"DATASETS['cifar10'] = {small.spec!r}\n"
         "if __name__ == '__main__':\n"
         "    from study.optimizers import main\n"

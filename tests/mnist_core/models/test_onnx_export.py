@@ -16,6 +16,7 @@ import torch
 from mnist_core.__main__ import main
 from mnist_core.cli import export as command
 from mnist_core.config import TrainConfig
+from mnist_core.data.splits import normalise
 from mnist_core.models import network as models
 from mnist_core.models import onnx_export as exports
 from mnist_core.models import onnx_graph, onnx_process
@@ -23,7 +24,6 @@ from mnist_core.models.onnx_graph import Form
 from mnist_core.models.registry import architecture
 from mnist_core.optim import registry as optimizers
 from mnist_core.training import checkpoint as checkpoints
-from mnist_core.training.batches import normalise
 
 onnx = pytest.importorskip("onnx", reason="the extra [onnx] is not installed: onnx is missing")
 pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed: onnxruntime")

@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mnist_core.data.splits import normalise
 from mnist_core.errors import UserError
 from mnist_core.models import network as models
 from mnist_core.optim import registry as optimizers
 from mnist_core.optim.registry import OPTIMIZERS, OptimizerSpec
-from mnist_core.training.batches import normalise
 from mnist_core.training.checkpoint import read
 from mnist_core.training.loop import train
 from mnist_core.training.step import training_step

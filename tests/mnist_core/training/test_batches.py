@@ -14,11 +14,11 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 from mnist_core.data import splits as data
 from mnist_core.data.augment import nearest as augment
 from mnist_core.data.registry import DATASETS
+from mnist_core.data.splits import normalise
 from mnist_core.runtime.randomness import generator
 from mnist_core.training.batches import (
     epoch_batches,
     evaluation_batches,
-    normalise,
     steps_per_epoch,
 )
 

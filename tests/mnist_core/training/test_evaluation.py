@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_core.data.splits import Split
+from mnist_core.data.splits import Split, normalise
 from mnist_core.models import network as models
-from mnist_core.training.batches import normalise
 from mnist_core.training.evaluation import Evaluation, evaluate
 
 CPU = torch.device("cpu")

@@ -15,10 +15,10 @@ from torchvision.transforms import functional as tv
 from mnist_core.config import TrainConfig
 from mnist_core.data.augment import bilinear as affine
 from mnist_core.data.augment import elastic
-from mnist_core.data.splits import Split
+from mnist_core.data.splits import Split, normalise
 from mnist_core.models import network as models
 from mnist_core.runtime.randomness import generator
-from mnist_core.training.batches import epoch_batches, normalise
+from mnist_core.training.batches import epoch_batches
 from mnist_core.training.checkpoint import read
 from mnist_core.training.evaluation import evaluate
 from mnist_core.training.loop import train

@@ -8,7 +8,8 @@ from dataclasses import asdict
 import pytest
 from support.study_samples import make_plan
 
-from mnist_core.data.registry import AUGMENTATIONS, DATASETS
+from mnist_core.data.registry import DATASETS
+from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError
 from study.plans.base import PRUNERS, SAMPLERS
 from study.plans.optimizers import OptimizerPlan

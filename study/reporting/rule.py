@@ -1,8 +1,8 @@
-"""The rule of comparison in a report's words, in short and in full, and how often it finds what is
-there.
+"""What a report says of the rule of comparison, and how often the rule finds what is there.
 
-`study.stats.comparisons` is the rule itself. `FOUND` is what tests/test_study_power.py simulates,
-for the plans that it names; of other plans nothing is said.
+`study.stats.comparisons` is the rule itself, docs/method.md its text. `FOUND` is what
+tests/study/stats/test_power.py simulates, for the plans that it names; of other plans nothing is
+said.
 """
 
 from __future__ import annotations
@@ -15,38 +15,18 @@ from study.stats.comparisons import verdict_confidence
 _SHORT = (
     "*A is better than B* is said only where the simultaneous {level} % interval of the "
     "difference of their mean test accuracies, for other seeds and for other test images of the "
-    "same kind, excludes zero. Anything else is *not separated*; the details stand with the "
-    "ranking."
+    "same kind, excludes zero. Anything else is *not separated*. docs/method.md (*Comparison*) "
+    "has the rule in full."
 )
 
 _REVISED = (
     "The rule was revised after these runs began, to version {now} (theirs was {before}): this "
-    "wording of it was not fixed before the data. Since version 3 a pair is held to the degrees "
-    "of freedom of its own differences, and the interval speaks of other test images too."
-)
-
-_FULL = (
-    "Configurations are compared on the same fresh seeds and test images, all pairs at once "
-    "(Tukey's range test for randomised blocks; a pair whose own differences, with their own "
-    "degrees of freedom, give a wider interval has that one), which covers the choice of the best "
-    "by looking. Each interval is then widened by how much the test images differ (two-way "
-    "clustered variance, Cameron, Gelbach and Miller 2011). What is compared are the "
-    "configurations that this search found, the luck of one seed included; another search may "
-    "find others. In simulated studies of six equal {plural} and three seeds, a false separation "
-    "by seeds appears anywhere in about 1 % where all spread alike, 1 % where their spreads grow "
-    "evenly to threefold, and 3 % (3 %) where a single one spreads three (five) times more than "
-    "all others; images only make it rarer"
+    "wording of it was not fixed before the data."
 )
 
 _LOOKS = (
     "Confirmation went on in steps, up to {most} seeds: after {steps}, those whose *validation* "
-    "accuracies were not yet separated from the highest got more (1 % of error for all of these "
-    "looks). The test accuracies were judged once, at the end, at the other 4 % (intervals of "
-    "{level} %); a pair is compared on the seeds that both have. The chance of any false "
-    "separation thus stays below 5 % among {plural} that are equal on validation and on test "
-    "images. Of two that are equal on test images alone, about 6 % are separated in the worst "
-    "case that was simulated (the two accuracies move as one), and 5 % where they correlate as "
-    "in the project's own studies"
+    "accuracies were not yet separated from the highest got more"
 )
 
 _FOUND = (
@@ -80,25 +60,23 @@ def in_short(summary: Summary) -> str:
     return f"**The rule**, version {RULE_VERSION}. {text} {revised}"
 
 
-def in_full(summary: Summary) -> str:
-    """Return how pairs are compared, and what the rule leaves out."""
-    plan = summary.plan
-    words = {"singular": plan.subject.singular, "plural": plan.subject.plural}
-    text = f"**The rule in full.** {_FULL.format(**words)}."
+def of_this_study(summary: Summary) -> str:
+    """Return what the rule means here: what images add, which looks there were, and how often such
+    a study finds a difference; nothing where nothing of it is known."""
+    plan, sentences = summary.plan, []
     if summary.ranking:
         count = summary.header["data"]["test"]
         correct = round(summary.ranking[0].confirmed.estimate.mean * count)
         low, high = wilson_interval(correct, count)
-        text += (
-            " The interval of a single mean speaks of other seeds on these test images; other "
-            f"images of the same kind would move every {words['singular']}, mostly together, by "
-            f"up to {50 * (high - low):.1g} points (95 %, {count:,} test images)."
+        sentences.append(
+            "The interval of a single mean speaks of other seeds on these test images; other "
+            f"images of the same kind would move every {plan.subject.singular}, mostly together, "
+            f"by up to {50 * (high - low):.1g} points (95 %, {count:,} test images)."
         )
     if len(plan.looks) > 1:
         steps = ", ".join(map(str, plan.looks[:-1]))
-        looked = _LOOKS.format(steps=steps, most=plan.looks[-1], level=level(plan), **words)
-        text += f" {looked}."
-    return f"{text}{_found(plan)}"
+        sentences.append(f"{_LOOKS.format(steps=steps, most=plan.looks[-1])}.")
+    return " ".join([*sentences, _found(plan)]).strip()
 
 
 def level(plan: StudyPlan) -> str:
@@ -121,4 +99,4 @@ def _found(plan: StudyPlan) -> str:
             f"; `--confirm-seeds auto`, up to {AUTO[-1]} seeds where they are needed, finds it in "
             f"{FOUND[AUTO][arms]} %"
         )
-    return f" {text}."
+    return f"{text}."

@@ -116,17 +116,11 @@ def _shown_budgets(trials: int) -> list[int]:
 
 
 def _independence(plan: StudyPlan) -> str:
-    if plan.sampler == "random" and not plan.is_sequential:
-        return "which needs independent trials: these are"
     if plan.is_sequential:
-        return (
-            "which needs independent trials. These are one path of a search whose trials depend "
-            "on one another: take it as an illustration"
-        )
-    return (
-        "which needs independent trials. These are spread evenly on purpose, so that a real "
-        "search with fewer of them would do better than it says"
-    )
+        return "and these depend on one another: take the table as an illustration"
+    if plan.sampler == "random":
+        return "as these are"
+    return "and these are spread evenly: a real search with fewer would do better"
 
 
 def budgets(summary: Summary) -> str:
@@ -161,27 +155,22 @@ def budgets(summary: Summary) -> str:
         *(["width, decades"] if has_width else []),
     )
     pruned = (
-        " A pruned trial counts with the accuracy at which it was stopped, the least that it "
-        "would have reached."
+        " A pruned trial counts with the accuracy at which it was stopped."
         if any(searched.pruned for searched in complete)
         else ""
     )
     width = (
-        f" *Width*: decades of learning rate within {100 * WIDTH_DISTANCE:.1f} points of the "
-        "best, interpolated between trials of one run each, all of one seed; ≥ where an outermost "
-        "trial is within that distance, – with fewer than three."
+        f" *Width*: decades of learning rate within {100 * WIDTH_DISTANCE:.1f} points of the best."
         if has_width
         else ""
     )
     return (
-        "Expected best validation accuracy (%) of so many trials drawn from those of the search. "
-        f"The estimator is unbiased (Dodge et al. 2021), {_independence(summary.plan)}.{pruned} "
-        "In brackets: where the best of such a draw lies in 80 % of the draws. That is the luck "
-        "of a smaller search among these very trials, not an interval of the expected value: "
-        f"other trials would move both, and at the full budget nothing is left to draw.{width}\n\n"
+        "Expected best validation accuracy (%) of so many trials drawn from those of the search, "
+        "and in brackets where the best of such a draw lies in 80 % of the draws (docs/method.md, "
+        "*Tuning budget*). The expectation is for independent trials, "
+        f"{_independence(summary.plan)}.{pruned}{width}\n\n"
         + markdown_table(rows, header=header, numeric=header[1:])
-        + f"\n\n{_conclusion(orders, shown)} Nothing is extrapolated: of a larger budget this "
-        "says only that its best is no lower on these images."
+        + f"\n\n{_conclusion(orders, shown)}"
     )
 
 

@@ -35,7 +35,7 @@ def render(
         rule.in_short(summary),
         f"**Finding.** {wording.finding(summary)}",
         f"## Ranking of the tuned {subject.plural}",
-        rule.in_full(summary),
+        rule.of_this_study(summary),
         ranking_table.ranking(summary),
         ranking_table.pairs(summary),
         _picture("ranking.png", f"mean test accuracy of each tuned {subject.singular}", drawn),

@@ -39,20 +39,17 @@ def section(summary: Summary) -> str:
     return (
         markdown_table(rows, header=header, numeric=header[2:])
         + f"\n\nPer run on one worker with {summary.plan.threads} CPU thread(s), evaluation "
-        "outside the clock; other workers ran beside it, so this is no benchmark. The target is "
-        f"a validation accuracy of {percent(target)} at the end of an epoch; a median counts runs "
-        f"that missed it as longer than all others.{_one_epoch(summary.plan)} All runs "
-        f"together: {duration(total)} of one worker's time."
+        "outside the clock; other workers ran beside it, so this is no benchmark (docs/method.md, "
+        f"*Time*). The target is a validation accuracy of {percent(target)} at the end of an "
+        f"epoch.{_one_epoch(summary.plan)} All runs together: {duration(total)} of one worker's "
+        "time."
     )
 
 
 def _one_epoch(plan: StudyPlan) -> str:
     if plan.epochs > 1:
         return ""
-    return (
-        " Accuracy is read at the end of epochs alone: one epoch cannot resolve the time to the "
-        "target, which is that of the whole run."
-    )
+    return " One epoch cannot resolve the time to it, which is that of the whole run."
 
 
 def _median(seconds: Sequence[float | None]) -> str:

@@ -23,14 +23,10 @@ def section(found: TradeOffs) -> str:
     parts += [
         f"On a Pareto front of the {len(found.trials)} completed trials, one run each:",
         _trials(marked),
-        "*Front*: the costs for which no other row of its kind (confirmed; trials) is as cheap or "
-        "cheaper and reads more validation images, or as many. The test split has no say in it. "
-        f"A trial is a single run on {found.validation_images:,} images, at the best's accuracy "
-        f"uncertain by about ±{_uncertainty(found):.2f} points (Wilson, 95 %), and the best of "
-        "many is flattered by its choice: a front of trials says where to look, the confirmed "
-        "rows what was found. Forward MFLOP count twice the multiply-adds of convolutions and "
-        "fully connected layer for one image; normalisation, activation and pooling cost time and "
-        "are not counted.",
+        "*Front*: the costs for which no other row of its kind is as cheap or cheaper and as "
+        "accurate on validation images, or more (docs/method.md, *Accuracy against cost*). A "
+        f"trial is a single run on {found.validation_images:,} images, at the best's accuracy "
+        f"uncertain by about ±{_uncertainty(found):.2f} points (Wilson, 95 %).",
         _latency_note(found),
     ]
     larger = [
@@ -120,9 +116,6 @@ def _latency_note(found: TradeOffs) -> str:
     packages = measured.environment["packages"]
     return (
         f"*Latency* is a quick measurement ({measured.environment['processor']}, torch "
-        f"{packages['torch']}): batch 1, one CPU thread, eager, inference mode, float32. All take "
-        f"turns in {measured.rounds} rounds of {measured.calls} calls each (after "
-        f"{measured.warm_up_calls} that are not counted); shown is the median of the rounds' p50, "
-        "and the order statistics that hold it with at least 95 % chance. Other processes may "
-        "have run beside it: `bench/` is the benchmark. The rounds are in `latency.json`."
+        f"{packages['torch']}): {measured.rounds} rounds of {measured.calls} calls each, after "
+        f"{measured.warm_up_calls} that are not counted. The rounds are in `latency.json`."
     )

@@ -217,7 +217,7 @@ def test_no_runs_at_all_are_summarised(summary):
     assert (found.finished, found.ranking, found.confirmed) == (0, [], [])
     assert found.is_partial
     assert "confirmed" in wording.finding(found)
-    assert rule.in_full(found).endswith(".")
+    assert rule.of_this_study(found) == ""
 
 
 def misclassified_always(folder, configuration, images):

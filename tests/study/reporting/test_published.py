@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from support.study_samples import MNIST, make_plan, write_study
 
-from mnist_core.runtime.formatting import write_json
+from mnist_core.runtime.atomic_files import write_json
 from study.analysis.summary import summarise
 from study.reporting import published
 from study.reporting.finding import points

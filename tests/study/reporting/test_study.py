@@ -118,12 +118,14 @@ def test_every_section_is_there(folder):
 
 def test_the_rule_stands_before_its_result(folder):
     text = text_of(folder)
-    assert text.count("**The rule**") == text.count("**The rule in full.**") == 1
-    assert text.index("**The rule**") < text.index("**Finding.**")
-    in_full, ranking = text.index("**The rule in full.**"), text.index("## Ranking")
-    assert ranking < in_full < text.index("## Untuned")
-    first_table = text.find("\n|", ranking)
-    assert in_full < first_table
+    assert text.count("**The rule**") == 1
+    assert text.index("**The rule**") < text.index("docs/method.md") < text.index("**Finding.**")
+
+
+def test_the_rule_in_full_stands_in_the_docs():
+    text = (ROOT / "docs" / "method.md").read_text()
+    assert "## Comparison" in text
+    assert f"This is version {RULE_VERSION} of the rule." in text
 
 
 def test_a_rule_that_was_fixed_before_the_data_is_said_to_be(reports):
@@ -163,7 +165,7 @@ def test_a_rule_that_was_revised_after_the_runs_is_said_to_be(reports, tmp_path,
 def test_how_often_a_difference_is_found_is_said_of_simulated_plans_alone(changes, said, tmp_path):
     plan = make_plan(**{"optimizers": ("sgd", "adam"), "trials": 10, **changes})
     folder = write_study(tmp_path / "study", plan, left_out=lambda key: True)
-    text = rule.in_full(summarise(folder.read_header(), {}, {}))
+    text = rule.of_this_study(summarise(folder.read_header(), {}, {}))
     assert ("In simulated studies like this one" in text) == said
     if said:
         stated = rule.FOUND[plan.looks][len(plan.arms)]

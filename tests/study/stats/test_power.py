@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from study.stats.comparisons import (
 )
 
 AUTO = OptimizerPlan(confirm_seeds=AUTO_SEEDS[0], confirm_most=AUTO_SEEDS[1]).looks
+METHOD = (ROOT / "docs" / "method.md").read_text()
 STUDIES = 1500
 DRAWN_FROM = "optimizers-20261125T232608Z"
 """The committed study on MNIST whose runs the simulated ones are drawn from."""
@@ -182,10 +184,11 @@ def moved_on_validation(*, correlation: float, by: float) -> float:
 
 
 @pytest.mark.parametrize(("correlation", "stated"), [(0.90, 5), (1.0, 6)])
-def test_equals_on_test_images_that_differ_on_validation_are_separated_as_the_report_says(
+def test_equals_on_test_images_that_differ_on_validation_are_separated_as_docs_say(
     correlation, stated
 ):
-    assert f"{stated} % " in rule._LOOKS
+    looks = METHOD.split("### Looks")[1].split("\n#")[0]
+    assert f"{stated} % " in looks
     found = 100 * moved_on_validation(correlation=correlation, by=0.5)
     assert found <= stated + 0.75
 
@@ -218,6 +221,17 @@ def test_a_difference_of_three_standard_errors_is_found_as_often_as_the_report_s
 def test_two_copies_with_a_difference_of_three_standard_errors_are_parted_in_9_of_10_studies():
     assert rule.FOUND[AUTO][2] >= 90
     assert all(rule.FOUND[looks][2] < 90 for looks in rule.FOUND if len(looks) == 1)
+
+
+def test_docs_have_the_whole_table():
+    section = METHOD.split("### How often a difference is found")[1].split("\n#")[0]
+    rows = re.findall(r"^\| (\d[^|]*)\|(.*)\|$", section, flags=re.MULTILINE)
+    stated = [[int(number) for number in cells.split("|")] for _, cells in rows]
+    assert stated == [list(row.values()) for row in rule.FOUND.values()]
+    assert re.search(r"\| seeds \| 2 arms \| 3 arms \| 4 arms \| 6 arms \|", section)
+    for (seeds, _), looks in zip(rows, rule.FOUND, strict=True):
+        numbers = [int(number) for number in re.findall(r"\d+", seeds)]
+        assert numbers == list(dict.fromkeys((looks[0], looks[-1])))
 
 
 def test_the_readme_says_what_is_found():

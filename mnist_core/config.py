@@ -16,7 +16,8 @@ from typing import Any
 from mnist_core.data import registry as datasets
 from mnist_core.data.spec import DatasetSpec
 from mnist_core.errors import UserError, unknown_name
-from mnist_core.models.registry import Architecture, architecture
+from mnist_core.models.architecture import Architecture
+from mnist_core.models.registry import architecture
 from mnist_core.optim.registry import require_known
 from mnist_core.optim.schedules import SCHEDULES
 

@@ -35,7 +35,7 @@ from bench.workloads import networks
 from bench.workloads.workload import Workload
 from mnist_core.config import TrainConfig
 from mnist_core.errors import run_command
-from mnist_core.optim import registry as optimizers
+from mnist_core.optim.registry import build_optimizer
 from mnist_core.runtime.atomic_files import write_atomically, write_json
 from mnist_core.runtime.device import prepare_process
 from mnist_core.training import batches
@@ -151,7 +151,7 @@ def _steps(scenario: Scenario, device: torch.device, dataset: str) -> Iterator[N
             with torch.inference_mode():
                 network(batch)
             yield
-    optimizer = optimizers.build("adam", network.parameters(), learning_rate=1e-12)
+    optimizer = build_optimizer("adam", network.parameters(), learning_rate=1e-12)
     loaded = images.load(dataset, device.type)
     config = TrainConfig(dataset=loaded.name, batch_size=scenario.batch_size)
     active = scenario.active_steps

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.workloads.workload import IMAGE_SHAPE, Workload
-from mnist_core.models import network as models
+from mnist_core.models.network import Bfloat16, build_network
 from mnist_core.runtime.randomness import generator
 
 Forward = Callable[[Tensor], object]
@@ -31,10 +31,10 @@ def build(workload: Workload, device: torch.device) -> nn.Module:
             torch.manual_seed(SEED)
             seed_network: nn.Module = Net()  # type: ignore[no-untyped-call]
         return seed_network.to(device)
-    network: nn.Module = models.build(seed=SEED, device=device)
+    network: nn.Module = build_network(seed=SEED, device=device)
     if workload.layout == "contiguous":
         network = network.to(memory_format=torch.contiguous_format)
-    return models.Bfloat16(network) if workload.precision == "bfloat16" else network
+    return Bfloat16(network) if workload.precision == "bfloat16" else network
 
 
 def lay_out(images: Tensor, workload: Workload) -> Tensor:
@@ -135,7 +135,7 @@ def compiled_ahead_of_time(batch_size: int, device: torch.device) -> Forward:
     """
     from torch._inductor import aoti_compile_and_package, aoti_load_package
 
-    network = models.build(seed=SEED, device=device).to(memory_format=torch.contiguous_format)
+    network = build_network(seed=SEED, device=device).to(memory_format=torch.contiguous_format)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the compiler bakes their number into the loops
     try:

@@ -19,7 +19,7 @@ from bench.timing.measure import Elsewhere, Plan, WarmUp
 from bench.timing.remote import Worker, WorkerError
 from bench.workloads import networks
 from bench.workloads.workload import Workload
-from mnist_core.models import network as models
+from mnist_core.models.network import build_network
 from mnist_core.runtime.device import available_cores
 
 _CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def load(workload: Workload) -> Elsewhere:
     from mnist_core.models import onnx_export as export
     from mnist_core.models import onnx_graph  # a revision from before them has the other cases
 
-    network = models.build(seed=networks.SEED, device=_CPU).eval()
+    network = build_network(seed=networks.SEED, device=_CPU).eval()
     images = networks.example(workload.batch_size, _CPU)
     with torch.inference_mode():
         expected = network(images).numpy()

@@ -22,8 +22,9 @@ from bench.workloads.workload import CLASSES, LOOP_STEPS, SEED_STEPS, Workload
 from mnist_core.config import TrainConfig
 from mnist_core.data.splits import Dataset
 from mnist_core.errors import UserError
-from mnist_core.models import network as models
-from mnist_core.optim import registry as optimizers
+from mnist_core.models.cost import layer_costs, training_flops
+from mnist_core.models.network import build_network
+from mnist_core.optim.registry import build_optimizer
 from mnist_core.runtime.device import available_cores
 from mnist_core.runtime.randomness import generator
 from mnist_core.training import batches
@@ -83,9 +84,9 @@ def _synthetic_batch(workload: Workload) -> tuple[Tensor, Tensor]:
 
 def _flops(*, training: bool, kinds: tuple[str, ...] = ("Conv2d", "Linear")) -> int:
     """Return the FLOPs of one image in the layers of some kinds."""
-    everything = models.describe(models.build(seed=0, device=torch.device("cpu")))
+    everything = layer_costs(build_network(seed=0, device=torch.device("cpu")))
     costs = [cost for cost in everything if cost.kind in kinds]
-    return models.training_flops(costs) if training else sum(c.forward_flops for c in costs)
+    return training_flops(costs) if training else sum(c.forward_flops for c in costs)
 
 
 def _training_step(workload: Workload, dataset_name: str) -> Prepared:
@@ -128,7 +129,7 @@ def _step_call(
 
         training = plain_pytorch.PlainTraining(batch.device)
         return lambda: training.step(batch, labels)
-    optimizer = optimizers.build(workload.optimizer, network.parameters(), learning_rate=_NO_STEP)
+    optimizer = build_optimizer(workload.optimizer, network.parameters(), learning_rate=_NO_STEP)
     return lambda: training_step(network, optimizer, batch, labels)
 
 
@@ -139,7 +140,7 @@ def _optimizer_step(workload: Workload, dataset_name: str) -> Prepared:
     if workload.mode == "seed":
         optimizer = torch.optim.Adam(network.parameters(), lr=_NO_STEP)
     else:
-        optimizer = optimizers.build(
+        optimizer = build_optimizer(
             workload.optimizer, network.parameters(), learning_rate=_NO_STEP
         )
     training_step(network, optimizer, batch, labels)  # leaves gradients, makes the state
@@ -187,7 +188,7 @@ def _steps(workload: Workload, epoch: Iterable[tuple[Tensor, Tensor]]) -> Callab
 
     def steps() -> None:
         network = networks.build(workload, torch.device(workload.device))
-        optimizer = optimizers.build(
+        optimizer = build_optimizer(
             workload.optimizer, network.parameters(), learning_rate=_NO_STEP
         )
         for batch, labels in epoch:

@@ -8,7 +8,8 @@ from typing import Any
 from mnist_core.cli.arguments import NETWORK_OPTION_HELP, add_assignments, assignments
 from mnist_core.data.registry import DATASETS, require_known
 from mnist_core.data.spec import DatasetSpec
-from mnist_core.models.registry import NETWORKS, Architecture, architecture, network_spec
+from mnist_core.models.architecture import Architecture
+from mnist_core.models.registry import NETWORKS, architecture, network_spec
 
 
 def add_parser(subparsers: Any) -> None:
@@ -62,17 +63,18 @@ def _print_networks(changes: dict[str, Any], dataset: DatasetSpec) -> None:
 def _print_layers(described: Architecture, dataset: DatasetSpec) -> None:
     import torch
 
-    from mnist_core.models import network as models
+    from mnist_core.models.cost import layer_costs, training_flops
+    from mnist_core.models.network import build_network
     from mnist_core.runtime.formatting import markdown_table
 
-    network = models.build(
+    network = build_network(
         described,
         seed=0,
         device=torch.device("cpu"),
         input_shape=dataset.shape,
         classes=len(dataset.classes),
     )
-    costs = models.describe(network)
+    costs = layer_costs(network)
     rows: list[tuple[object, ...]] = [
         (
             cost.name,
@@ -100,7 +102,7 @@ def _print_layers(described: Architecture, dataset: DatasetSpec) -> None:
     print(
         f"\nFor one image of {dataset.label}, {'×'.join(map(str, dataset.shape))}; 1 multiply-add "
         "= 2 FLOPs; outputs before pooling. Forward and backward: "
-        f"{models.training_flops(costs):,} FLOPs."
+        f"{training_flops(costs):,} FLOPs."
     )
     if described.views > 1:
         flops = described.evaluation_flops(dataset.shape, len(dataset.classes))

@@ -1,8 +1,8 @@
-"""Networks built from their architecture, and what each of their layers costs.
+"""Networks built from their architecture, and the digest of their weights.
 
-The seed's has its 23,354 parameters, under its names. Pooling comes before ReLU, which is the same
-function and the same gradient bit for bit (ReLU is monotone, so the largest of a window stays the
-largest) at a quarter of ReLU's work. `describe` counts parameters, activations and FLOPs.
+The baseline has its 23,354 parameters, under the names of the original README. Pooling comes
+before ReLU, which is the same function and the same gradient bit for bit (ReLU is monotone, so the
+largest of a window stays the largest) at a quarter of ReLU's work.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from mnist_core.config import TrainConfig
 from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
-from mnist_core.models.registry import NETWORKS, Architecture
+from mnist_core.models.architecture import Architecture
+from mnist_core.models.registry import NETWORKS
 from mnist_core.runtime.randomness import derive_seed
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -109,7 +108,7 @@ class Bfloat16(nn.Module):
         return output.float()
 
 
-def build(
+def build_network(
     architecture: Architecture = NETWORKS["baseline"].architecture,
     *,
     seed: int,
@@ -127,23 +126,6 @@ def build(
     return network.to(memory_format=torch.channels_last).to(device)
 
 
-def build_for(config: TrainConfig, *, device: torch.device) -> Network:
-    """Build the network that a run begins with: for the images and classes of its data set."""
-    spec = config.dataset_spec
-    return build(
-        config.architecture(),
-        seed=config.seed,
-        device=device,
-        input_shape=spec.shape,
-        classes=len(spec.classes),
-    )
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Count the trainable parameters."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
 def weights_digest(model: nn.Module) -> str:
     """Return the SHA-256 of all weights: names, shapes, types and bytes, in order of name."""
     digest = hashlib.sha256()
@@ -151,64 +133,3 @@ def weights_digest(model: nn.Module) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerCost:
-    """What one layer costs for one view of an image."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int
-    activations: int
-    """Numbers in the output, before pooling."""
-    forward_flops: int
-    """2 × multiply-adds of convolutions and fully connected layers; nothing else is counted."""
-
-
-def describe(model: Network) -> list[LayerCost]:
-    """Return the cost of each layer with parameters, for one view of an image, in order."""
-    costs: list[LayerCost] = []
-
-    def record(name: str, layer: nn.Module, output: Tensor) -> None:
-        multiplies = isinstance(layer, nn.Conv2d | nn.Linear)
-        positions = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
-        weights = layer.get_parameter("weight").numel() if multiplies else 0
-        costs.append(
-            LayerCost(
-                name=name,
-                kind=type(layer).__name__,
-                output_shape=tuple(output.shape[1:]),
-                parameters=parameter_count(layer),
-                activations=output[0].numel(),
-                forward_flops=2 * weights * positions,
-            )
-        )
-
-    handles = [
-        layer.register_forward_hook(
-            lambda layer, _inputs, output, name=name: record(name, layer, output)
-        )
-        for name, layer in model.named_children()
-        if parameter_count(layer)
-    ]
-    was_training = model.training
-    try:
-        device = next(model.parameters()).device
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, *model.input_shape, device=device))
-    finally:
-        model.train(was_training)
-        for handle in handles:
-            handle.remove()
-    return costs
-
-
-def training_flops(costs: list[LayerCost]) -> int:
-    """Return the FLOPs of one image's forward and backward pass.
-
-    Backward costs twice forward, except in the first layer, whose input needs no gradient.
-    """
-    first, *rest = costs
-    return 2 * first.forward_flops + 3 * sum(cost.forward_flops for cost in rest)

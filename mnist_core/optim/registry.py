@@ -1,8 +1,8 @@
 """The registry of optimizers: torch.optim's own classes, their learning rates and why.
 
-Importing it does not import torch, so that command lines can list the names at once.
-`build("adam", model.parameters(), learning_rate=1e-3)` gives the optimizer, and a name like
-"package.module:Class" a user's own.
+`build_optimizer("adam", network.parameters(), learning_rate=1e-3)` builds one of them, or a custom
+optimizer where the name is `package.module:Class`. Importing this module does not import torch, so
+that command lines can list the names at once.
 
 Ranges span about two decades around where validation accuracy peaked on MNIST in short annealed
 runs, so that the best learning rate should lie inside; a study reports when it does not. What of
@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mnist_core.errors import UserError, unknown_name
-from mnist_core.optim import custom as own_optimizers
+from mnist_core.optim import custom
 
 if TYPE_CHECKING:
     import torch
@@ -191,20 +191,20 @@ def optimizer_spec(name: str) -> OptimizerSpec:
 
 
 def require_known(name: str) -> None:
-    """Raise `UserError` for a name that is neither in the registry nor of a class of the user's.
+    """Raise `UserError` for a name that is neither registered nor formed as a custom one.
 
-    Nothing is imported: whether such a class exists is found out when it is built.
+    Nothing is imported: whether such a class exists shows when it is built.
     """
-    if own_optimizers.is_custom(name):
-        own_optimizers.require_form(name)
+    if custom.is_custom(name):
+        custom.require_form(name)
     else:
         optimizer_spec(name)
 
 
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     """Return the class behind a name."""
-    if own_optimizers.is_custom(name):
-        return own_optimizers.load_class(name)
+    if custom.is_custom(name):
+        return custom.load_class(name)
     found: type[torch.optim.Optimizer] = getattr(
         importlib.import_module("torch.optim"), optimizer_spec(name).class_name
     )
@@ -212,16 +212,16 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
 
 
 def default_learning_rate(name: str) -> float:
-    """Return the registry's default, or that of a user's class's signature."""
-    if not own_optimizers.is_custom(name):
+    """Return the registry's default, or that of the signature of a custom optimizer."""
+    if not custom.is_custom(name):
         return optimizer_spec(name).default_learning_rate
-    default = own_optimizers.default_learning_rate(name)
+    default = custom.default_learning_rate(name)
     if default is None:
         raise UserError(f"{name} has no default for lr in its signature; name a learning rate")
     return default
 
 
-def build(
+def build_optimizer(
     name: str,
     parameters: Iterable[torch.nn.Parameter],
     *,
@@ -240,16 +240,14 @@ def build(
     owned = list(parameters)
     if len({id(parameter) for parameter in owned}) != len(owned):
         raise UserError("an optimizer must own every parameter exactly once, got one twice")
-    is_own = own_optimizers.is_custom(name)
+    is_custom = custom.is_custom(name)
     on_cuda = any(parameter.is_cuda for parameter in owned)
-    if not is_own:
+    if not is_custom:
         options = {**_kernels(optimizer_spec(name), on_cuda=on_cuda), **options}
     found = optimizer_class(name)
-    own_optimizers.require_arguments(name, found, ["lr", *options])
-    optimizer = own_optimizers.construct(
-        name, found, owned, learning_rate=learning_rate, options=options
-    )
-    own_optimizers.require_lr_in_groups(name, optimizer)
+    custom.require_arguments(name, found, ["lr", *options])
+    optimizer = custom.construct(name, found, owned, learning_rate=learning_rate, options=options)
+    custom.require_lr_in_groups(name, optimizer)
     if on_cuda and not uncaptured_because(name):
         for group in optimizer.param_groups:
             group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=owned[0].device)
@@ -266,7 +264,7 @@ def _kernels(spec: OptimizerSpec, *, on_cuda: bool) -> dict[str, Any]:
 
 def uncaptured_because(name: str) -> str:
     """Return why an optimizer's steps are not captured in a CUDA graph; empty where they are."""
-    if own_optimizers.is_custom(name):
+    if custom.is_custom(name):
         return "nothing is known of what its step does"
     return optimizer_spec(name).uncaptured_because
 

@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import OptimizerError, UserError
-from mnist_core.models import network as model_module
+from mnist_core.models.network import Network
 from mnist_core.optim.custom import is_custom
 from mnist_core.runtime.atomic_files import write_atomically
+from mnist_core.training import build
 from mnist_core.training.packing import pack, unpack
 
 FORMAT = "compact-mnist checkpoint 1"
@@ -75,9 +76,9 @@ class Checkpoint:
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
-    def model(self, *, device: torch.device) -> model_module.Network:
+    def model(self, *, device: torch.device) -> Network:
         """Build the network with these weights."""
-        model = model_module.build_for(self.config, device=device)
+        model = build.network(self.config, device=device)
         self.restore_model(model)
         return model
 

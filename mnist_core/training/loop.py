@@ -20,8 +20,8 @@ from torch import Tensor
 from mnist_core.config import TrainConfig
 from mnist_core.data.splits import Dataset, require_batch_fits
 from mnist_core.errors import UserError
-from mnist_core.models import network as models
-from mnist_core.optim import registry as optimizers
+from mnist_core.models.network import Network, weights_digest
+from mnist_core.optim.registry import uncaptured_because
 from mnist_core.optim.schedules import multiplier
 from mnist_core.runtime.randomness import derive_seed
 from mnist_core.training import checkpoint as checkpoints
@@ -68,7 +68,7 @@ class TrainResult:
     weights_sha256: str
     images_per_second: float
     """Training images over training time, without evaluation."""
-    model: models.Network = field(repr=False, compare=False)
+    model: Network = field(repr=False, compare=False)
     """With the averaged weights where the configuration averages them."""
 
     @property
@@ -167,7 +167,7 @@ def train(
         epochs=tuple(records),
         steps=len(records) * steps if diverged_at_step is None else diverged_at_step,
         diverged_at_step=diverged_at_step,
-        weights_sha256=models.weights_digest(learner.result),
+        weights_sha256=weights_digest(learner.result),
         images_per_second=images / train_seconds if train_seconds else 0.0,
         model=learner.result,
     )
@@ -184,7 +184,7 @@ def _stepper(
     """Return how the steps of a run are taken: one by one, or on CUDA whole epochs at once."""
     steps = steps_per_epoch(dataset, config.batch_size)
     window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
-    if _is_on_cuda(dataset) and not optimizers.uncaptured_because(config.optimizer):
+    if _is_on_cuda(dataset) and not uncaptured_because(config.optimizer):
         resident = GraphedSteps(config, dataset, learner, is_captured=captures)
 
         def all_at_once(epoch: int) -> Iterator[Tensor]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-
-import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import update_bn
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.splits import Dataset
-from mnist_core.models import network as models
-from mnist_core.optim import registry as optimizers
+from mnist_core.models.network import Bfloat16, Network
 from mnist_core.optim.custom import failures_of
+from mnist_core.optim.weight_average import WeightAverage
+from mnist_core.training import build
 from mnist_core.training.batches import evaluation_batches
 from mnist_core.training.checkpoint import Checkpoint
 from mnist_core.training.step import set_learning_rate, training_step
@@ -26,22 +24,17 @@ class TrainState:
 
     def __init__(self, config: TrainConfig, dataset: Dataset) -> None:
         device = dataset.train.labels.device
-        self.trained = models.build_for(config, device=device)
-        self.optimizer = optimizers.build(
-            config.optimizer,
-            self.trained.parameters(),
-            learning_rate=config.learning_rate,
-            options=config.optimizer_options,
-        )
+        self.trained = build.network(config, device=device)
+        self.optimizer = build.optimizer(config, self.trained)
         self._config = config
         self._dataset = dataset
         self._called: nn.Module = self.trained
         if config.precision == "bfloat16":
-            self._called = models.Bfloat16(self.trained)
+            self._called = Bfloat16(self.trained)
         self._average = WeightAverage(self.trained, config.averaging) if config.averaging else None
 
     @property
-    def result(self) -> models.Network:
+    def result(self) -> Network:
         """Return what the run is for: the averaged network where weights are averaged, else the
         trained one."""
         return self.trained if self._average is None else self._average.network
@@ -79,34 +72,3 @@ class TrainState:
         if self._average is not None:
             saved.restore_model(self._average.network)
             self._average.is_empty = False
-
-
-class WeightAverage:
-    """An exponential moving average of a network's weights and buffers, step by step.
-
-    As torch's `AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`, but for its counter
-    on the device, which the host would read at every step; counts are copied.
-    """
-
-    def __init__(self, network: models.Network, decay: float) -> None:
-        self.network = copy.deepcopy(network)
-        self.is_empty = True
-        """Whether the next update copies rather than averages."""
-        self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-
-    @torch.no_grad()
-    def update(self, network: models.Network) -> None:
-        """Move the average towards a network."""
-        averaged: list[tuple[Tensor, Tensor]] = []
-        values = zip(
-            self.network.state_dict().values(), network.state_dict().values(), strict=True
-        )
-        for mine, theirs in values:
-            if self.is_empty or not mine.is_floating_point():
-                mine.copy_(theirs)
-            else:
-                averaged.append((mine, theirs))
-        if averaged:
-            mine_all, theirs_all = map(list, zip(*averaged, strict=True))
-            self._average(mine_all, theirs_all, None)
-        self.is_empty = False

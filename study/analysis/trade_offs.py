@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mnist_core.config import TrainConfig
-from mnist_core.models.registry import Architecture
+from mnist_core.models.architecture import Architecture
 from study.analysis.summary import Confirmed, Summary
 from study.execution.latency import Latency, Measurement
 from study.plans.families import Limits

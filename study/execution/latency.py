@@ -21,7 +21,7 @@ from scipy import stats
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
-from mnist_core.models.registry import Architecture
+from mnist_core.models.architecture import Architecture
 from mnist_core.runtime.atomic_files import write_json
 from study.plans.architectures import ArchitecturePlan
 from study.plans.base import StudyPlan
@@ -109,7 +109,7 @@ def measure(architectures: Sequence[Architecture], limits: Limits) -> Measuremen
     image of the limits' shape: what a network answers changes nothing in how long it takes."""
     import torch
 
-    from mnist_core.models import network as models
+    from mnist_core.models.network import build_network
     from mnist_core.runtime import provenance
     from mnist_core.runtime.device import prepare_process
 
@@ -117,7 +117,7 @@ def measure(architectures: Sequence[Architecture], limits: Limits) -> Measuremen
     image = torch.zeros(1, *limits.shape).to(memory_format=torch.channels_last)
 
     def call_of(architecture: Architecture) -> Callable[[], object]:
-        network = models.build(
+        network = build_network(
             architecture,
             seed=0,
             device=device,

@@ -21,12 +21,8 @@ from typing import Any
 from mnist_core.config import Option
 from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
 from mnist_core.errors import UserError
-from mnist_core.models.registry import (
-    CHOICES,
-    NETWORKS,
-    POOL,
-    Architecture,
-)
+from mnist_core.models.architecture import CHOICES, POOL, Architecture
+from mnist_core.models.registry import NETWORKS
 from mnist_core.optim.registry import optimizer_spec
 from study.plans.space import LEARNING_RATE, Dimension, SearchSpace
 

@@ -25,7 +25,12 @@ from typing import Any
 
 from mnist_core.config import Option, TrainConfig, option_value
 from mnist_core.errors import UserError
-from mnist_core.optim import custom as own_optimizers
+from mnist_core.optim.custom import (
+    default_learning_rate,
+    is_custom,
+    require_arguments,
+    signature_defaults,
+)
 from mnist_core.optim.registry import OPTIMIZERS, optimizer_class, optimizer_spec
 from study.plans.space import (
     LEARNING_RATE,
@@ -87,7 +92,7 @@ def resolve(optimizers: Iterable[str], file: Path | None) -> dict[str, SearchSpa
     spaces = {}
     for name in names:
         where = f"--space {file}: [{name}]" if name in tables else name
-        base = _own_space(name) if own_optimizers.is_custom(name) else registry_space(name)
+        base = _own_space(name) if is_custom(name) else registry_space(name)
         spaces[name] = _refine(base, tables.get(name, {}), where=where)
     return spaces
 
@@ -95,7 +100,7 @@ def resolve(optimizers: Iterable[str], file: Path | None) -> dict[str, SearchSpa
 def _own_space(name: str) -> SearchSpace:
     """Return the search of a user's class, a decade either side of its signature's `lr`; without
     dimensions where that is no number."""
-    rate = own_optimizers.default_learning_rate(name)
+    rate = default_learning_rate(name)
     label = name.split(":")[1]
     if label in {spec.label for spec in OPTIMIZERS.values()}:
         label = name
@@ -171,7 +176,7 @@ def _require_searchable(optimizer: str, key: str) -> None:
         raise UserError(f"cannot be set here: {_REFUSED[key]}")
     if key not in SETTINGS:
         argument = component(key)[0] if "." in key else key
-        own_optimizers.require_arguments(optimizer, optimizer_class(optimizer), [argument])
+        require_arguments(optimizer, optimizer_class(optimizer), [argument])
 
 
 def _with_defaults(
@@ -226,10 +231,10 @@ def _with_defaults(
 def _known_arguments(optimizer: str) -> dict[str, Option]:
     """Return the constructor's defaults that a configuration can hold, the registry's first."""
     known = {}
-    for name, value in own_optimizers.signature_defaults(optimizer_class(optimizer)).items():
+    for name, value in signature_defaults(optimizer_class(optimizer)).items():
         with contextlib.suppress(UserError):
             known[name] = option_value(name, value)
-    options = {} if own_optimizers.is_custom(optimizer) else optimizer_spec(optimizer).options
+    options = {} if is_custom(optimizer) else optimizer_spec(optimizer).options
     return {**known, **options}
 
 

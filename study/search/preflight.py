@@ -13,9 +13,8 @@ import torch
 from mnist_core.config import Option, TrainConfig
 from mnist_core.data.splits import Dataset, require_batch_fits
 from mnist_core.errors import OptimizerError, UserError
-from mnist_core.models import network as models
-from mnist_core.optim import registry as optimizers
 from mnist_core.optim.custom import failures_of, is_custom
+from mnist_core.training import build
 from mnist_core.training import checkpoint as checkpoints
 from mnist_core.training.step import training_step
 from study.plans.base import StudyPlan
@@ -64,13 +63,8 @@ def _take_a_step(config: TrainConfig, dataset: Dataset) -> None:
     """Construct the optimizer over the network and take one step on a few images; where runs of
     several epochs keep checkpoints, save its state too."""
     device = dataset.train.labels.device
-    model = models.build_for(config, device=device)
-    optimizer = optimizers.build(
-        config.optimizer,
-        model.parameters(),
-        learning_rate=config.learning_rate,
-        options=config.optimizer_options,
-    )
+    model = build.network(config, device=device)
+    optimizer = build.optimizer(config, model)
     images = dataset.train.images[:_IMAGES].to(torch.float32) / 255
     with failures_of(config.optimizer):
         training_step(model, optimizer, images, dataset.train.labels[:_IMAGES])

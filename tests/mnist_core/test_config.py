@@ -96,7 +96,7 @@ def test_positional_arguments_are_refused():
         ),
         ("optimizer_options", {"betas": [[0.9]]}, "the option betas must be a finite"),
         ("optimizer_options", {"betas": {"a": 1}}, "the option betas must be a fin"),
-        ("network", "vgg", "unknown network 'vgg'; known: batch-norm, deep, dropout"),
+        ("network", "vgg", "unknown network 'vgg'; known: baseline, batch-norm, deep, dropout"),
         (
             "network_options",
             {"width": 3},
@@ -114,7 +114,7 @@ def test_positional_arguments_are_refused():
             "recalibration_images",
             500,
             "recalibration_images must be 0 for a network without batch normalisation, got 500 "
-            "for seed; normalisation=batch has it",
+            "for baseline; normalisation=batch has it",
         ),
         ("averaging", 1.0, "averaging must be in [0, 1), got 1.0"),
         ("label_smoothing", -0.1, "label_smoothing must be in [0, 1), got -0.1"),

@@ -22,9 +22,9 @@ from bench.workloads import prepare as build
 from bench.workloads.registry import WORKLOADS, group_of
 from bench.workloads.workload import Workload
 from mnist_core.errors import UserError
-from mnist_core.models import network as models
 from mnist_core.models import onnx_export as export
 from mnist_core.models import onnx_graph
+from mnist_core.models.network import build_network
 
 CASES = [workload for workload in WORKLOADS if workload.mode == "onnxruntime"]
 LATENCY = next(workload for workload in CASES if workload.latency and workload.threads == 1)
@@ -100,7 +100,7 @@ def test_the_version_is_known_when_that_process_has_ended(installed: None) -> No
 def test_an_answer_that_is_not_torchs_is_never_timed(
     installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = models.build(seed=networks.SEED + 1, device=torch.device("cpu"))
+    other = build_network(seed=networks.SEED + 1, device=torch.device("cpu"))
     content = onnx_graph.build(other, onnx_graph.Form(dataset="mnist"))
     monkeypatch.setattr(onnx_graph, "build", lambda *_: content)
     with pytest.raises(export.SelfCheckError, match="of 16 images 16 get other log-probabilities"):

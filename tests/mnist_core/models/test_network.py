@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mnist_core.models import network as models
+from mnist_core.models.cost import layer_costs, parameter_count, training_flops
+from mnist_core.models.network import Network, build_network, weights_digest
 
 CPU = torch.device("cpu")
 
@@ -53,8 +54,8 @@ def outputs_and_gradients(model: nn.Module, images: torch.Tensor) -> list[torch.
     return [outputs.detach(), images.grad, *(p.grad for p in model.parameters())]
 
 
-def pair(seed: int) -> tuple[SeedNet, models.Network]:
-    net = models.build(seed=seed, device=CPU).to(memory_format=torch.contiguous_format)
+def pair(seed: int) -> tuple[SeedNet, Network]:
+    net = build_network(seed=seed, device=CPU).to(memory_format=torch.contiguous_format)
     seed_net = SeedNet()
     seed_net.load_state_dict(net.state_dict())
     return seed_net, net
@@ -74,7 +75,7 @@ def test_pooling_before_relu_is_the_seeds_forward_and_backward_bit_for_bit(seed,
 
 
 def test_relu_writes_over_what_it_reads():
-    net, kept = models.build(seed=0, device=CPU), {}
+    net, kept = build_network(seed=0, device=CPU), {}
     for name, layer in net.named_children():
         layer.register_forward_hook(
             lambda _layer, inputs, output, name=name: kept.update(
@@ -98,25 +99,25 @@ def test_channels_last_memory_is_the_seeds_function_to_rounding(kind):
 
 
 def test_the_network_is_built_in_channels_last_memory():
-    net = models.build(seed=0, device=CPU)
+    net = build_network(seed=0, device=CPU)
     assert net.conv2.weight.is_contiguous(memory_format=torch.channels_last)
     assert not net.conv2.weight.is_contiguous()
 
 
 def test_the_network_has_23354_parameters():
-    assert models.parameter_count(models.build(seed=0, device=CPU)) == 23_354
+    assert parameter_count(build_network(seed=0, device=CPU)) == 23_354
 
 
 def test_frozen_parameters_are_not_counted():
-    net = models.build(seed=0, device=CPU)
+    net = build_network(seed=0, device=CPU)
     net.fc1.requires_grad_(requires_grad=False)
-    assert models.parameter_count(net) == 23_354 - 6_010
+    assert parameter_count(net) == 23_354 - 6_010
 
 
 def test_the_layer_table_is_the_seeds_with_its_sum_put_right():
     table = [
         (c.name, c.kind, c.output_shape, c.parameters, c.activations)
-        for c in models.describe(models.build(seed=0, device=CPU))
+        for c in layer_costs(build_network(seed=0, device=CPU))
     ]
     assert table == [
         ("conv1", "Conv2d", (16, 26, 26), 160, 10_816),
@@ -128,8 +129,8 @@ def test_the_layer_table_is_the_seeds_with_its_sum_put_right():
 
 
 def test_forward_flops_are_what_torch_counts_layer_by_layer():
-    net = models.build(seed=0, device=CPU)
-    costs = models.describe(net)
+    net = build_network(seed=0, device=CPU)
+    costs = layer_costs(net)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, 1, 28, 28))
     counted = {
@@ -141,15 +142,15 @@ def test_forward_flops_are_what_torch_counts_layer_by_layer():
 
 
 def test_training_flops_are_what_torch_counts_forward_and_backward():
-    net = models.build(seed=0, device=CPU)
+    net = build_network(seed=0, device=CPU)
     with FlopCounterMode(display=False) as counter:
         F.nll_loss(net(torch.zeros(4, 1, 28, 28)), torch.zeros(4, dtype=torch.int64)).backward()
-    assert 4 * models.training_flops(models.describe(net)) == counter.get_total_flops()
+    assert 4 * training_flops(layer_costs(net)) == counter.get_total_flops()
 
 
 def test_describing_leaves_no_hook_and_no_gradient_behind():
-    net = models.build(seed=0, device=CPU)
-    models.describe(net)
+    net = build_network(seed=0, device=CPU)
+    layer_costs(net)
     assert not any(layer._forward_hooks for layer in net.modules())
     assert all(parameter.grad is None for parameter in net.parameters())
 
@@ -159,35 +160,35 @@ def test_the_initialisation_follows_the_seed_alone():
     for global_seed, seed in ((1, 0), (2, 0), (1, 1)):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(global_seed)
-            digests.append(models.weights_digest(models.build(seed=seed, device=CPU)))
+            digests.append(weights_digest(build_network(seed=seed, device=CPU)))
     assert digests[0] == digests[1] != digests[2]
 
 
 def test_building_leaves_torchs_global_generator_alone():
     before = torch.random.get_rng_state()
-    models.build(seed=0, device=CPU)
+    build_network(seed=0, device=CPU)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_the_initialisation_has_torchs_default_distribution():
-    weights = models.build(seed=0, device=CPU).fc1.weight.detach()
+    weights = build_network(seed=0, device=CPU).fc1.weight.detach()
     bound = 600**-0.5  # kaiming_uniform_(a=√5): uniform in ±1/√fan_in
     assert float(weights.abs().max()) <= bound
     assert float(weights.std()) == pytest.approx(bound / 3**0.5, rel=0.03)
 
 
 def test_the_digest_does_not_depend_on_the_memory_format():
-    net = models.build(seed=0, device=CPU)
-    digest = models.weights_digest(net)
-    assert models.weights_digest(net.to(memory_format=torch.contiguous_format)) == digest
+    net = build_network(seed=0, device=CPU)
+    digest = weights_digest(net)
+    assert weights_digest(net.to(memory_format=torch.contiguous_format)) == digest
 
 
 def test_the_digest_changes_with_the_smallest_change_of_any_weight():
-    net = models.build(seed=0, device=CPU)
-    digests = {models.weights_digest(net)}
+    net = build_network(seed=0, device=CPU)
+    digests = {weights_digest(net)}
     for parameter in net.parameters():
         with torch.no_grad():
             first = parameter.view(-1)[:1] if parameter.is_contiguous() else parameter[0, 0, 0]
             first.copy_(torch.nextafter(first, torch.full_like(first, 9.0)))
-        digests.add(models.weights_digest(net))
+        digests.add(weights_digest(net))
     assert len(digests) == 1 + 10

@@ -17,12 +17,12 @@ from mnist_core.__main__ import main
 from mnist_core.cli import export as command
 from mnist_core.config import TrainConfig
 from mnist_core.data.splits import normalise
-from mnist_core.models import network as models
 from mnist_core.models import onnx_export as exports
 from mnist_core.models import onnx_graph, onnx_process
+from mnist_core.models.network import Network, build_network, weights_digest
 from mnist_core.models.onnx_graph import Form
 from mnist_core.models.registry import architecture
-from mnist_core.optim import registry as optimizers
+from mnist_core.optim.registry import build_optimizer
 from mnist_core.training import checkpoint as checkpoints
 
 onnx = pytest.importorskip("onnx", reason="the extra [onnx] is not installed: onnx is missing")
@@ -35,8 +35,8 @@ FORM_IDS = ["normalised images", "pixels"]
 
 
 @pytest.fixture
-def network() -> models.Network:
-    return models.build(seed=0, device=CPU)
+def network() -> Network:
+    return build_network(seed=0, device=CPU)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def checkpoint(tmp_path, network, digits):
         record={"epochs": []},
         dataset_sha256=digits.sha256,
         model=network,
-        optimizer=optimizers.build("adam", network.parameters(), learning_rate=0.01),
+        optimizer=build_optimizer("adam", network.parameters(), learning_rate=0.01),
     )
     return path
 
@@ -109,7 +109,7 @@ def test_onnx_runtime_agrees_with_torch_at_every_opset(opset, with_normalization
 
 @pytest.mark.parametrize("opset", [11, 17, 18, OPSETS[-1]])
 def test_a_network_of_several_views_is_one_file_as_well(opset, images):
-    several = models.build(architecture("baseline", {"views": 9}), seed=0, device=CPU)
+    several = build_network(architecture("baseline", {"views": 9}), seed=0, device=CPU)
     form = Form(dataset="digits", opset=opset, with_normalization=True)
     agreement = exports.verify(onnx_graph.build(several, form), several, form, images=images)
     assert agreement.images == 100
@@ -149,7 +149,7 @@ def test_the_metadata_says_what_a_reader_of_the_output_needs(network):
     content = onnx_graph.build(network, FORMS[0], metadata={"configuration": "abc"})
     assert metadata_of(content) == {
         "configuration": "abc",
-        "weights_sha256": models.weights_digest(network),
+        "weights_sha256": weights_digest(network),
         "dataset": "digits",
         "normalization": "before the input",
         "normalization_mean": "0.1563",
@@ -207,7 +207,7 @@ def test_without_the_data_set_it_is_checked_on_noise_and_says_so(
         record={},
         dataset_sha256="",
         model=network,
-        optimizer=optimizers.build("adam", network.parameters(), learning_rate=0.01),
+        optimizer=build_optimizer("adam", network.parameters(), learning_rate=0.01),
     )
     assert main(["export", str(path), "--output", str(output), "--threads", "1"]) == 0
     text = capsys.readouterr().out

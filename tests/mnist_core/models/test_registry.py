@@ -16,11 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from mnist_core.__main__ import main
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
-from mnist_core.models import network as models
 from mnist_core.models import onnx_export as exports
 from mnist_core.models import onnx_graph
+from mnist_core.models.architecture import CHOICES, POOL, VIEWS, Architecture
+from mnist_core.models.cost import layer_costs, parameter_count
+from mnist_core.models.network import build_network, weights_digest
 from mnist_core.models.onnx_graph import Form
-from mnist_core.models.registry import CHOICES, NETWORKS, POOL, VIEWS, Architecture, architecture
+from mnist_core.models.registry import NETWORKS, architecture
 from mnist_core.training.loop import train
 
 CPU = torch.device("cpu")
@@ -71,14 +73,14 @@ def test_what_is_counted_without_building_is_what_torch_counts(architecture, sha
         architecture.features(shape)
     except UserError:
         reject()  # nothing is left of the images, which another test refuses
-    network = models.build(
+    network = build_network(
         architecture, seed=0, device=CPU, input_shape=shape, classes=classes
     ).eval()
-    assert models.parameter_count(network) == architecture.parameters(shape, classes)
+    assert parameter_count(network) == architecture.parameters(shape, classes)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         output = network(torch.rand(2, *shape))
     assert 2 * architecture.evaluation_flops(shape, classes) == counter.get_total_flops()
-    costs = models.describe(network)
+    costs = layer_costs(network)
     assert sum(cost.forward_flops for cost in costs) == architecture.forward_flops(shape, classes)
     assert sum(cost.parameters for cost in costs) == architecture.parameters(shape, classes)
     assert output.shape == (2, classes)
@@ -92,8 +94,8 @@ def test_other_images_and_classes_change_the_first_and_the_last_layer_alone(name
         return {key: tuple(value.shape) for key, value in network.state_dict().items()}
 
     spec = NETWORKS[name].architecture
-    usual = shapes(models.build(spec, seed=0, device=CPU))
-    other = shapes(models.build(spec, seed=0, device=CPU, input_shape=shape, classes=7))
+    usual = shapes(build_network(spec, seed=0, device=CPU))
+    other = shapes(build_network(spec, seed=0, device=CPU, input_shape=shape, classes=7))
     assert {key for key in usual if usual[key] != other[key]} <= {
         "conv1.weight",
         "fc1.weight",
@@ -152,7 +154,7 @@ def test_onnx_runtime_agrees_with_the_trained_network(name, small_digits):
 )
 def test_onnx_runtime_agrees_with_every_kind_of_layer(options, small_digits):
     pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
-    network = models.build(architecture("baseline", options), seed=0, device=CPU)
+    network = build_network(architecture("baseline", options), seed=0, device=CPU)
     form = Form(dataset="digits")
     agreement = exports.verify(
         onnx_graph.build(network, form), network, form, images=small_digits.test.images
@@ -161,7 +163,7 @@ def test_onnx_runtime_agrees_with_every_kind_of_layer(options, small_digits):
 
 
 def test_dropout_is_off_in_evaluation_and_drops_its_share_in_training():
-    network = models.build(architecture("baseline", {"dropout": 0.25}), seed=0, device=CPU)
+    network = build_network(architecture("baseline", {"dropout": 0.25}), seed=0, device=CPU)
     seen = {}
     network.get_submodule("dropout").register_forward_hook(
         lambda layer, inputs, output: seen.update(inputs=inputs[0], output=output)
@@ -177,7 +179,7 @@ def test_dropout_is_off_in_evaluation_and_drops_its_share_in_training():
 
 @pytest.mark.slow
 def test_batch_normalisation_uses_what_training_saw():
-    network = models.build(architecture("batch-norm", {}), seed=0, device=CPU)
+    network = build_network(architecture("batch-norm", {}), seed=0, device=CPU)
     images = 5 * torch.rand(200, 1, 28, 28) + 3
     network.train()
     for _ in range(100):
@@ -190,7 +192,7 @@ def test_batch_normalisation_uses_what_training_saw():
 def test_views_are_the_image_moved_by_a_pixel_and_their_probabilities_averaged(views):
     shape = (2, 12, 15)
     several, one = (
-        models.build(
+        build_network(
             Architecture(layers=(4, POOL, 6), normalisation="batch", views=count),
             seed=0,
             device=CPU,
@@ -199,7 +201,7 @@ def test_views_are_the_image_moved_by_a_pixel_and_their_probabilities_averaged(v
         )
         for count in (views, 1)
     )
-    assert models.weights_digest(several) == models.weights_digest(one)
+    assert weights_digest(several) == weights_digest(one)
     images = torch.rand(7, *shape)
     assert torch.equal(several(images), one(images))  # in training mode
     moved = F.pad(images, (1, 1, 1, 1), mode="replicate")
@@ -216,7 +218,7 @@ def test_views_are_the_image_moved_by_a_pixel_and_their_probabilities_averaged(v
 
 
 def test_the_seeds_network_is_its_layers_one_after_another():
-    network = models.build(seed=0, device=CPU)
+    network = build_network(seed=0, device=CPU)
     images = torch.rand(5, 1, 28, 28)
     x = F.relu(network.conv1(images))
     x = F.relu(F.max_pool2d(network.conv2(x), 2))
@@ -253,8 +255,8 @@ def test_what_is_no_architecture_is_refused_with_the_rule_and_the_value(options,
 def test_layers_that_use_the_image_up_are_refused():
     deep = Architecture(layers=(4, POOL, 4, POOL, 4, POOL, 4))
     with pytest.raises(UserError, match=r"leave something of images of 28×28.*after layer 7"):
-        models.build(deep, seed=0, device=CPU)
-    assert math.prod(models.build(deep, seed=0, device=CPU, input_shape=(1, 64, 64)).input_shape)
+        build_network(deep, seed=0, device=CPU)
+    assert math.prod(build_network(deep, seed=0, device=CPU, input_shape=(1, 64, 64)).input_shape)
 
 
 @pytest.mark.parametrize(

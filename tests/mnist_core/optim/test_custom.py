@@ -13,9 +13,9 @@ from support.custom_optimizers import LION, PLAIN, importable
 
 from mnist_core.__main__ import main
 from mnist_core.errors import OptimizerError, UserError
-from mnist_core.models import network as models
-from mnist_core.optim import custom as own_optimizers
-from mnist_core.optim import registry as optimizers
+from mnist_core.models.network import build_network
+from mnist_core.optim.custom import source_sha256
+from mnist_core.optim.registry import build_optimizer, default_learning_rate, require_known
 from mnist_core.training.checkpoint import read
 from mnist_core.training.loop import train
 from mnist_core.training.packing import pack, unpack
@@ -38,8 +38,8 @@ def own(tmp_path, monkeypatch):
 
 
 def build(name, **options):
-    parameters = models.build(seed=0, device=CPU).parameters()
-    return optimizers.build(name, parameters, learning_rate=1e-3, options=options)
+    parameters = build_network(seed=0, device=CPU).parameters()
+    return build_optimizer(name, parameters, learning_rate=1e-3, options=options)
 
 
 def refusal(name, error=UserError, **options):
@@ -54,7 +54,7 @@ def refusal(name, error=UserError, **options):
 )
 def test_a_name_of_another_form_is_refused_before_anything_is_imported(name):
     with pytest.raises(UserError) as caught:
-        optimizers.require_known(name)
+        require_known(name)
     assert str(caught.value) == (
         f"an optimizer of your own must be named as package.module:Class, got {name!r}"
     )
@@ -95,7 +95,7 @@ def test_a_package_that_cannot_be_imported_has_no_source(tmp_path, monkeypatch, 
     (tmp_path / "broken_package").mkdir()
     (tmp_path / "broken_package" / "__init__.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert own_optimizers.source_sha256("broken_package.optim:Own") is None
+    assert source_sha256("broken_package.optim:Own") is None
 
 
 def test_a_class_that_is_not_there_is_refused_and_the_optimizers_named(own):
@@ -160,18 +160,18 @@ def test_options_reach_the_constructor_and_go_before_the_registrys(own):
 
 
 def test_the_default_learning_rate_is_the_signatures(own):
-    assert optimizers.default_learning_rate(own(PLAIN, "Plain")) == 0.1
+    assert default_learning_rate(own(PLAIN, "Plain")) == 0.1
     name = own(f"{HEAD}, lr):\n        super().__init__(params, {{'lr': lr}})")
     with pytest.raises(UserError, match="has no default for lr in its signature"):
-        optimizers.default_learning_rate(name)
+        default_learning_rate(name)
 
 
 def test_a_source_is_named_by_the_digest_of_its_file(own, tmp_path):
     name = own(LION, "Lion")
     content = (tmp_path / f"{name.split(':')[0]}.py").read_bytes()
-    assert own_optimizers.source_sha256(name) == hashlib.sha256(content).hexdigest()
-    assert own_optimizers.source_sha256("no_such.module:Own") is None
-    assert own_optimizers.source_sha256("sys:Own") is None
+    assert source_sha256(name) == hashlib.sha256(content).hexdigest()
+    assert source_sha256("no_such.module:Own") is None
+    assert source_sha256("sys:Own") is None
 
 
 def test_an_exception_of_a_step_ends_the_run_in_one_line(own, small_digits, make_config):

@@ -11,9 +11,8 @@ import torch.nn.functional as F
 
 from mnist_core.data.splits import normalise
 from mnist_core.errors import UserError
-from mnist_core.models import network as models
-from mnist_core.optim import registry as optimizers
-from mnist_core.optim.registry import OPTIMIZERS, OptimizerSpec
+from mnist_core.models.network import build_network
+from mnist_core.optim.registry import OPTIMIZERS, OptimizerSpec, build_optimizer
 from mnist_core.training.checkpoint import read
 from mnist_core.training.loop import train
 from mnist_core.training.step import training_step
@@ -52,8 +51,8 @@ def loss_of(net: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> f
 
 @EVERY
 def test_it_is_torchs_own_class_with_the_librarys_options(spec):
-    net = models.build(seed=0, device=CPU)
-    built = optimizers.build(spec.name, net.parameters(), learning_rate=0.5)
+    net = build_network(seed=0, device=CPU)
+    built = build_optimizer(spec.name, net.parameters(), learning_rate=0.5)
     library = library_class(spec)([torch.nn.Parameter(torch.zeros(2, 2))], lr=0.5)
     assert type(built) is library_class(spec)
     expected = {**library.defaults, **spec.options}
@@ -70,8 +69,8 @@ def test_its_default_learning_rate_is_the_librarys(spec):
 
 @EVERY
 def test_it_owns_every_parameter_exactly_once(spec):
-    net = models.build(seed=0, device=CPU)
-    built = optimizers.build(spec.name, net.parameters(), learning_rate=0.5)
+    net = build_network(seed=0, device=CPU)
+    built = build_optimizer(spec.name, net.parameters(), learning_rate=0.5)
     owned = [id(parameter) for group in built.param_groups for parameter in group["params"]]
     assert len(owned) == len(set(owned))
     assert set(owned) == {id(parameter) for parameter in net.parameters()}
@@ -82,7 +81,7 @@ def test_it_owns_every_parameter_exactly_once(spec):
 def test_a_parameter_given_twice_is_refused(spec):
     parameter = torch.nn.Parameter(torch.zeros(2, 2))
     with pytest.raises(UserError, match="every parameter exactly once"):
-        optimizers.build(spec.name, [parameter, parameter], learning_rate=0.5)
+        build_optimizer(spec.name, [parameter, parameter], learning_rate=0.5)
 
 
 @EVERY
@@ -97,27 +96,27 @@ def test_its_range_holds_two_decades_and_has_a_reason(spec):
 
 @EVERY
 def test_the_middle_of_its_range_learns_a_fixed_batch(spec, batch):
-    net = models.build(seed=0, device=CPU)
+    net = build_network(seed=0, device=CPU)
     before = loss_of(net, batch)
-    built = optimizers.build(spec.name, net.parameters(), learning_rate=middle_of_the_range(spec))
+    built = build_optimizer(spec.name, net.parameters(), learning_rate=middle_of_the_range(spec))
     losses = (float(training_step(net, built, *batch)) for _ in range(150))
     assert any(loss < 0.95 * before for loss in losses)  # stops at the first
 
 
 @EVERY
 def test_one_step_at_the_low_end_of_its_range_lowers_the_loss(spec, batch):
-    net = models.build(seed=0, device=CPU)
+    net = build_network(seed=0, device=CPU)
     before = loss_of(net, batch)
     low, _ = spec.learning_rate_range
-    built = optimizers.build(spec.name, net.parameters(), learning_rate=low)
+    built = build_optimizer(spec.name, net.parameters(), learning_rate=low)
     training_step(net, built, *batch)
     assert loss_of(net, batch) < before
 
 
 @pytest.mark.parametrize("spec", FUSED, ids=[spec.name for spec in FUSED])
 def test_the_fused_kernel_takes_the_librarys_plain_steps_to_rounding(spec, batch):
-    fused_net, plain_net = (models.build(seed=0, device=CPU) for _ in range(2))
-    fused = optimizers.build(spec.name, fused_net.parameters(), learning_rate=1e-3)
+    fused_net, plain_net = (build_network(seed=0, device=CPU) for _ in range(2))
+    fused = build_optimizer(spec.name, fused_net.parameters(), learning_rate=1e-3)
     plain = library_class(spec)(plain_net.parameters(), lr=1e-3, foreach=False, **spec.options)
     assert fused.defaults["fused"]
     for _ in range(3):
@@ -162,8 +161,8 @@ def test_its_restored_state_lies_in_memory_as_its_parameters_do(
     # Fused kernels walk weights and state by address: a state in another order is a wrong one.
     path: Path = tmp_path / "checkpoint.safetensors"
     train(make_config(optimizer=spec.name, epochs=1), small_digits, checkpoint=path)
-    net = models.build(seed=0, device=CPU)
-    built = optimizers.build(spec.name, net.parameters(), learning_rate=1e-3)
+    net = build_network(seed=0, device=CPU)
+    built = build_optimizer(spec.name, net.parameters(), learning_rate=1e-3)
     read(path).restore_optimizer(built)
     for parameter, state in built.state.items():
         for value in state.values():
@@ -181,4 +180,4 @@ def test_the_registry_holds_what_the_seed_and_its_readers_ask_for():
 
 def test_an_unknown_optimizer_is_refused_and_the_known_ones_named():
     with pytest.raises(UserError, match=r"unknown optimizer 'lbfgs'; known: adadelta, .*, sgd"):
-        optimizers.build("lbfgs", [torch.nn.Parameter(torch.zeros(1))], learning_rate=0.1)
+        build_optimizer("lbfgs", [torch.nn.Parameter(torch.zeros(1))], learning_rate=0.1)

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
-from mnist_core.models import network as models
-from mnist_core.optim import registry as optimizers
+from mnist_core.models.network import Network, build_network, weights_digest
+from mnist_core.optim.registry import build_optimizer
 from mnist_core.training import checkpoint as checkpoints
 from mnist_core.training.step import training_step
 
@@ -22,9 +22,9 @@ CPU = torch.device("cpu")
 RECORD = {"epochs": [], "diverged_at_step": None}
 
 
-def trained(name: str = "adam") -> tuple[models.Network, torch.optim.Optimizer]:
-    net = models.build(seed=0, device=CPU)
-    optimizer = optimizers.build(name, net.parameters(), learning_rate=0.01)
+def trained(name: str = "adam") -> tuple[Network, torch.optim.Optimizer]:
+    net = build_network(seed=0, device=CPU)
+    optimizer = build_optimizer(name, net.parameters(), learning_rate=0.01)
     images = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     training_step(net, optimizer, images, torch.arange(8))
     return net, optimizer
@@ -70,15 +70,15 @@ def test_what_was_written_is_read_back(tmp_path):
     saved = checkpoints.read(path)
     assert (saved.config, saved.record) == (TrainConfig(), record)
     assert saved.dataset_sha256 == "of the data"
-    assert models.weights_digest(saved.model(device=CPU)) == models.weights_digest(net)
+    assert weights_digest(saved.model(device=CPU)) == weights_digest(net)
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "asgd", "nadam", "adafactor"])
 def test_a_restored_optimizer_has_the_state_to_the_bit(name, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     _, optimizer = write(path, name=name)
-    other = optimizers.build(
-        name, models.build(seed=1, device=CPU).parameters(), learning_rate=0.01
+    other = build_optimizer(
+        name, build_network(seed=1, device=CPU).parameters(), learning_rate=0.01
     )
     checkpoints.read(path).restore_optimizer(other)
     expected, actual = optimizer.state_dict()["state"], other.state_dict()["state"]
@@ -91,7 +91,7 @@ def test_a_restored_optimizer_has_the_state_to_the_bit(name, tmp_path):
 
 def test_the_weights_open_with_safetensors_alone(path):
     names = {name for name in load_file(path) if name.startswith("model.")}
-    expected = models.build(seed=0, device=CPU).state_dict()
+    expected = build_network(seed=0, device=CPU).state_dict()
     assert names == {f"model.{name}" for name in expected}
 
 

@@ -10,8 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mnist_core.config import TrainConfig
 from mnist_core.data import splits as data
 from mnist_core.models.network import weights_digest
-from mnist_core.optim import registry as optimizers
-from mnist_core.optim.registry import OPTIMIZERS
+from mnist_core.optim.registry import (
+    OPTIMIZERS,
+    capture_notes,
+    optimizer_class,
+    uncaptured_because,
+)
 from mnist_core.optim.schedules import multiplier
 from mnist_core.runtime.device import prepare_process
 from mnist_core.training.batches import epoch_batches, steps_per_epoch
@@ -108,7 +112,7 @@ def test_steps_that_are_captured_read_nothing_on_the_host(name):
     spec = OPTIMIZERS[name]
     with FakeTensorMode():  # whose tensors have no values: reading one raises
         parameters = [torch.nn.Parameter(torch.zeros(3, 3, device="cuda"))]
-        optimizer = optimizers.optimizer_class(name)(
+        optimizer = optimizer_class(name)(
             parameters, lr=1e-3, capturable=True, foreach=True, **spec.options
         )
         rate = torch.tensor(1e-3, device="cuda")
@@ -124,12 +128,12 @@ def test_what_is_captured_is_said_of_every_optimizer():
     for spec in OPTIMIZERS.values():
         # a fused step on CUDA counts on the device; any other must be told to
         assert bool(spec.uncaptured_because) != (spec.fused or spec.capturable), spec.name
-    assert optimizers.uncaptured_because("adafactor")
-    assert optimizers.uncaptured_because("mine.optim:Lion")
-    assert not optimizers.uncaptured_because("adam")
-    (note,) = optimizers.capture_notes(["adam", "adafactor"], device="cuda")
+    assert uncaptured_because("adafactor")
+    assert uncaptured_because("mine.optim:Lion")
+    assert not uncaptured_because("adam")
+    (note,) = capture_notes(["adam", "adafactor"], device="cuda")
     assert note.startswith("adafactor's steps are not captured")
-    assert optimizers.capture_notes(["adafactor"], device="cpu") == []
+    assert capture_notes(["adafactor"], device="cpu") == []
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_core.data.splits import Split, normalise
-from mnist_core.models import network as models
+from mnist_core.models.network import build_network, weights_digest
 from mnist_core.training.evaluation import Evaluation, evaluate
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ class AlwaysSeven(nn.Module):
 
 
 def test_evaluation_is_what_a_loop_over_single_images_gives(small_digits):
-    net = models.build(seed=0, device=CPU)
+    net = build_network(seed=0, device=CPU)
     split = small_digits.validation
     losses, predictions = [], []
     for image, label in zip(split.images, split.labels, strict=True):
@@ -78,10 +78,10 @@ def test_the_model_is_evaluated_in_evaluation_mode_and_its_own_restored(digits, 
 
 
 def test_evaluation_leaves_weights_and_gradients_alone(small_digits):
-    net = models.build(seed=0, device=CPU)
-    digest = models.weights_digest(net)
+    net = build_network(seed=0, device=CPU)
+    digest = weights_digest(net)
     evaluate(net, small_digits, small_digits.test)
-    assert models.weights_digest(net) == digest
+    assert weights_digest(net) == digest
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
@@ -102,7 +102,7 @@ def test_the_confusion_matrix_has_labels_in_rows_and_predictions_in_columns():
 
 
 def test_the_confusion_matrix_adds_up(digits):
-    evaluation = evaluate(models.build(seed=0, device=CPU), digits, digits.test)
+    evaluation = evaluate(build_network(seed=0, device=CPU), digits, digits.test)
     matrix = evaluation.confusion_matrix(10)
     assert torch.equal(matrix.sum(dim=1), torch.bincount(digits.test.labels, minlength=10))
     assert int(matrix.trace()) == evaluation.correct

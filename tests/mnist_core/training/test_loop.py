@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from mnist_core.data.splits import Split
 from mnist_core.errors import UserError
-from mnist_core.models import network as models
-from mnist_core.optim import registry as optimizers
+from mnist_core.models.network import build_network, weights_digest
+from mnist_core.optim.registry import build_optimizer
 from mnist_core.optim.schedules import multiplier
 from mnist_core.training import checkpoint as checkpoints
 from mnist_core.training import state as learning
@@ -38,8 +38,8 @@ def stop_in_epoch(number: int):
 @pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
 def test_training_is_a_plain_loop_bit_for_bit(schedule, small_digits, make_config):
     config = make_config(schedule=schedule)
-    net = models.build(seed=0, device=CPU)
-    optimizer = optimizers.build("adam", net.parameters(), learning_rate=1.0)
+    net = build_network(seed=0, device=CPU)
+    optimizer = build_optimizer("adam", net.parameters(), learning_rate=1.0)
     losses: list[list[float]] = []
     step = 0
     for epoch in (1, 2):
@@ -53,7 +53,7 @@ def test_training_is_a_plain_loop_bit_for_bit(schedule, small_digits, make_confi
             losses[-1].append(loss.item())
             step += 1
     result = train(config, small_digits)
-    assert result.weights_sha256 == models.weights_digest(net)
+    assert result.weights_sha256 == weights_digest(net)
     assert [list(epoch.window_losses) for epoch in result.epochs] == losses
     expected = evaluate(net, small_digits, small_digits.validation)
     assert result.validation_accuracy == expected.accuracy
@@ -69,7 +69,7 @@ def test_a_completed_run_records_every_epoch(small_digits, make_config):
         assert record.validation_accuracy in [count / 100 for count in range(101)]
     seconds = sum(record.train_seconds for record in result.epochs)
     assert result.images_per_second == pytest.approx(3 * 256 / seconds)
-    assert result.weights_sha256 == models.weights_digest(result.model)
+    assert result.weights_sha256 == weights_digest(result.model)
 
 
 def test_training_learns_digits(digits, make_config):
@@ -224,7 +224,7 @@ def test_a_checkpoint_is_written_after_every_epoch(small_digits, make_config, tm
     result = train(make_config(epochs=3), small_digits, checkpoint=path, observe=observe)
     last = checkpoints.read(path)
     assert [*saved, len(last.record["epochs"])] == [1, 2, 3]
-    assert models.weights_digest(last.model(device=CPU)) == result.weights_sha256
+    assert weights_digest(last.model(device=CPU)) == result.weights_sha256
     assert [epoch_record_from_dict(values) for values in last.record["epochs"]] == [*result.epochs]
 
 

@@ -16,7 +16,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.augment import bilinear as affine
 from mnist_core.data.augment import elastic
 from mnist_core.data.splits import Split, normalise
-from mnist_core.models import network as models
+from mnist_core.models.network import Bfloat16, build_network, weights_digest
 from mnist_core.runtime.randomness import generator
 from mnist_core.training.batches import epoch_batches
 from mnist_core.training.checkpoint import read
@@ -78,7 +78,7 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(name, small_digits, 
     resumed = train(config_of(name), small_digits, checkpoint=path)
     whole = train(config_of(name), small_digits)
     assert resumed.weights_sha256 == whole.weights_sha256
-    assert models.weights_digest(read(path).model(device=CPU)) == whole.weights_sha256
+    assert weights_digest(read(path).model(device=CPU)) == whole.weights_sha256
 
 
 def test_the_average_is_an_exponential_one_of_the_weights_after_each_step(small_digits):
@@ -132,7 +132,7 @@ def test_recalibrated_statistics_are_those_of_plain_images_before_the_results_we
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_the_smoothed_loss_is_torchs(smoothing):
-    network = models.build(seed=0, device=CPU)
+    network = build_network(seed=0, device=CPU)
     images, labels = torch.randn(16, 1, 28, 28), torch.arange(16) % 10
     expected = F.cross_entropy(network(images), labels, label_smoothing=smoothing)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
@@ -141,8 +141,8 @@ def test_the_smoothed_loss_is_torchs(smoothing):
 
 
 def test_bfloat16_rounds_the_forward_pass_and_leaves_the_weights_float32():
-    network = models.build(seed=0, device=CPU)
-    wrapped = models.Bfloat16(copy.deepcopy(network))
+    network = build_network(seed=0, device=CPU)
+    wrapped = Bfloat16(copy.deepcopy(network))
     images = torch.randn(64, 1, 28, 28)
     with torch.no_grad():
         exact, rounded = network(images), wrapped(images)

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mnist_core.models import network as models
-from mnist_core.optim import registry as optimizers
+from mnist_core.models.network import Network, build_network, weights_digest
+from mnist_core.optim.registry import build_optimizer
 from mnist_core.training.step import set_learning_rate, training_step
 
 CPU = torch.device("cpu")
@@ -19,9 +19,9 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return images.to(memory_format=torch.channels_last), torch.arange(16) % 10
 
 
-def net_and_optimizer(name: str = "adam") -> tuple[models.Network, torch.optim.Optimizer]:
-    net = models.build(seed=0, device=CPU)
-    return net, optimizers.build(name, net.parameters(), learning_rate=0.01)
+def net_and_optimizer(name: str = "adam") -> tuple[Network, torch.optim.Optimizer]:
+    net = build_network(seed=0, device=CPU)
+    return net, build_optimizer(name, net.parameters(), learning_rate=0.01)
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam"])
@@ -35,7 +35,7 @@ def test_steps_are_plain_torch_steps_bit_for_bit(name, batch):
         plain_loss.backward()
         plain_optimizer.step()
         assert float(loss) == plain_loss.item()
-    assert models.weights_digest(net) == models.weights_digest(plain_net)
+    assert weights_digest(net) == weights_digest(plain_net)
 
 
 def test_the_loss_returned_is_of_before_the_step_and_holds_no_graph(batch):
@@ -55,7 +55,7 @@ def test_gradients_left_from_elsewhere_do_not_reach_the_step(batch):
         parameter.grad = torch.full_like(parameter, 100.0)
     training_step(net, optimizer, *batch)
     training_step(clean_net, clean_optimizer, *batch)
-    assert models.weights_digest(net) == models.weights_digest(clean_net)
+    assert weights_digest(net) == weights_digest(clean_net)
 
 
 def test_the_learning_rate_is_set_in_every_group():

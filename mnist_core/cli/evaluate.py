@@ -42,12 +42,12 @@ def run(options: argparse.Namespace) -> int:
     """Print the evaluation and write the picture."""
     from mnist_core.errors import UserError, unknown_name
     from mnist_core.runtime.output_folder import require_writable
-    from mnist_core.training import checkpoint as checkpoints
+    from mnist_core.training.checkpoint import read_checkpoint
     from mnist_core.training.evaluation import evaluate
 
     if options.split not in SPLITS:
         raise unknown_name("split", options.split, SPLITS)
-    saved = checkpoints.read(options.checkpoint)
+    saved = read_checkpoint(options.checkpoint)
     picture = options.picture or options.checkpoint.with_name(f"misclassified-{options.split}.png")
     require_writable(picture.parent, option="--picture")
     dataset = load_dataset(options, name=saved.config.dataset)
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     diverged_at_step = saved.record.get("diverged_at_step")
     if diverged_at_step is not None:
         print(f"diverged at step {diverged_at_step}: these are the weights of a broken run")
-    evaluation = evaluate(saved.model(device=split.labels.device), dataset, split)
+    evaluation = evaluate(saved.network(device=split.labels.device), dataset, split)
     is_trained_on = options.split == "validation" and saved.config.train_on_validation
     _print(
         dataset,

@@ -50,11 +50,11 @@ def run(options: argparse.Namespace) -> int:
     from mnist_core.errors import UserError
     from mnist_core.models import onnx_graph
     from mnist_core.models.onnx_export import SelfCheckError, export
-    from mnist_core.training import checkpoint as checkpoints
+    from mnist_core.training.checkpoint import read_checkpoint
 
     onnx_graph.require_libraries()
     onnx_graph.require_opset(options.opset)
-    saved = checkpoints.read(options.checkpoint)
+    saved = read_checkpoint(options.checkpoint)
     if options.output.exists() and options.output.samefile(options.checkpoint):
         raise UserError(f"{options.output} is the checkpoint; name another --output")
     form = onnx_graph.Form(
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     images, described = _images(options, saved.config.dataset)
     try:
         report = export(
-            saved.model(device=torch.device("cpu")),
+            saved.network(device=torch.device("cpu")),
             options.output,
             form,
             images=images,

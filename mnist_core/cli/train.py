@@ -1,7 +1,8 @@
 """`python -m mnist_core train`: one run, from its options to the test accuracy.
 
-Writes `checkpoint.safetensors` after every epoch and `result.json` at the end into its folder,
-where `train.lock` keeps a second process out.
+After every epoch it writes into its folder `resume.pt`, the state for --resume, and
+`checkpoint.safetensors`, the network for `evaluate` and `export`; at the end, `result.json`.
+`train.lock` keeps a second process out.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from mnist_core.training.loop import TrainResult
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
+RESUME_NAME = "resume.pt"
 RESULT_NAME = "result.json"
 LOCK_NAME = "train.lock"
 
@@ -187,7 +189,8 @@ def run(options: argparse.Namespace) -> int:
         held(folder / LOCK_NAME, refusal=refusal),
         with_hint(lambda: _way_on(folder, options)),
     ):
-        is_there = any((folder / name).exists() for name in (CHECKPOINT_NAME, RESULT_NAME))
+        names = (CHECKPOINT_NAME, RESUME_NAME, RESULT_NAME)
+        is_there = any((folder / name).exists() for name in names)
         if is_there and not options.resume:
             raise UserError(
                 f"{folder} already holds a run; add --resume, or name another --output"
@@ -200,20 +203,18 @@ def _resumed_config(options: argparse.Namespace) -> TrainConfig:
     and threads that are not named are its own."""
     if options.output is None:
         raise UserError("--resume needs --output, the folder of the run to continue")
-    path = options.output / CHECKPOINT_NAME
+    path = options.output / RESUME_NAME
     if not path.exists():
         raise UserError(
-            f"nothing to resume: {options.output} holds no {CHECKPOINT_NAME}; start without "
-            "--resume"
+            f"nothing to resume: {options.output} holds no {RESUME_NAME}; start without --resume"
         )
-    from mnist_core.training import checkpoint as checkpoints
-    from mnist_core.training.resume import require_config
+    from mnist_core.training import resume
 
-    saved = checkpoints.read(path)
+    saved = resume.read(path)
     begun = recipe(options.recipe) if options.recipe else saved.config
     asked = saved.config.dataset if options.dataset == AUTO else options.dataset
-    require_config(path, saved, _config(options, begun, asked))
-    options.device = options.device or saved.device or "cpu"
+    resume.require_config(path, saved.config, _config(options, begun, asked))
+    options.device = options.device or saved.device
     options.threads = saved.threads if options.threads is None else options.threads
     return saved.config
 
@@ -237,7 +238,7 @@ def _make_folder(options: argparse.Namespace, dataset: Dataset) -> Path:
 
 
 def _way_on(folder: Path, options: argparse.Namespace) -> str:
-    if not (folder / CHECKPOINT_NAME).exists():
+    if not (folder / RESUME_NAME).exists():
         return "Nothing was finished yet; the same command starts again"
     words = ["python", "-m", "mnist_core", "train", "--resume", "--output", str(folder)]
     if options.data_dir is not None:
@@ -261,7 +262,11 @@ def _train(config: TrainConfig, dataset: Dataset, folder: Path, *, device: str) 
         print(note)
     with ProgressDisplay(epochs=config.epochs) as display:
         result = train(
-            config, dataset, checkpoint=folder / CHECKPOINT_NAME, observe=display.observe
+            config,
+            dataset,
+            resume_file=folder / RESUME_NAME,
+            checkpoint=folder / CHECKPOINT_NAME,
+            observe=display.observe,
         )
     if result.status == "diverged":
         write_json(folder / RESULT_NAME, _record(dataset, result, None))

@@ -32,11 +32,11 @@ class GraphedSteps:
     """
 
     def __init__(
-        self, config: TrainConfig, dataset: Dataset, learner: TrainState, *, is_captured: bool
+        self, config: TrainConfig, dataset: Dataset, state: TrainState, *, is_captured: bool
     ) -> None:
         self._config = config
         self._dataset = dataset
-        self._learner = learner
+        self._state = state
         self._is_captured = is_captured
         self._device = dataset.train.labels.device
         self._steps = steps_per_epoch(dataset, config.batch_size)
@@ -91,7 +91,7 @@ class GraphedSteps:
         draws = self._draws.map(lambda tensor: tensor.index_select(0, self._place).squeeze(0))
         images, labels = prepare(self._dataset, draws)
         rate = self._rates.index_select(0, self._place).squeeze(0)
-        loss = self._learner.step(images, labels, learning_rate=rate)
+        loss = self._state.step(images, labels, learning_rate=rate)
         self._losses.copy_(torch.where(self._rows == self._place, loss, self._losses))
         self._place.add_(1)
 

@@ -24,11 +24,11 @@ from mnist_core.models.network import Network, weights_digest
 from mnist_core.optim.registry import uncaptured_because
 from mnist_core.optim.schedules import multiplier
 from mnist_core.runtime.randomness import derive_seed
-from mnist_core.training import checkpoint as checkpoints
+from mnist_core.training import resume
 from mnist_core.training.batches import epoch_batches, steps_per_epoch
+from mnist_core.training.checkpoint import write_checkpoint
 from mnist_core.training.cuda_graph import GraphedSteps
 from mnist_core.training.evaluation import evaluate
-from mnist_core.training.resume import read_matching
 from mnist_core.training.state import TrainState
 
 WINDOWS_PER_EPOCH = 20
@@ -105,33 +105,47 @@ def train(
     config: TrainConfig,
     dataset: Dataset,
     *,
+    resume_file: Path | None = None,
     checkpoint: Path | None = None,
     observe: Observer = _ignore,
     captures: bool = True,
 ) -> TrainResult:
-    """Train from the start, or from `checkpoint` where that file exists.
+    """Train from the start, or from `resume_file` where that file exists.
 
-    With `checkpoint`, the file is written after every epoch. `observe` is called after every
-    window of steps and after every epoch; what it raises ends the run. On CUDA all windows of an
-    epoch are observed at its end, and with `captures` steps are replayed from a CUDA graph where
-    the optimizer allows it, which changes no bit. Raises `UserError` where the checkpoint is
-    damaged, or of another configuration, data, device or thread count, and `OptimizerError` where
-    the optimizer refuses its options, fails in a step, or has a state that cannot be saved.
+    After every epoch the state is written into `resume_file`, and the network so far into
+    `checkpoint`. `observe` is called after every window of steps and after every epoch; what it
+    raises ends the run. On CUDA all windows of an epoch are observed at its end, and with
+    `captures` steps are replayed from a CUDA graph where the optimizer allows it, which changes no
+    bit. Raises `UserError` where `resume_file` is damaged, or of another configuration, data,
+    device or thread count, and `OptimizerError` where the optimizer refuses its options, fails in
+    a step, or has a state that cannot be saved.
     """
     if config.dataset != dataset.name:
         raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
     dataset = dataset.for_training(on_validation=config.train_on_validation)
     require_batch_fits(dataset, config.batch_size)
-    learner = TrainState(config, dataset)
+    state = TrainState(config, dataset)
     records: list[EpochRecord] = []
     diverged_at_step = None
-    if checkpoint is not None and checkpoint.exists():
-        saved = read_matching(checkpoint, config, dataset)
-        learner.restore(saved)
+
+    def write_network(record: dict[str, Any]) -> None:
+        if checkpoint is not None:
+            write_checkpoint(
+                checkpoint,
+                config=config,
+                record=record,
+                dataset_sha256=dataset.sha256,
+                network=state.result,
+            )
+
+    if resume_file is not None and resume_file.exists():
+        saved = resume.read_matching(resume_file, config, dataset)
+        state.restore(saved.state)
         records = [epoch_record_from_dict(values) for values in saved.record["epochs"]]
         diverged_at_step = saved.record["diverged_at_step"]
+        write_network(saved.record)  # a kill may have come between the two files
 
-    losses_by_window = _stepper(config, dataset, learner, captures=captures)
+    losses_by_window = _stepper(config, dataset, state, captures=captures)
     for epoch in range(len(records) + 1, config.epochs + 1):
         if diverged_at_step is not None:
             break
@@ -139,25 +153,19 @@ def train(
         with torch.random.fork_rng(devices=_cuda_devices(dataset)):
             torch.manual_seed(derive_seed(config.seed, "network", epoch))
             outcome = _train_epoch(
-                config, dataset, learner, losses_by_window, epoch=epoch, observe=observe
+                config, dataset, state, losses_by_window, epoch=epoch, observe=observe
             )
         if isinstance(outcome, int):
             diverged_at_step = outcome
         else:
             records.append(outcome)
-        if checkpoint is not None:
-            checkpoints.write(
-                checkpoint,
-                config=config,
-                record={
-                    "epochs": [asdict(record) for record in records],
-                    "diverged_at_step": diverged_at_step,
-                },
-                dataset_sha256=dataset.sha256,
-                model=learner.result,
-                trained=learner.trained,
-                optimizer=learner.optimizer,
-            )
+        record = {
+            "epochs": [asdict(record) for record in records],
+            "diverged_at_step": diverged_at_step,
+        }
+        if resume_file is not None:
+            resume.write(resume_file, state, config=config, record=record, dataset=dataset)
+        write_network(record)
     steps = steps_per_epoch(dataset, config.batch_size)
     train_seconds = sum(record.train_seconds for record in records)
     images = len(records) * steps * config.batch_size
@@ -167,9 +175,9 @@ def train(
         epochs=tuple(records),
         steps=len(records) * steps if diverged_at_step is None else diverged_at_step,
         diverged_at_step=diverged_at_step,
-        weights_sha256=weights_digest(learner.result),
+        weights_sha256=weights_digest(state.result),
         images_per_second=images / train_seconds if train_seconds else 0.0,
-        model=learner.result,
+        model=state.result,
     )
 
 
@@ -179,13 +187,13 @@ def epoch_record_from_dict(values: dict[str, Any]) -> EpochRecord:
 
 
 def _stepper(
-    config: TrainConfig, dataset: Dataset, learner: TrainState, *, captures: bool
+    config: TrainConfig, dataset: Dataset, state: TrainState, *, captures: bool
 ) -> LossesByWindow:
     """Return how the steps of a run are taken: one by one, or on CUDA whole epochs at once."""
     steps = steps_per_epoch(dataset, config.batch_size)
     window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
     if _is_on_cuda(dataset) and not uncaptured_because(config.optimizer):
-        resident = GraphedSteps(config, dataset, learner, is_captured=captures)
+        resident = GraphedSteps(config, dataset, state, is_captured=captures)
 
         def all_at_once(epoch: int) -> Iterator[Tensor]:
             losses = resident.run_epoch(epoch).cpu()
@@ -199,7 +207,7 @@ def _stepper(
         for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch)):
             progress = ((epoch - 1) * steps + step) / (config.epochs * steps)
             rate = config.learning_rate * multiplier(config.schedule, progress)
-            window.append(learner.step(images, labels, learning_rate=rate))
+            window.append(state.step(images, labels, learning_rate=rate))
             if len(window) == window_steps or step + 1 == steps:
                 yield torch.stack(window).cpu()
                 window.clear()
@@ -210,7 +218,7 @@ def _stepper(
 def _train_epoch(
     config: TrainConfig,
     dataset: Dataset,
-    learner: TrainState,
+    state: TrainState,
     losses_by_window: LossesByWindow,
     *,
     epoch: int,
@@ -221,7 +229,7 @@ def _train_epoch(
     done_before = (epoch - 1) * steps
     window_losses: list[float] = []
     exploded_steps = step = 0
-    learner.trained.train()
+    state.trained.train()
     started = time.perf_counter()
     for losses in losses_by_window(epoch):
         step += len(losses)
@@ -240,9 +248,9 @@ def _train_epoch(
                 finished_epoch=None,
             )
         )
-    learner.end_epoch()
+    state.end_epoch()
     trained = time.perf_counter()
-    validation = evaluate(learner.result, dataset, dataset.validation)
+    validation = evaluate(state.result, dataset, dataset.validation)
     if not math.isfinite(validation.loss):  # the epoch's last step broke the weights
         return done_before + steps
     record = EpochRecord(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
@@ -9,10 +11,10 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.splits import Dataset
 from mnist_core.models.network import Bfloat16, Network
 from mnist_core.optim.custom import failures_of
+from mnist_core.optim.saved_state import restore_optimizer, saved_state
 from mnist_core.optim.weight_average import WeightAverage
 from mnist_core.training import build
 from mnist_core.training.batches import evaluation_batches
-from mnist_core.training.checkpoint import Checkpoint
 from mnist_core.training.step import set_learning_rate, training_step
 
 
@@ -65,10 +67,19 @@ class TrainState:
             images = self._dataset.train.first(count)
             update_bn(evaluation_batches(self._dataset, images), self.result)
 
-    def restore(self, saved: Checkpoint) -> None:
-        """Go on from a checkpoint of the same configuration."""
-        saved.restore_trained(self.trained)
-        saved.restore_optimizer(self.optimizer)
+    def saved(self) -> dict[str, Any]:
+        """Return what a later process needs to go on with the same bits, as `torch.save` takes it;
+        a state of the optimizer that cannot be saved is an `OptimizerError`."""
+        return {
+            "network": self.trained.state_dict(),
+            "average": None if self._average is None else self._average.network.state_dict(),
+            "optimizer": saved_state(self.optimizer),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from what `saved` returned in a run of the same configuration."""
+        self.trained.load_state_dict(saved["network"])
+        restore_optimizer(self.optimizer, saved["optimizer"])
         if self._average is not None:
-            saved.restore_model(self._average.network)
+            self._average.network.load_state_dict(saved["average"])
             self._average.is_empty = False

@@ -188,7 +188,7 @@ def _execute(task: Task, counter: int | None) -> Record:
     """Train a task, write its record, and return it; say on the way that it makes progress."""
     from mnist_core.errors import OptimizerError
     from mnist_core.runtime.atomic_files import write_json
-    from mnist_core.training import checkpoint as checkpoints
+    from mnist_core.training.checkpoint import write_checkpoint
     from mnist_core.training.evaluation import evaluate
     from mnist_core.training.loop import Progress, train
 
@@ -231,7 +231,7 @@ def _execute(task: Task, counter: int | None) -> Record:
         result = train(
             task.config,
             dataset,
-            checkpoint=checkpoint if keeps_checkpoint else None,
+            resume_file=checkpoint if keeps_checkpoint else None,
             observe=observe,
         )
     except _PrunedError:
@@ -262,13 +262,12 @@ def _execute(task: Task, counter: int | None) -> Record:
             "images_per_second": result.images_per_second,
         }
         if task.keeps_network:
-            checkpoints.write(
+            write_checkpoint(
                 folder.network_file(task.key),
                 config=task.config,
                 record={"epochs": [asdict(epoch) for epoch in result.epochs]},
                 dataset_sha256=dataset.sha256,
-                model=result.model,
-                optimizer=None,
+                network=result.model,
             )
         if task.kind == "confirmation" and result.status == "completed":
             test = evaluate(result.model, dataset, dataset.test)

@@ -188,7 +188,7 @@ class RunFolder:
 
     def checkpoint_file(self, key: str) -> Path:
         """Return where a run in flight keeps its checkpoint."""
-        return self.path / "checkpoints" / f"{key}.safetensors"
+        return self.path / "checkpoints" / f"{key}.pt"
 
     def network_file(self, key: str) -> Path:
         """Return where a run leaves its network, if it is kept."""

@@ -14,8 +14,8 @@ from mnist_core.config import Option, TrainConfig
 from mnist_core.data.splits import Dataset, require_batch_fits
 from mnist_core.errors import OptimizerError, UserError
 from mnist_core.optim.custom import failures_of, is_custom
+from mnist_core.optim.saved_state import saved_state
 from mnist_core.training import build
-from mnist_core.training import checkpoint as checkpoints
 from mnist_core.training.step import training_step
 from study.plans.base import StudyPlan
 from study.plans.optimizers import OptimizerPlan
@@ -69,4 +69,4 @@ def _take_a_step(config: TrainConfig, dataset: Dataset) -> None:
     with failures_of(config.optimizer):
         training_step(model, optimizer, images, dataset.train.labels[:_IMAGES])
     if config.epochs > 1 and is_custom(config.optimizer):
-        checkpoints.require_savable(optimizer)
+        saved_state(optimizer)

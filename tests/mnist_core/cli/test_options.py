@@ -17,9 +17,10 @@ from mnist_core.errors import UserError
 from mnist_core.optim.registry import OPTIMIZERS
 from mnist_core.recipes import RECIPES
 from mnist_core.runtime.device import prepare_process
-from mnist_core.training import checkpoint as checkpoints
+from mnist_core.training import resume
 
 CHECKPOINT = "checkpoint.safetensors"
+RESUME_FILE = "resume.pt"
 DISTORTIONS_OFF = {
     "interpolation": "nearest",
     "scaling": 0.0,
@@ -167,7 +168,7 @@ def test_help_shows_defaults_and_units(capsys):
         (["--seed", "-1"], "seed must be in [0, 2**63), got -1"),
         (["--threads", "0"], "threads must be >= 1, got 0"),
         (["--resume"], "--resume needs --output"),
-        (["--resume", "--output", "new"], f"nothing to resume: new holds no {CHECKPOINT}"),
+        (["--resume", "--output", "new"], f"nothing to resume: new holds no {RESUME_FILE}"),
     ],
 )
 def test_a_wrong_option_is_refused_with_the_reason_and_leaves_no_file(
@@ -232,7 +233,7 @@ def resumed(folder, *arguments: str) -> list[str]:
 
 
 @pytest.mark.parametrize("given", [[], ["--epochs", "1", "--dataset", "digits", "--threads", "2"]])
-def test_a_resumed_run_has_configuration_and_threads_from_its_checkpoint(given, tmp_path):
+def test_a_resumed_run_has_configuration_and_threads_from_its_state(given, tmp_path):
     assert trained(tmp_path, "--optimizer", "sgd", "--learning-rate", "0.5", "--threads", "2") == 0
     before = (tmp_path / "result.json").read_bytes()
     prepare_process(threads=1)
@@ -251,18 +252,10 @@ def test_resuming_with_another_thread_count_is_refused_and_changes_nothing(capsy
 
 def test_resuming_a_run_of_another_device_is_refused(capsys, monkeypatch, tmp_path):
     assert trained(tmp_path) == 0
-    read = checkpoints.read
-    monkeypatch.setattr(checkpoints, "read", lambda path: replace(read(path), device="cuda"))
+    read = resume.read
+    monkeypatch.setattr(resume, "read", lambda path: replace(read(path), device="cuda"))
     reason = refusal(capsys, *resumed(tmp_path, "--device", "cpu"))
     assert "trained with device cuda, now cpu" in reason
-
-
-def test_a_checkpoint_from_before_threads_were_kept_is_resumed(monkeypatch, tmp_path):
-    assert trained(tmp_path) == 0
-    read = checkpoints.read
-    old = {"device": None, "threads": None}
-    monkeypatch.setattr(checkpoints, "read", lambda path: replace(read(path), **old))
-    assert main(resumed(tmp_path)) == 0
 
 
 @pytest.mark.parametrize(
@@ -278,18 +271,18 @@ def test_resuming_with_other_options_is_refused_with_the_difference(
 ):
     assert trained(tmp_path) == 0
     reason = refusal(capsys, *resumed(tmp_path, option, value))
-    for part in (str(tmp_path / CHECKPOINT), said, "Use its options, or another folder"):
+    for part in (str(tmp_path / RESUME_FILE), said, "Use its options, or another folder"):
         assert part in reason
 
 
-def test_resuming_from_a_damaged_checkpoint_is_refused_and_it_is_kept(capsys, tmp_path):
+def test_resuming_from_a_damaged_state_is_refused_and_it_is_kept(capsys, tmp_path):
     assert trained(tmp_path) == 0
-    damaged = (tmp_path / CHECKPOINT).read_bytes()[:-1]
-    (tmp_path / CHECKPOINT).write_bytes(damaged)
+    damaged = (tmp_path / RESUME_FILE).read_bytes()[:-1]
+    (tmp_path / RESUME_FILE).write_bytes(damaged)
     reason = refusal(capsys, *resumed(tmp_path))
-    assert f"{tmp_path / CHECKPOINT} is not a whole checkpoint" in reason
+    assert f"{tmp_path / RESUME_FILE} is not a whole state of a run" in reason
     assert "delete it and train again" in reason
-    assert (tmp_path / CHECKPOINT).read_bytes() == damaged
+    assert (tmp_path / RESUME_FILE).read_bytes() == damaged
 
 
 def test_the_module_itself_refuses_with_exit_code_2_and_no_traceback(run_python):

@@ -19,10 +19,12 @@ import torch
 
 from mnist_core.__main__ import main
 from mnist_core.config import TrainConfig
-from mnist_core.training import checkpoint as checkpoints
+from mnist_core.training import resume
+from mnist_core.training.checkpoint import read_checkpoint
 from mnist_core.training.loop import train
 
 CHECKPOINT = "checkpoint.safetensors"
+RESUME_FILE = "resume.pt"
 LOCK = "train.lock"
 QUICK = ["--batch-size", "133", "--threads", "1"]  # nine steps an epoch
 
@@ -57,7 +59,7 @@ def test_a_run_prints_plain_lines_and_leaves_a_checkpoint_and_a_result(digits, c
     assert result["data"] == {"name": "digits", "sha256": digits.sha256}
     assert result["environment"]["threads"] == 1
     assert result["test"]["count"] == 300
-    saved = checkpoints.read(tmp_path / "run" / CHECKPOINT)
+    saved = read_checkpoint(tmp_path / "run" / CHECKPOINT)
     assert (saved.config, saved.record["epochs"]) == (config, result["epochs"])
     accuracy = result["test"]["correct"] / 300
     low, high = result["test"]["interval"]
@@ -161,15 +163,17 @@ def test_a_signal_ends_a_run_within_seconds_and_it_can_be_resumed(number, tmp_pa
         "interrupted. What was finished is on disk; continue with:\n"
         "  python -m mnist_core train --resume --output run\n"
     )
-    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [CHECKPOINT, LOCK]
-    saved = checkpoints.read(tmp_path / "run" / CHECKPOINT)
-    assert 1 <= len(saved.record["epochs"]) < 500
-    assert train_one_more_epoch(saved, tmp_path / "run" / CHECKPOINT) == 1 + len(
-        saved.record["epochs"]
-    )
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
+        CHECKPOINT,
+        RESUME_FILE,
+        LOCK,
+    ]
+    epochs = len(resume.read(tmp_path / "run" / RESUME_FILE).record["epochs"])
+    assert 1 <= epochs < 500
+    assert train_one_more_epoch(tmp_path / "run") == 1 + epochs
 
 
-def train_one_more_epoch(saved: checkpoints.Checkpoint, path) -> int:
+def train_one_more_epoch(folder) -> int:
     """Resume through the command until one more epoch is done; return how many then are."""
 
     class StoppedError(Exception):
@@ -182,7 +186,7 @@ def train_one_more_epoch(saved: checkpoints.Checkpoint, path) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mnist_core.cli.progress.ProgressDisplay.observe", stop)
         with pytest.raises(StoppedError) as caught:
-            main(["train", "--resume", "--output", str(path.parent)])
+            main(["train", "--resume", "--output", str(folder)])
     return caught.value.args[0]
 
 
@@ -212,7 +216,7 @@ def test_of_two_runs_in_one_folder_at_once_the_second_is_refused(tmp_path):
     assert b"another process is training in run; wait for it, or name another --output" in error
     (winner,) = [seed for seed, (_, code) in enumerate(ended) if code == 0]
     assert result_of(tmp_path / "run")["config"]["seed"] == winner
-    assert checkpoints.read(tmp_path / "run" / CHECKPOINT).config.seed == winner
+    assert read_checkpoint(tmp_path / "run" / CHECKPOINT).config.seed == winner
 
 
 def test_default_folders_of_one_second_are_two(tmp_path, monkeypatch):
@@ -254,13 +258,13 @@ def can_mount() -> bool:
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_is_exit_code_2_and_leaves_the_last_checkpoint_whole(tmp_path):
+def test_a_disk_that_fills_up_is_exit_code_2_and_leaves_the_last_state_whole(tmp_path):
     if not can_mount():
         pytest.skip("a small disk cannot be mounted here (unshare and mount need root)")
-    # Adam's checkpoint is 285 kB: one fits, the next one beside it does not.
+    # Adam's state is 300 kB and the network 96 kB: one of each fits, the next state does not.
     (tmp_path / "run").mkdir()
-    script = 'mount -t tmpfs -o size=400k none run && shift && "$@"; code=$?; ls -A run > names; '
-    script += f"cp run/{CHECKPOINT} saved; exit $code"
+    script = 'mount -t tmpfs -o size=600k none run && shift && "$@"; code=$?; ls -A run > names; '
+    script += f"cp run/{RESUME_FILE} saved; exit $code"
     command = [sys.executable, "-m", "mnist_core", "train", "--dataset", "digits", *QUICK]
     completed = subprocess.run(
         ["unshare", "-m", "sh", "-c", script, "sh", "-", *command, "--output", "run"],
@@ -272,12 +276,12 @@ def test_a_disk_that_fills_up_is_exit_code_2_and_leaves_the_last_checkpoint_whol
     assert completed.returncode == 2
     assert completed.stderr == (
         "error: the operating system refused: No space left on device "
-        f"(run/{CHECKPOINT}). What was finished is on disk; continue with:\n"
+        f"(run/{RESUME_FILE}). What was finished is on disk; continue with:\n"
         "  python -m mnist_core train --resume --output run\n"
     )
     assert "Traceback" not in completed.stderr
-    assert (tmp_path / "names").read_text() == f"{CHECKPOINT}\n{LOCK}\n"
-    assert len(checkpoints.read(tmp_path / "saved").record["epochs"]) == 1
+    assert (tmp_path / "names").read_text() == f"{CHECKPOINT}\n{RESUME_FILE}\n{LOCK}\n"
+    assert len(resume.read(tmp_path / "saved").record["epochs"]) == 1
 
 
 @pytest.mark.cuda

@@ -22,8 +22,7 @@ from mnist_core.models import onnx_graph, onnx_process
 from mnist_core.models.network import Network, build_network, weights_digest
 from mnist_core.models.onnx_graph import Form
 from mnist_core.models.registry import architecture
-from mnist_core.optim.registry import build_optimizer
-from mnist_core.training import checkpoint as checkpoints
+from mnist_core.training.checkpoint import write_checkpoint
 
 onnx = pytest.importorskip("onnx", reason="the extra [onnx] is not installed: onnx is missing")
 pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed: onnxruntime")
@@ -47,13 +46,12 @@ def images(small_digits):
 @pytest.fixture
 def checkpoint(tmp_path, network, digits):
     path = tmp_path / "checkpoint.safetensors"
-    checkpoints.write(
+    write_checkpoint(
         path,
         config=TrainConfig(dataset="digits"),
         record={"epochs": []},
         dataset_sha256=digits.sha256,
-        model=network,
-        optimizer=build_optimizer("adam", network.parameters(), learning_rate=0.01),
+        network=network,
     )
     return path
 
@@ -201,13 +199,12 @@ def test_without_the_data_set_it_is_checked_on_noise_and_says_so(
     without_mnist, tmp_path, network, output, capsys
 ):
     path = tmp_path / "checkpoint.safetensors"
-    checkpoints.write(
+    write_checkpoint(
         path,
         config=TrainConfig(dataset="mnist"),
         record={},
         dataset_sha256="",
-        model=network,
-        optimizer=build_optimizer("adam", network.parameters(), learning_rate=0.01),
+        network=network,
     )
     assert main(["export", str(path), "--output", str(output), "--threads", "1"]) == 0
     text = capsys.readouterr().out

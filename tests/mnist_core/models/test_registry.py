@@ -122,12 +122,12 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(name, small_digits, 
         if progress.epoch == 2:
             raise Stop
 
-    path = tmp_path / "checkpoint.safetensors"
+    path = tmp_path / "resume.pt"
     config = config_of(name)
     with pytest.raises(Stop):
-        train(config, small_digits, checkpoint=path, observe=stop_after_the_first_epoch)
+        train(config, small_digits, resume_file=path, observe=stop_after_the_first_epoch)
     torch.manual_seed(123)  # what the process did in between does not matter
-    resumed = train(config, small_digits, checkpoint=path)
+    resumed = train(config, small_digits, resume_file=path)
     assert resumed.weights_sha256 == train(config, small_digits).weights_sha256
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or refused with a way out, written atomically, never a pickle."""
+"""mnist_core.training.checkpoint: whole or refused, written atomically, never a pickle."""
 
 from __future__ import annotations
 
@@ -10,37 +10,33 @@ import resource
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support import ROOT
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
 from mnist_core.models.network import Network, build_network, weights_digest
-from mnist_core.optim.registry import build_optimizer
-from mnist_core.training import checkpoint as checkpoints
-from mnist_core.training.step import training_step
+from mnist_core.training.checkpoint import (
+    FORMAT,
+    _digest,
+    _metadata,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 CPU = torch.device("cpu")
 RECORD = {"epochs": [], "diverged_at_step": None}
 
 
-def trained(name: str = "adam") -> tuple[Network, torch.optim.Optimizer]:
-    net = build_network(seed=0, device=CPU)
-    optimizer = build_optimizer(name, net.parameters(), learning_rate=0.01)
-    images = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    training_step(net, optimizer, images, torch.arange(8))
-    return net, optimizer
-
-
-def write(path, *, name: str = "adam", record=RECORD, dataset_sha256: str = "abc"):
-    net, optimizer = trained(name)
-    checkpoints.write(
+def write(path, *, record=RECORD, dataset_sha256: str = "abc") -> Network:
+    network = build_network(seed=0, device=CPU)
+    write_checkpoint(
         path,
-        config=TrainConfig(optimizer=name),
+        config=TrainConfig(),
         record=record,
         dataset_sha256=dataset_sha256,
-        model=net,
-        optimizer=optimizer,
+        network=network,
     )
-    return net, optimizer
+    return network
 
 
 @pytest.fixture
@@ -52,13 +48,13 @@ def path(tmp_path):
 
 def error_of(path) -> str:
     with pytest.raises(UserError) as caught:
-        checkpoints.read(path)
+        read_checkpoint(path)
     return str(caught.value)
 
 
 def rewrite(path, *, without: str | None = None, **changes: str) -> None:
     """Write the file again with another header."""
-    metadata = {**checkpoints._metadata(path.read_bytes()), **changes}
+    metadata = {**_metadata(path.read_bytes()), **changes}
     metadata.pop(without, None)
     save_file(load_file(path), path, metadata=metadata)
 
@@ -66,31 +62,15 @@ def rewrite(path, *, without: str | None = None, **changes: str) -> None:
 def test_what_was_written_is_read_back(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     record = {"epochs": [{"epoch": 1, "validation_accuracy": 0.5}], "diverged_at_step": 3}
-    net, _ = write(path, record=record, dataset_sha256="of the data")
-    saved = checkpoints.read(path)
+    network = write(path, record=record, dataset_sha256="of the data")
+    saved = read_checkpoint(path)
     assert (saved.config, saved.record) == (TrainConfig(), record)
     assert saved.dataset_sha256 == "of the data"
-    assert weights_digest(saved.model(device=CPU)) == weights_digest(net)
-
-
-@pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "asgd", "nadam", "adafactor"])
-def test_a_restored_optimizer_has_the_state_to_the_bit(name, tmp_path):
-    path = tmp_path / "checkpoint.safetensors"
-    _, optimizer = write(path, name=name)
-    other = build_optimizer(
-        name, build_network(seed=1, device=CPU).parameters(), learning_rate=0.01
-    )
-    checkpoints.read(path).restore_optimizer(other)
-    expected, actual = optimizer.state_dict()["state"], other.state_dict()["state"]
-    for index, state in expected.items():
-        for key, value in state.items():
-            if value is not None:
-                restored = torch.as_tensor(actual[index][key])
-                assert torch.equal(restored, torch.as_tensor(value)), f"{index}.{key}"
+    assert weights_digest(saved.network(device=CPU)) == weights_digest(network)
 
 
 def test_the_weights_open_with_safetensors_alone(path):
-    names = {name for name in load_file(path) if name.startswith("model.")}
+    names = set(load_file(path))
     expected = build_network(seed=0, device=CPU).state_dict()
     assert names == {f"model.{name}" for name in expected}
 
@@ -105,7 +85,7 @@ def test_an_unreadable_file_is_refused_by_name(tmp_path):
     assert f"cannot read the checkpoint {tmp_path}: Is a directory" in error_of(tmp_path)
 
 
-@pytest.mark.parametrize("keep", [0, 1, 7, 8, 9, 500, 5_000, 100_000, -1])
+@pytest.mark.parametrize("keep", [0, 1, 7, 8, 9, 500, 5_000, 50_000, -1])
 def test_a_truncated_file_is_refused_with_the_way_out(keep, path):
     path.write_bytes(path.read_bytes()[:keep])
     message = error_of(path)
@@ -131,7 +111,7 @@ def test_a_flipped_bit_anywhere_is_refused(path):
 
 @pytest.mark.parametrize("key", ["config", "record", "dataset_sha256"])
 def test_an_altered_header_is_refused(key, path):
-    value = checkpoints._metadata(path.read_bytes())[key]
+    value = _metadata(path.read_bytes())[key]
     rewrite(path, **{key: value.replace("a", "b", 1)})
     assert "is not a whole checkpoint" in error_of(path)
 
@@ -145,15 +125,15 @@ def test_an_incomplete_header_is_refused(key, path):
 def test_another_format_is_refused_by_both_names(path):
     rewrite(path, format="compact-mnist checkpoint 0")
     message = error_of(path)
-    for part in (str(path), "compact-mnist checkpoint 0", checkpoints.FORMAT, "train again"):
+    for part in (str(path), "compact-mnist checkpoint 0", FORMAT, "train again"):
         assert part in message
 
 
 def test_a_configuration_of_another_version_is_refused_with_the_file(path):
-    metadata = checkpoints._metadata(path.read_bytes())
+    metadata = _metadata(path.read_bytes())
     metadata["config"] = json.dumps({**TrainConfig().to_dict(), "dropout": 0.1})
     tensors = load_file(path)
-    metadata["sha256"] = checkpoints._digest(metadata, tensors)
+    metadata["sha256"] = _digest(metadata, tensors)
     save_file(tensors, path, metadata=metadata)
     assert f"{path} is not a whole checkpoint (unknown configuration key" in error_of(path)
 
@@ -193,7 +173,7 @@ def test_neither_writing_nor_reading_touches_pickle(tmp_path, monkeypatch):
     for name in ("save", "load"):
         monkeypatch.setattr(torch, name, fail)
     write(tmp_path / "checkpoint.safetensors")
-    checkpoints.read(tmp_path / "checkpoint.safetensors").model(device=CPU)
+    read_checkpoint(tmp_path / "checkpoint.safetensors").network(device=CPU)
 
 
 def test_a_record_with_nan_is_refused_and_the_old_file_kept(path):
@@ -223,3 +203,10 @@ def test_a_write_that_the_system_cuts_short_leaves_the_old_file_and_no_other(pat
         write(path, dataset_sha256="new")
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/*/*.safetensors")), ids=str)
+def test_a_committed_network_is_read_with_the_weights_that_its_run_recorded(path):
+    recorded = json.loads((path.parent / "records" / f"{path.stem}.json").read_text())
+    saved = read_checkpoint(path)
+    assert weights_digest(saved.network(device=CPU)) == recorded["weights_sha256"]

@@ -185,8 +185,8 @@ class TestOnCuda:
                 raise Stop
 
         config = config_of("everything", epochs=3)
-        path = tmp_path / "checkpoint.safetensors"
+        path = tmp_path / "resume.pt"
         with pytest.raises(Stop):
-            train(config, cuda_digits, checkpoint=path, observe=stop)
-        resumed = train(config, cuda_digits, checkpoint=path)
+            train(config, cuda_digits, resume_file=path, observe=stop)
+        resumed = train(config, cuda_digits, resume_file=path)
         assert resumed.weights_sha256 == train(config, cuda_digits).weights_sha256

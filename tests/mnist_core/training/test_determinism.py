@@ -19,7 +19,7 @@ from mnist_core.runtime.device import prepare_process
 from mnist_core.training.loop import train
 
 CPU = torch.device("cpu")
-CHECKPOINT = "checkpoint.safetensors"
+RESUME_FILE = "resume.pt"
 _TRAIN_AND_PRINT = """
 import json, sys
 from mnist_core.data import splits as data
@@ -115,13 +115,13 @@ def digest_in(folder: Path) -> str:
 
 
 def kill_and_resume(config: TrainConfig, folder: Path, *, timeout_seconds: float) -> str:
-    """SIGKILL a run that trains on after its first checkpoint; resume it and return its digest."""
+    """SIGKILL a run that trains on after its first epoch; resume it and return its digest."""
     process = started(config, folder)
     try:
         deadline = time.monotonic() + timeout_seconds
-        while not (folder / CHECKPOINT).exists():
-            assert process.poll() is None, "the run ended before it wrote a checkpoint"
-            assert time.monotonic() < deadline, "no checkpoint came"
+        while not (folder / RESUME_FILE).exists():
+            assert process.poll() is None, "the run ended before it wrote its state"
+            assert time.monotonic() < deadline, "no state came"
             time.sleep(0.005)
         time.sleep(0.1)
     finally:

@@ -1,4 +1,4 @@
-"""The training loop: against a plain loop, its record, divergence, and its checkpoints."""
+"""The training loop: against a plain loop, its record, divergence, and what it saves."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from mnist_core.errors import UserError
 from mnist_core.models.network import build_network, weights_digest
 from mnist_core.optim.registry import build_optimizer
 from mnist_core.optim.schedules import multiplier
-from mnist_core.training import checkpoint as checkpoints
+from mnist_core.training import resume
 from mnist_core.training import state as learning
 from mnist_core.training.batches import epoch_batches
+from mnist_core.training.checkpoint import read_checkpoint
 from mnist_core.training.evaluation import evaluate
 from mnist_core.training.loop import Progress, epoch_record_from_dict, train
 
@@ -200,38 +201,50 @@ def test_a_loss_that_stays_beyond_all_measure_ends_the_run(
 def test_weights_broken_by_an_epochs_last_step_are_divergence(small_digits, make_config, tmp_path):
     # One step an epoch: the loss before the step is fine, the validation after it is not.
     config = make_config(optimizer="sgd", learning_rate=1e30, batch_size=256)
-    result = train(config, small_digits, checkpoint=tmp_path / "checkpoint.safetensors")
+    result = train(config, small_digits, resume_file=tmp_path / "resume.pt")
     assert (result.status, result.diverged_at_step, result.epochs) == ("diverged", 1, ())
 
 
 def test_a_diverged_run_stays_diverged_when_resumed(small_digits, make_config, tmp_path):
     config = make_config(optimizer="sgd", learning_rate=100.0)
-    path = tmp_path / "checkpoint.safetensors"
-    first = train(config, small_digits, checkpoint=path)
-    again = train(config, small_digits, checkpoint=path, observe=stop_in_epoch(1))
+    path = tmp_path / "resume.pt"
+    first = train(config, small_digits, resume_file=path)
+    again = train(config, small_digits, resume_file=path, observe=stop_in_epoch(1))
     assert (again.status, again.diverged_at_step) == ("diverged", first.diverged_at_step)
     assert again.weights_sha256 == first.weights_sha256
 
 
-def test_a_checkpoint_is_written_after_every_epoch(small_digits, make_config, tmp_path):
-    path = tmp_path / "checkpoint.safetensors"
+def test_state_and_network_are_written_after_every_epoch(small_digits, make_config, tmp_path):
+    files = {"resume_file": tmp_path / "state", "checkpoint": tmp_path / "network"}
     saved = []
 
-    def observe(progress):
+    def look(progress):
         if progress.step == 1 and progress.epoch > 1:
-            saved.append(len(checkpoints.read(path).record["epochs"]))
+            records = (resume.read(tmp_path / "state"), read_checkpoint(tmp_path / "network"))
+            saved.append([len(of.record["epochs"]) for of in records])
 
-    result = train(make_config(epochs=3), small_digits, checkpoint=path, observe=observe)
-    last = checkpoints.read(path)
-    assert [*saved, len(last.record["epochs"])] == [1, 2, 3]
-    assert weights_digest(last.model(device=CPU)) == result.weights_sha256
+    result = train(make_config(epochs=3), small_digits, observe=look, **files)
+    last = read_checkpoint(tmp_path / "network")
+    assert [*saved, [len(last.record["epochs"])] * 2] == [[1, 1], [2, 2], [3, 3]]
+    assert weights_digest(last.network(device=CPU)) == result.weights_sha256
     assert [epoch_record_from_dict(values) for values in last.record["epochs"]] == [*result.epochs]
 
 
+def test_a_network_that_a_kill_left_behind_is_written_on_resuming(
+    small_digits, make_config, tmp_path
+):
+    files = {"resume_file": tmp_path / "state", "checkpoint": tmp_path / "network"}
+    train(make_config(), small_digits, **files)
+    (tmp_path / "network").write_bytes(b"of the epoch before")
+    finished = train(make_config(), small_digits, observe=stop_in_epoch(1), **files)
+    written = read_checkpoint(tmp_path / "network").network(device=CPU)
+    assert weights_digest(written) == finished.weights_sha256
+
+
 def test_a_finished_run_is_read_back_without_training(small_digits, make_config, tmp_path):
-    path = tmp_path / "checkpoint.safetensors"
-    first = train(make_config(), small_digits, checkpoint=path)
-    again = train(make_config(), small_digits, checkpoint=path, observe=stop_in_epoch(1))
+    path = tmp_path / "resume.pt"
+    first = train(make_config(), small_digits, resume_file=path)
+    again = train(make_config(), small_digits, resume_file=path, observe=stop_in_epoch(1))
     assert again == first
 
 
@@ -243,21 +256,21 @@ def test_a_finished_run_is_read_back_without_training(small_digits, make_config,
         ({"epochs": 3, "seed": 7}, "epochs 2, now 3; seed 0, now 7"),
     ],
 )
-def test_a_checkpoint_of_another_configuration_is_refused_with_the_differences(
+def test_a_state_of_another_configuration_is_refused_with_the_differences(
     change, said, small_digits, make_config, tmp_path
 ):
-    path = tmp_path / "checkpoint.safetensors"
-    train(make_config(), small_digits, checkpoint=path)
+    path = tmp_path / "resume.pt"
+    train(make_config(), small_digits, resume_file=path)
     before = path.read_bytes()
     with pytest.raises(UserError) as caught:
-        train(make_config(**change), small_digits, checkpoint=path)
+        train(make_config(**change), small_digits, resume_file=path)
     for part in (str(path), said, "Use its options, or another folder"):
         assert part in str(caught.value)
     assert path.read_bytes() == before
 
 
-def test_a_checkpoint_of_other_data_is_refused(digits, small_digits, make_config, tmp_path):
-    path = tmp_path / "checkpoint.safetensors"
-    train(make_config(), small_digits, checkpoint=path)
+def test_a_state_of_other_data_is_refused(digits, small_digits, make_config, tmp_path):
+    path = tmp_path / "resume.pt"
+    train(make_config(), small_digits, resume_file=path)
     with pytest.raises(UserError, match="was trained on other data than digits here"):
-        train(make_config(), digits, checkpoint=path)
+        train(make_config(), digits, resume_file=path)

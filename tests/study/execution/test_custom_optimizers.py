@@ -125,10 +125,10 @@ def test_a_state_that_checkpoints_cannot_hold_is_refused_where_there_are_any(
 
     class Own(torch.optim.SGD):
         def step(self):
-            self.state["seen"] = {1}
+            self.state["seen"] = frozenset([1])
     """
     name = importable(tmp_path, monkeypatch, source, "Own")
-    assert "the optimizer's state cannot be saved: own.seen is of type set" in refused(
+    assert "the optimizer's state cannot be saved: state.seen is of type frozenset" in refused(
         name, "--epochs", "2"
     )
 

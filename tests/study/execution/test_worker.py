@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mnist_core.training import checkpoint as checkpoints
+from mnist_core.training import resume
 from mnist_core.training.loop import train
 from study.execution import worker as workers
 from study.execution.worker import Task
@@ -36,10 +36,10 @@ def test_the_seconds_of_a_resumed_run_are_those_of_all_its_sessions(
         if progress.epoch == 2:
             raise StoppedError
 
-    checkpoint = folder.checkpoint_file(task.key)
+    resume_file = folder.checkpoint_file(task.key)
     with pytest.raises(StoppedError):
-        train(task.config, small_digits, checkpoint=checkpoint, observe=stop)
-    read = checkpoints.read
+        train(task.config, small_digits, resume_file=resume_file, observe=stop)
+    read = resume.read
 
     def read_slow_one(path):
         saved = read(path)
@@ -47,7 +47,7 @@ def test_the_seconds_of_a_resumed_run_are_those_of_all_its_sessions(
         slow = {**epoch, "train_seconds": 300.0, "evaluation_seconds": 40.0}
         return replace(saved, record={**saved.record, "epochs": [slow]})
 
-    monkeypatch.setattr(checkpoints, "read", read_slow_one)
+    monkeypatch.setattr(resume, "read", read_slow_one)
     record = workers._execute(task, None)
     first, second = record["epochs"]
     assert (first["train_seconds"], first["evaluation_seconds"]) == (300.0, 40.0)

@@ -1,4 +1,4 @@
-"""Data: the seed's pipeline image by image, and batches of resident tensors.
+"""Data: plain PyTorch's pipeline image by image, and batches of resident tensors.
 
 pytest bench/bench_data.py --benchmark-only
 """

@@ -1,4 +1,4 @@
-"""Training: single steps in all forms, and whole loops beside the seed's recipe.
+"""Training: single steps in all variants, and whole loops beside plain PyTorch.
 
 pytest bench/bench_training.py --benchmark-only
 """
@@ -14,7 +14,7 @@ from bench.workloads.workload import Workload
 
 @pytest.mark.parametrize(
     "workload",
-    of_kind("training-step", "training-loop", "seed-loop"),
+    of_kind("training-step", "training-loop", "plain-loop"),
     ids=lambda workload: workload.id,
 )
 def test_training(measure: Measure, workload: Workload) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.suite import isolated as alone
-from bench.suite import write_results as finish
-from bench.suite.session import Measure, Suite, clock_for
+from bench.suite import isolated, write_results
+from bench.suite.session import Measure, Suite
 from bench.timing.measure import Clock
 from bench.workloads.prepare import unavailable
+from bench.workloads.prepared import clock_for
 from bench.workloads.workload import Workload
 from mnist_core.runtime.device import prepare_process
 from mnist_core.runtime.provenance import code_version, environment
@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each case its group, its clock, and its share of the time."""
-    share = alone.share(config)
+    share = isolated.share(config)
     for item in items:
         workload = _workload(item)
         if workload is None:
@@ -75,13 +75,13 @@ def _timer(workload: Workload) -> Clock | None:
     """Return the clock that the workload's times need; None where any will do."""
     if workload.device == "cuda":
         return clock_for("cuda")
-    return alone.REPORTED_CLOCK if workload.mode == "onnxruntime" else None
+    return isolated.REPORTED_CLOCK if workload.mode == "onnxruntime" else None
 
 
 def _refuse_other_timers(config: pytest.Config, workload: Workload) -> None:
     """Refuse an option that a case could only ignore."""
     timer = str(config.getoption("benchmark_timer"))
-    if _timer(workload) is not None and timer != alone.PLUGIN_TIMER:
+    if _timer(workload) is not None and timer != isolated.PLUGIN_TIMER:
         raise pytest.UsageError(
             f"--benchmark-timer {timer} cannot time {workload.id}, which has a clock of its own; "
             "leave the option out or choose other cases with -k"
@@ -109,7 +109,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def measure(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Measure:
-    """Return what measures a workload: alone through pytest-benchmark, later in its group."""
+    """Return what measures a workload: isolated through pytest-benchmark, later in its group."""
     suite = request.config.stash[_SUITE]
 
     def run(workload: Workload) -> None:
@@ -117,16 +117,15 @@ def measure(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Meas
         disabled = _disabled(request.config)
         try:
             warm_up = None if disabled else suite.warm_up(workload, prepared)
-            share = alone.share(request.config)
-            alone.time_alone(benchmark, prepared.call, warm_up, share=share)
+            share = isolated.share(request.config)
+            isolated.time_isolated(benchmark, prepared.call, warm_up, share=share)
         except BaseException:
             prepared.close()
             raise
         if warm_up is None or benchmark.stats is None:
             prepared.close()
             return
-        data = list(benchmark.stats.stats.data)
-        suite.add(workload, prepared, warm_up=warm_up, alone=data)
+        suite.add(workload, prepared, warm_up=warm_up)
 
     return run
 
@@ -156,14 +155,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     # xdist's workers are disabled by pytest-benchmark; nothing comes here from them.
     if exitstatus == pytest.ExitCode.INTERRUPTED:
         try:
-            lines = finish.keep_finished(suite, command=command, started=started)
+            lines = write_results.keep_finished(suite, command=command, started=started)
         except OSError as error:
             lines = [f"error: the finished groups could not be written: {error}"]
     else:
         passed = exitstatus == pytest.ExitCode.OK
         try:
-            lines = finish.write_reports(suite, passed=passed, command=command, started=started)
-        except finish.ProfilingError as error:
+            lines = write_results.write_reports(
+                suite, passed=passed, command=command, started=started
+            )
+        except write_results.ProfilingError as error:
             lines = str(error).splitlines()
             session.exitstatus = error.exit_code
         except OSError as error:
@@ -210,7 +211,7 @@ def pytest_benchmark_update_json(
 ) -> None:
     """Put the percentiles of the interleaved times beside pytest-benchmark's own columns."""
     suite = config.stash[_SUITE]
-    found = finish.percentiles(suite)
+    found = write_results.percentiles_of(suite)
     for entry in output_json["benchmarks"]:
         workload = entry["params"].pop("workload", None)
         if isinstance(workload, Workload):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.analysis import ratios
 from bench.analysis.ratios import Ratio
-from bench.analysis.record import CaseRecord, GroupRecord, Record
-from bench.analysis.summary import COMPUTE, item_seconds, reference, shares, speed_ratio
-from bench.workloads.controls import CONVOLUTIONS
+from bench.analysis.summary import COMPUTE, GroupSummary, Row, Summary, speed_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
-class Headline:
+class KeyFigure:
     """One figure with its interval, and the target it has, if it has one."""
 
     question: str
@@ -40,157 +39,147 @@ class Headline:
         return "reached, not beyond doubt" if reached else "missed, not beyond doubt"
 
 
-def _case(record: Record, group: str, name: str) -> CaseRecord | None:
-    found = record.group(f"{record.device}: {group}")
-    return found.case(name) if found else None
-
-
-def headlines(record: Record) -> list[Headline]:
+def key_figures(summary: Summary) -> list[KeyFigure]:
     """Return the figures whose cases the record has."""
-    found: list[Headline] = []
-    _training(record, found)
-    _loop(record, found)
-    _latency(record, found)
-    return found
+    return [
+        *_shares(summary),
+        *_formats(summary),
+        *_loop(summary),
+        *_latency(summary),
+    ]
 
 
-def _training(record: Record, found: list[Headline]) -> None:
-    name = "training step, batch 64"
-    group = record.group(f"{record.device}: {name}")
-    float32 = _case(record, name, "float32")
-    if group is None or float32 is None:
-        return
-    for case, question, target in (
-        (float32, "How near its limit is a float32 training step, batch 64?", 0.6),
-        (
-            group.case(CONVOLUTIONS),
-            "How near are its convolutions alone, which no code around them can pass?",
-            None,
-        ),
-    ):
-        share = shares(case, group).get(COMPUTE) if case is not None else None
-        if share is not None:
-            found.append(
-                Headline(
-                    question=question,
-                    answer="of the arithmetic limit",
-                    ratio=share,
-                    is_share=True,
-                    target=target,
-                )
-            )
-    for batch in (64, 256, 1024):
-        pair = _pair(record, batch, "bfloat16", "float32")
-        if pair:
-            found.append(
-                Headline(
-                    question=f"How much faster is a step in bfloat16, batch {batch:,}?",
-                    answer="times float32",
-                    ratio=pair,
-                    target=1.5,
-                )
-            )
-    for form, other, question, answer in (
-        (
-            "float32",
-            "float32, contiguous",
-            "What does channels-last give a float32 step, batch 64?",
-            "times contiguous",
-        ),
-        (
-            "float32, compiled",
-            "float32",
-            "Does compiling pay for a float32 step, batch 64?",
-            "times eager",
-        ),
-    ):
-        pair = _pair(record, 64, form, other)
-        if pair:
-            found.append(Headline(question=question, answer=answer, ratio=pair))
+def _group(summary: Summary, batch_size: int) -> GroupSummary | None:
+    groups = summary.of("training-step")
+    return next((g for g in groups if g.reference.workload.batch_size == batch_size), None)
 
 
-def _pair(record: Record, batch: int, form: str, other: str) -> Ratio | None:
-    name = f"training step, batch {batch}"
-    first, second = _case(record, name, form), _case(record, name, other)
-    return speed_ratio(first, second) if first and second else None
-
-
-def _loop(record: Record, found: list[Headline]) -> None:
-    name = "whole loop, batch 64"
-    group = record.group(f"{record.device}: {name}")
+def _shares(summary: Summary) -> Iterator[KeyFigure]:
+    group = _group(summary, 64)
     if group is None:
         return
-    seed = reference(group)
-    for form in ("mnist_core, augmentation", "bfloat16, augmentation"):
-        whole = group.case(form)
-        if whole is not None and seed.workload.mode == "seed":
-            found.append(
-                Headline(
-                    question=f"How much faster is the whole loop ({form}) than the seed's recipe?",
-                    answer=f"times {seed.workload.name}",
-                    ratio=speed_ratio(whole, seed),
-                    target=2.5,
-                )
-            )
-    bare, plain = bare_loop(group), group.case("mnist_core, no augmentation")
-    if bare is not None and plain is not None:
-        cost = ratios.paired(item_seconds(plain), item_seconds(bare))
-        found.append(
-            Headline(
-                question=f"What does the harness cost, over {_first_words(bare)}?",
-                answer="of its time",
-                ratio=Ratio(
-                    value=cost.value - 1.0,
-                    low=cost.low - 1.0,
-                    high=cost.high - 1.0,
-                    count=cost.count,
-                ),
-                is_share=True,
-                target=0.03,
-                at_most=True,
-            )
+    float32 = group.row(mode="eager", precision="float32", layout="channels-last")
+    if float32 is None:
+        return
+    if COMPUTE in float32.shares:
+        yield KeyFigure(
+            question="How near is a float32 training step to its limit, batch 64?",
+            answer="of the arithmetic limit",
+            ratio=float32.shares[COMPUTE],
+            is_share=True,
+            target=0.6,
+        )
+    if group.convolutions is not None:
+        yield KeyFigure(
+            question="How near are the convolutions of that step alone?",
+            answer="of the arithmetic limit",
+            ratio=group.convolutions,
+            is_share=True,
         )
 
 
-def _first_words(case: CaseRecord) -> str:
-    words = case.workload.name.partition(",")[0]
-    return f"a {words}" if words.endswith("loop") else words
+def _formats(summary: Summary) -> Iterator[KeyFigure]:
+    """Compare number formats, memory layouts and compiling, a training step each."""
+    float32 = {"mode": "eager", "precision": "float32", "layout": "channels-last"}
+    bfloat16, contiguous = {"precision": "bfloat16"}, {"layout": "contiguous"}
+    compiled = {"mode": "compiled"}
+    for batch, one, other, question, answer, target in (
+        *(
+            (
+                batch,
+                {**float32, **bfloat16},
+                float32,
+                f"How much faster is a step in bfloat16, batch {batch:,}?",
+                "times float32",
+                1.5,
+            )
+            for batch in (64, 256, 1024)
+        ),
+        (
+            64,
+            float32,
+            {**float32, **contiguous},
+            "How much faster is channels-last in a float32 step, batch 64?",
+            "times contiguous",
+            None,
+        ),
+        (
+            64,
+            {**float32, **compiled},
+            float32,
+            "How much faster is a compiled float32 step, batch 64?",
+            "times eager",
+            None,
+        ),
+    ):
+        group = _group(summary, batch)
+        first, second = (group.row(**one), group.row(**other)) if group else (None, None)
+        if first and second:
+            yield KeyFigure(
+                question=question,
+                answer=answer,
+                ratio=speed_ratio(first.case, second.case),
+                target=target,
+            )
 
 
-def bare_loop(group: GroupRecord) -> CaseRecord | None:
-    """Return the steps without the harness: in older records, of a network built before."""
-    names = ("bare loop, batches prepared", "bare steps, batches prepared")
-    return next((found for name in names if (found := group.case(name))), None)
-
-
-def _latency(record: Record, found: list[Headline]) -> None:
-    for group in record.groups:
-        if "latency" not in group.name:
-            continue
-        naive = reference(group)
-        if naive.workload.mode != "naive":
-            continue
-        others = [case for case in group.cases if case.asked and case is not naive]
-        exported = [case for case in others if case.workload.mode == "onnxruntime"]
-        of_torch = [case for case in others if case.workload.mode != "onnxruntime"]
-        which = group.label.removeprefix("inference latency, ") + ", block medians"
-        if of_torch:
-            best = max(of_torch, key=lambda case: speed_ratio(case, naive).value)
-            source = "come out of torch" if exported else "come out"
-            found.append(
-                Headline(
-                    question=f"How much sooner does one image {source} at best ({which})?",
-                    answer=f"times the naive call: {best.workload.name}",
-                    ratio=speed_ratio(best, naive),
-                    target=1.25,
+def _loop(summary: Summary) -> Iterator[KeyFigure]:
+    for group in summary.of("loop"):
+        reference = group.reference
+        for precision in ("float32", "bfloat16"):
+            whole = group.row(kind="training-loop", precision=precision, augment=True)
+            if whole is not None and reference.workload.mode == "plain":
+                name = whole.workload.name
+                yield KeyFigure(
+                    question=f"How much faster is the whole loop ({name}) than plain PyTorch?",
+                    answer=f"times {reference.workload.name}",
+                    ratio=speed_ratio(whole.case, reference),
+                    target=2.5,
                 )
-            )
-        found += [
-            Headline(
-                question=f"How much sooner does it come out of {case.workload.name} ({which})?",
-                answer="times the naive call",
-                ratio=speed_ratio(case, naive),
-                target=2.5,
-            )
-            for case in exported
+        bare = group.row(mode="prepared")
+        whole = group.row(mode="eager", precision="float32", augment=False)
+        if bare is not None and whole is not None:
+            yield _harness(bare, whole)
+
+
+def _harness(bare: Row, whole: Row) -> KeyFigure:
+    cost = ratios.paired(whole.case.item_seconds(), bare.case.item_seconds())
+    return KeyFigure(
+        question=f"What does the harness add to its steps ({bare.workload.name})?",
+        answer="of their time",
+        ratio=Ratio(
+            value=cost.value - 1.0, low=cost.low - 1.0, high=cost.high - 1.0, count=cost.count
+        ),
+        is_share=True,
+        target=0.03,
+        at_most=True,
+    )
+
+
+def _latency(summary: Summary) -> Iterator[KeyFigure]:
+    for group in summary.of("inference", "latency"):
+        if group.reference.workload.mode != "plain":
+            continue
+        others = [
+            row for row in group.rows if row.versus is not None and row.workload.role == "case"
         ]
+        exported = [row for row in others if row.workload.mode == "onnxruntime"]
+        of_torch = [row for row in others if row.workload.mode != "onnxruntime"]
+        which = f"{group.condition}, block medians"
+        if of_torch:
+            best = max(of_torch, key=lambda row: row.versus.value if row.versus else 0.0)
+            source = "torch" if exported else "the network"
+            yield _faster(best, f"one image through {source} at best ({which})", of_torch=True)
+        for row in exported:
+            yield _faster(row, f"{row.workload.name} ({which})", of_torch=False)
+
+
+def _faster(row: Row, what: str, *, of_torch: bool) -> KeyFigure:
+    assert row.versus is not None
+    best = f": {row.workload.name}" if of_torch else ""
+    return KeyFigure(
+        question=f"How much faster is {what}?",
+        answer=f"times the plain PyTorch call{best}",
+        ratio=row.versus,
+        target=1.25 if of_torch else 2.5,
+    )

@@ -12,7 +12,7 @@ no block fell into.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,18 +72,29 @@ def quantile(
         raise TooFewSamplesError(
             f"p{percentile:g} needs >= {FEWEST_BLOCKS} blocks for an interval, got {len(blocks)}"
         )
-    low, high = interval_ranks(count, _fraction(percentile), confidence=confidence)
-    drawn_low, drawn_high = resampled_interval(
-        blocks, _fraction(percentile), confidence=confidence
-    )
-    ordered = sorted(samples)
+    p = _fraction(percentile)
+    low, high = order_statistic_interval(samples, p, confidence=confidence)
+    drawn_low, drawn_high = resampled_interval(blocks, p, confidence=confidence)
     return Quantile(
         percentile=percentile,
-        value=ordered[max(0, math.ceil(_fraction(percentile) * count) - 1)],
-        low=min(ordered[low], drawn_low),
-        high=max(ordered[high], drawn_high),
+        value=sorted(samples)[max(0, math.ceil(p * count) - 1)],
+        low=min(low, drawn_low),
+        high=max(high, drawn_high),
         count=count,
     )
+
+
+def percentiles(
+    blocks: Sequence[Sequence[float]], wanted: Iterable[float]
+) -> dict[float, Quantile | str]:
+    """Return each percentile, or the reason why it cannot have an interval."""
+    found: dict[float, Quantile | str] = {}
+    for percentile in wanted:
+        try:
+            found[percentile] = quantile(blocks, percentile)
+        except TooFewSamplesError as refusal:
+            found[percentile] = str(refusal)
+    return found
 
 
 def resampled_interval(
@@ -106,38 +117,24 @@ def resampled_interval(
     return float(low), float(high)
 
 
-def interval_ranks(count: int, p: float, *, confidence: float) -> tuple[int, int]:
-    """Return the indices (from 0) of the sorted samples that enclose the p-quantile.
+def order_statistic_interval(
+    samples: Sequence[float], p: float, *, confidence: float
+) -> tuple[float, float]:
+    """Return the two samples that enclose the p-quantile, whatever the distribution.
 
-    The sample of rank r (from 1) lies at or under the quantile with probability P(K >= r), K
-    binomial(count, p). The two ranks are the closest about the quantile that cover it.
+    Where the samples are too few for a tail on either side, one end is the outermost sample, and
+    the other end has what that leaves of the doubt. `samples_needed` says from how many on.
     """
-    from scipy.stats import binom
+    from scipy.stats import quantile_test
 
-    alpha = 1.0 - confidence
-    # P(K < low) <= alpha / 2 and P(K >= high) <= alpha / 2, as far as both exist.
-    low = int(binom.ppf(alpha / 2.0, count, p))
-    high = int(binom.ppf(1.0 - alpha / 2.0, count, p)) + 1
-    if low < 1:
-        low = 1
-        high = _smallest_high(count, p, missed=float(binom.cdf(0, count, p)), alpha=alpha)
-    elif high > count:
-        high = count
-        low = _largest_low(count, p, missed=float(binom.sf(count - 1, count, p)), alpha=alpha)
-    return low - 1, high - 1
-
-
-def _smallest_high(count: int, p: float, *, missed: float, alpha: float) -> int:
-    from scipy.stats import binom
-
-    return min(count, int(binom.ppf(1.0 - (alpha - missed), count, p)) + 1)
-
-
-def _largest_low(count: int, p: float, *, missed: float, alpha: float) -> int:
-    from scipy.stats import binom
-
-    low = int(binom.ppf(alpha - missed, count, p))
-    return max(1, low)
+    low, high = quantile_test(samples, p=p).confidence_interval(confidence)
+    if math.isnan(high):
+        test = quantile_test(samples, p=p, alternative="greater")
+        low = test.confidence_interval(confidence + p ** len(samples)).low
+    elif math.isnan(low):
+        test = quantile_test(samples, p=p, alternative="less")
+        high = test.confidence_interval(confidence + (1.0 - p) ** len(samples)).high
+    return float(np.fmax(low, min(samples))), float(np.fmin(high, max(samples)))
 
 
 def _fraction(percentile: float) -> float:

@@ -4,7 +4,7 @@
 two are the same code, either order of a pair is as likely, so that the logarithm of their ratio
 is symmetric about 0 and Wilcoxon's signed ranks are exact, whatever the noise looks like (Lehmann,
 Nonparametrics, 1975, chapter 3). The value is Hodges and Lehmann's: the median of the means of all
-pairs of log ratios, of which blocks in two modes leave one in between.
+pairs of log ratios, which lies in between where the blocks are bimodal.
 """
 
 from __future__ import annotations
@@ -90,6 +90,11 @@ def paired(
         high=math.exp(float(means[-dropped])),
         count=len(logs),
     )
+
+
+def centre(values: Sequence[float]) -> Ratio:
+    """Return the centre of the blocks with its interval."""
+    return paired(values, [1.0] * len(values))
 
 
 def median_spread(values: Sequence[float]) -> float:

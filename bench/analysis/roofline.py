@@ -9,8 +9,7 @@ import statistics
 from dataclasses import dataclass
 
 from bench.analysis.record import CaseRecord, Record
-from bench.analysis.summary import is_companion
-from bench.workloads.controls import LIMIT_PREFIX
+from bench.analysis.summary import is_compared
 
 MARKERS = {
     "o": "training step",
@@ -34,7 +33,7 @@ class Point:
 
     marker: str
     precision: str
-    seed: bool
+    is_plain: bool
     intensity: float
     flops_per_second: float
 
@@ -47,8 +46,8 @@ def _all_threads(record: Record) -> list[CaseRecord]:
 
 def roofs(record: Record) -> list[Roof]:
     """Return the roofs: each format's median over the groups in which it was timed."""
-    cases = [case for case in _all_threads(record) if case.workload.name.startswith(LIMIT_PREFIX)]
-    copies = [case for case in cases if case.bytes and not case.flops]
+    cases = [case for case in _all_threads(record) if case.workload.role == "limit"]
+    copies = [case for case in cases if case.workload.kind == "copy"]
     if not copies:
         return []
     bandwidth = statistics.median(_rate(case, case.bytes) for case in copies)
@@ -75,14 +74,16 @@ def points(record: Record) -> list[Point]:
     found = []
     for case in _all_threads(record):
         work = case.workload
-        if is_companion(case) or not case.bytes or work.kind not in ("training-step", "inference"):
+        if not is_compared(work) or not case.bytes:
+            continue
+        if work.kind not in ("training-step", "inference"):
             continue
         marker = "o" if work.kind == "training-step" else "D" if work.batch_size == 1 else "s"
         found.append(
             Point(
                 marker=marker,
                 precision=work.precision,
-                seed=work.mode in ("seed", "naive"),
+                is_plain=work.mode == "plain",
                 intensity=case.flops / case.bytes,
                 flops_per_second=_rate(case, case.flops),
             )

@@ -1,6 +1,6 @@
 """Whether the blocks of a case were alike: a word for those that were not, or None.
 
-The warm-up shows that a case was steady before its data; this looks at the interleaved blocks,
+The warm-up shows that a case was steady before its samples; this looks at the interleaved blocks,
 from which every figure of a report comes.
 """
 
@@ -13,30 +13,30 @@ from collections.abc import Sequence
 from bench.analysis.ratios import median_spread
 from bench.timing.measure import STEADY_TOLERANCE
 
-TWO_MODES, DRIFT, BOUNCES = "two modes", "drift", "bounces"
+BIMODAL, DRIFTING, NOISY = "bimodal", "drifting", "noisy"
 FEWEST_IN_A_MODE = 3
-BOUNCING = 0.1
+NOISY_SPREAD = 0.1
 """Half the distance between the quartiles, relative to the median."""
 _RARE = 0.005
 """The chance of such halves where the order means nothing; a report has about 100 cases."""
 
 
-def restless(block_seconds: Sequence[float]) -> str | None:
+def instability(block_seconds: Sequence[float]) -> str | None:
     """Return the word for blocks that fall apart, move or scatter.
 
-    Two modes: a gap of more than 5 % that is wider than the blocks on either side of it. Drift:
-    the halves of the run differ by more than 5 %, and by rank (Mann and Whitney). Bounces: half
-    the distance between the quartiles is more than 10 % of the median.
+    Bimodal: a gap of more than 5 % that is wider than the blocks on either side of it. Drifting:
+    the halves of the run differ by more than 5 %, and by rank (Mann and Whitney). Noisy: half the
+    distance between the quartiles is more than 10 % of the median.
     """
     logs = [math.log(seconds) for seconds in block_seconds]
-    if _in_two_modes(sorted(logs)):
-        return TWO_MODES
-    if _drifts(logs):
-        return DRIFT
-    return BOUNCES if median_spread(block_seconds) > BOUNCING else None
+    if _is_bimodal(sorted(logs)):
+        return BIMODAL
+    if _is_drifting(logs):
+        return DRIFTING
+    return NOISY if median_spread(block_seconds) > NOISY_SPREAD else None
 
 
-def _in_two_modes(ordered: list[float]) -> bool:
+def _is_bimodal(ordered: list[float]) -> bool:
     for split in range(FEWEST_IN_A_MODE, len(ordered) - FEWEST_IN_A_MODE + 1):
         gap = ordered[split] - ordered[split - 1]
         within = max(ordered[split - 1] - ordered[0], ordered[-1] - ordered[split])
@@ -45,7 +45,7 @@ def _in_two_modes(ordered: list[float]) -> bool:
     return False
 
 
-def _drifts(logs: list[float]) -> bool:
+def _is_drifting(logs: list[float]) -> bool:
     from scipy.stats import mannwhitneyu
 
     half = len(logs) // 2

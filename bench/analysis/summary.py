@@ -1,4 +1,4 @@
-"""Record -> rows: what a report says, computed and not yet written.
+"""Record -> summary: what a report says, computed once and not yet written.
 
 Every figure comes from the interleaved blocks. A ratio pairs the blocks of two cases; a share
 pairs a case with its limit, timed in the same blocks.
@@ -8,94 +8,170 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.analysis import ratios
+from bench.analysis.quantiles import Quantile, percentiles
 from bench.analysis.ratios import Ratio
-from bench.analysis.record import CaseRecord, GroupRecord
-from bench.analysis.stability import restless
-from bench.workloads.controls import LIMIT_PREFIX, TWIN_SUFFIX, WHOLE_STEP
-from bench.workloads.workload import Workload
+from bench.analysis.record import CaseRecord, GroupRecord, Record
+from bench.analysis.stability import instability
+from bench.workloads.controls import is_a_a_test_of
+from bench.workloads.workload import GroupKind, Metric, Workload
 
 COMPUTE, MEMORY = "arithmetic", "memory"
+PERCENTILES = (5.0, 50.0, 95.0, 99.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One case of a group."""
+    """One case of a group: what a table and a picture say of it."""
 
-    workload: Workload
+    case: CaseRecord
     seconds: Ratio
     """Of one call: the median of its blocks with its interval."""
     per_second: Ratio
     """Images, or calls where a case has none."""
     spread: float
     """Half the distance between the quartiles of the blocks, over their median."""
-    blocks: int
-    data: int
     versus: Ratio | None
     """Speed over the reference's; None for the reference."""
     separated: bool
     """Whether the ratio's interval lies outside the group's noise floor."""
-    share: Ratio | None
-    """Of the limit that is nearer."""
-    limit: str | None
+    shares: dict[str, Ratio]
+    """Of each limit."""
     of_a_step: Ratio | None
     """Its time over that of the whole step beside it."""
-    intensity: float | None
-    """FLOP a byte."""
-    flops_per_second: float
-    steady: bool
-    restless: str | None
+    instability: str | None
     """A word where the blocks were not alike."""
+    percentiles: dict[float, Quantile | str]
+    """Of a latency; a text where one is refused."""
+
+    @property
+    def workload(self) -> Workload:
+        """Return what was timed."""
+        return self.case.workload
+
+    @property
+    def limit(self) -> str | None:
+        """Return the limit that is nearer."""
+        return max(self.shares, key=lambda name: self.shares[name].value, default=None)
+
+    @property
+    def share(self) -> Ratio | None:
+        """Return the share of the limit that is nearer."""
+        return None if self.limit is None else self.shares[self.limit]
+
+    @property
+    def intensity(self) -> float | None:
+        """Return FLOP a byte."""
+        return self.case.flops / self.case.bytes if self.case.bytes else None
 
 
-def item_seconds(case: CaseRecord) -> list[float]:
-    """Return each block's seconds an image, or a call where the case has no images."""
-    return [seconds / (case.images or 1) for seconds in case.block_seconds()]
+@dataclass(frozen=True, kw_only=True)
+class GroupSummary:
+    """The cases of one group, compared with one another."""
+
+    record: GroupRecord
+    reference: CaseRecord
+    """What the other cases are divided by."""
+    rows: tuple[Row, ...]
+    noise_floor: Ratio | None
+    """The ratio of a case to itself: the same code as two cases, interleaved."""
+    convolutions: Ratio | None
+    """Share of the arithmetic limit that the convolutions of a step reach by themselves."""
+
+    @property
+    def condition(self) -> str:
+        """Say what tells the group from the others of its kind."""
+        work = self.record.cases[0].workload
+        if work.group_kind == "data":
+            return "augmented" if work.augment else "not augmented"
+        threads = ""
+        if work.group_kind == "inference" and work.device == "cpu":
+            all_threads = ", all threads" if work.metric == "latency" else ""
+            threads = ", one thread" if work.threads else all_threads
+        return f"batch {work.batch_size:,}{threads}"
+
+    def row(self, **values: object) -> Row | None:
+        """Return the first row whose workload has these values of its fields."""
+        return next(
+            (
+                row
+                for row in self.rows
+                if all(getattr(row.workload, name) == value for name, value in values.items())
+            ),
+            None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Everything that a report says of a run."""
+
+    record: Record
+    groups: tuple[GroupSummary, ...] = field(repr=False)
+
+    def of(self, kind: GroupKind, metric: Metric = "throughput") -> list[GroupSummary]:
+        """Return the groups of a kind."""
+        return [
+            group
+            for group in self.groups
+            if (group.record.kind, group.record.metric) == (kind, metric)
+        ]
+
+
+def summarise(record: Record) -> Summary:
+    """Compute what a report says of a run."""
+    return Summary(record=record, groups=tuple(map(_group, record.groups)))
+
+
+def _group(group: GroupRecord) -> GroupSummary:
+    compared = [case for case in group.cases if is_compared(case.workload)]
+    reference = _reference(compared)
+    floor = _noise_floor(group)
+    convolutions = _beside(group, role="limit", mode="convolutions")
+    return GroupSummary(
+        record=group,
+        reference=reference,
+        rows=tuple(_row(case, group, reference, floor) for case in compared),
+        noise_floor=floor,
+        convolutions=shares(convolutions, group).get(COMPUTE) if convolutions else None,
+    )
+
+
+def is_compared(workload: Workload) -> bool:
+    """Tell whether a table shows the case: it was selected, or others are divided by it."""
+    return workload.role == "case" or (workload.role == "control" and workload.mode == "plain")
+
+
+def _reference(compared: list[CaseRecord]) -> CaseRecord:
+    """Return the case that the others are divided by: plain PyTorch, at its best."""
+    plain = [case for case in compared if case.workload.mode == "plain"]
+    return min(plain, key=lambda case: statistics.median(case.item_seconds()), default=compared[0])
+
+
+def _beside(group: GroupRecord, **values: object) -> CaseRecord | None:
+    """Return the first case whose workload has these values of its fields."""
+    return next(
+        (
+            case
+            for case in group.cases
+            if all(getattr(case.workload, name) == value for name, value in values.items())
+        ),
+        None,
+    )
 
 
 def speed_ratio(case: CaseRecord, reference: CaseRecord) -> Ratio:
     """Return how many times as fast as the reference a case is, image by image."""
-    return ratios.paired(item_seconds(reference), item_seconds(case))
+    return ratios.paired(reference.item_seconds(), case.item_seconds())
 
 
-def absolute(values: Sequence[float]) -> Ratio:
-    """Return the centre of the blocks with its interval."""
-    return ratios.paired(values, [1.0] * len(values))
-
-
-def reference(group: GroupRecord) -> CaseRecord:
-    """Return the case that the others are divided by: the seed's, at its best."""
-    first = next(case for case in group.cases if not is_companion(case))
-    if first.workload.kind in ("seed-loop", "data"):
-        theirs = [
-            case
-            for case in group.cases
-            if case.workload.mode in ("seed", "per-image") and not is_companion(case)
-        ]
-        return min(theirs, key=lambda case: statistics.median(item_seconds(case)))
-    wanted = {"naive", "seed"}
-    return next(
-        (case for case in group.cases if case.workload.mode in wanted and not is_companion(case)),
-        first,
-    )
-
-
-def is_companion(case: CaseRecord) -> bool:
-    """Tell whether a case is a limit, a twin or the whole step beside an optimizer's."""
-    name = case.workload.name
-    return name.startswith(LIMIT_PREFIX) or name.endswith(TWIN_SUFFIX) or name == WHOLE_STEP
-
-
-def noise_floor(group: GroupRecord) -> Ratio | None:
-    """Return the ratio of a case to itself: the same code as two cases, interleaved."""
-    for twin in group.cases:
-        if twin.workload.name.endswith(TWIN_SUFFIX):
-            original = group.case(twin.workload.name.removesuffix(TWIN_SUFFIX))
-            if original is not None:
-                return speed_ratio(twin, original)
+def _noise_floor(group: GroupRecord) -> Ratio | None:
+    for test in group.cases:
+        for case in group.cases:
+            if is_a_a_test_of(test.workload, case.workload):
+                return speed_ratio(test, case)
     return None
 
 
@@ -112,20 +188,13 @@ def is_separated(ratio: Ratio, floor: Ratio | None) -> bool:
     return math.log(ratio.low) > width or math.log(ratio.high) < -width
 
 
-def limits(case: CaseRecord, group: GroupRecord) -> tuple[Ratio | None, str | None]:
-    """Return the share of the nearer limit that a case reaches, and which limit that is."""
-    found = shares(case, group)
-    nearest = max(found, key=lambda name: found[name].value, default=None)
-    return (None, None) if nearest is None else (found[nearest], nearest)
-
-
 def shares(case: CaseRecord, group: GroupRecord) -> dict[str, Ratio]:
     """Return the share of each limit that a case reaches.
 
     The limit's time for the case's work is compared with the case's own, block by block.
     """
-    gemm = group.case(f"{LIMIT_PREFIX}GEMM {case.workload.precision}")
-    copy = group.case(f"{LIMIT_PREFIX}memory copy")
+    gemm = _beside(group, role="limit", kind="gemm", precision=case.workload.precision)
+    copy = _beside(group, role="limit", kind="copy")
     found = {}
     for limit, work, its_work, name in (
         (gemm, case.flops, gemm.flops if gemm else 0, COMPUTE),
@@ -137,38 +206,23 @@ def shares(case: CaseRecord, group: GroupRecord) -> dict[str, Ratio]:
     return found
 
 
-def _of_a_step(case: CaseRecord, group: GroupRecord) -> Ratio | None:
-    step = group.case(WHOLE_STEP)
-    return ratios.paired(case.block_seconds(), step.block_seconds()) if step else None
-
-
-def rows(group: GroupRecord) -> list[Row]:
-    """Return the rows of a group, limits and twins left out."""
-    first, floor = reference(group), noise_floor(group)
-    found = []
-    for case in group.cases:
-        if is_companion(case):
-            continue
-        versus = None if case is first else speed_ratio(case, first)
-        share, limit = limits(case, group)
-        seconds = absolute(case.block_seconds())
-        found.append(
-            Row(
-                workload=case.workload,
-                seconds=seconds,
-                per_second=seconds.inverted().scaled(case.images or 1),
-                spread=ratios.median_spread(case.block_seconds()),
-                blocks=len(case.blocks),
-                data=len(case.samples()),
-                versus=versus,
-                separated=versus is not None and is_separated(versus, floor),
-                share=share,
-                limit=limit,
-                of_a_step=_of_a_step(case, group),
-                intensity=case.flops / case.bytes if case.bytes else None,
-                flops_per_second=case.flops / seconds.value,
-                steady=case.steady,
-                restless=restless(case.block_seconds()),
-            )
-        )
-    return found
+def _row(case: CaseRecord, group: GroupRecord, reference: CaseRecord, floor: Ratio | None) -> Row:
+    block_seconds = case.block_seconds()
+    seconds = ratios.centre(block_seconds)
+    versus = None if case is reference else speed_ratio(case, reference)
+    step = None
+    if group.kind == "optimizer-step":
+        step = _beside(group, role="control", kind="training-step")
+    latency = case.workload.metric == "latency"
+    return Row(
+        case=case,
+        seconds=seconds,
+        per_second=seconds.inverted().scaled(case.images or 1),
+        spread=ratios.median_spread(block_seconds),
+        versus=versus,
+        separated=versus is not None and is_separated(versus, floor),
+        shares=shares(case, group),
+        of_a_step=ratios.paired(block_seconds, step.block_seconds()) if step else None,
+        instability=instability(block_seconds),
+        percentiles=percentiles(case.blocks, PERCENTILES) if latency else {},
+    )

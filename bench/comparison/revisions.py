@@ -18,30 +18,23 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import ROOT
 from bench.comparison.verdicts import Blocks
-from bench.timing.remote import Worker, WorkerError
-from bench.workers.revision import revision_worker
-from bench.workloads import prepare as build
+from bench.timing.remote import Worker, WorkerError, revision_worker
+from bench.workloads.prepare import unavailable
 from bench.workloads.registry import WORKLOADS
 from bench.workloads.workload import Workload
 from mnist_core.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
 WORKING_TREE = "."
 OLD, NEW = 0, 1
 _SIDES = ("OLD", "NEW")
 PAIRS = 14
 """New processes lie elsewhere in memory, which alone can make a case a per cent slower."""
 MOST_BLOCKS, FEWEST_BLOCKS, SIDE_SECONDS = 16, 6, 3.0
-_OURS = ("training-step", "optimizer-step", "training-loop", "inference", "data")
-_NOT_OURS = (
-    "seed",
-    "naive",
-    "per-image",
-    "compiled",
-    "ahead-of-time",
-    "onnxruntime",
-)
+_KINDS = ("training-step", "optimizer-step", "training-loop", "inference", "data")
+_OTHER_CODE = ("plain", "compiled", "ahead-of-time", "onnxruntime")
+"""Modes that run other code than mnist_core's, or that take seconds to compile."""
 _USUAL = (
     "{device}: training step, batch 64/float32",
     "{device}: training step, batch 64/bfloat16",
@@ -58,7 +51,8 @@ def usual(device: str) -> list[str]:
     return [
         work.id
         for work in WORKLOADS
-        if work.device == device and (work.id in names or (work.latency and work.twin))
+        if work.device == device
+        and (work.id in names or (work.metric == "latency" and work.in_a_a_test))
     ]
 
 
@@ -71,7 +65,9 @@ def comparable(device: str, *, pattern: str = "") -> list[Workload]:
     known = [
         workload
         for workload in WORKLOADS
-        if workload.kind in _OURS and workload.mode not in _NOT_OURS and workload.device == device
+        if workload.kind in _KINDS
+        and workload.mode not in _OTHER_CODE
+        and workload.device == device
     ]
     names = usual(device)
     named = [
@@ -84,7 +80,7 @@ def comparable(device: str, *, pattern: str = "") -> list[Workload]:
             f"no case has {pattern!r} in its name; known: "
             + "; ".join(workload.id for workload in known)
         )
-    reasons = [build.unavailable(workload) for workload in named]
+    reasons = [unavailable(workload) for workload in named]
     if None not in reasons:
         raise UserError(f"{named[0].id} cannot run here: {reasons[0]}")
     return [case for case, reason in zip(named, reasons, strict=True) if reason is None]

@@ -1,4 +1,4 @@
-"""What the pictures have in common: the colour of a form, and how axes are labelled."""
+"""What the pictures have in common: the colour of a variant, and how axes are labelled."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 
 from bench.analysis.summary import Row
 
-SEED_COLOUR, FLOAT32, BFLOAT16, EXPORTED = "#9a9a9a", "#3b6fb6", "#d9822b", "#3f8f5a"
+PLAIN_COLOUR, FLOAT32, BFLOAT16, EXPORTED = "#9a9a9a", "#3b6fb6", "#d9822b", "#3f8f5a"
 COMPILED = "#7a5195"
 
 
 def colour(row: Row) -> str:
-    """Return the colour of a form."""
-    if row.workload.mode in ("seed", "naive"):
-        return SEED_COLOUR
+    """Return the colour of a variant."""
+    if row.workload.mode == "plain":
+        return PLAIN_COLOUR
     if row.workload.mode == "onnxruntime":
         return EXPORTED
     if row.workload.mode in ("compiled", "ahead-of-time") and row.workload.precision == "float32":

@@ -1,8 +1,7 @@
-"""Rows -> pictures of inference: the latency of one image, images a second over batch sizes."""
+"""Summary -> pictures of inference: the latency of one image, images a second over batch sizes."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 
@@ -11,13 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from bench.analysis.quantiles import TooFewSamplesError, quantile
-from bench.analysis.record import CaseRecord, GroupRecord, Record
-from bench.analysis.summary import rows
+from bench.analysis.quantiles import Quantile
+from bench.analysis.summary import GroupSummary, Row, Summary
 from bench.reporting.axes import colour, plain, ticks
 
 _STYLES = {
-    "seed's model, called naively": "o--",
+    "plain PyTorch call": "o--",
     "contiguous": "v:",
     "channels-last": "s-",
     "compiled": "P-.",
@@ -28,28 +26,26 @@ _STYLES = {
 }
 
 
-def known_percentiles(case: CaseRecord) -> dict[float, float]:
+def known_percentiles(row: Row) -> dict[float, float]:
     """Return p5, p50, p95 and p99 in µs: those that the report's table does not refuse."""
-    found = {}
-    for percentile in (5.0, 50.0, 95.0, 99.0):
-        with contextlib.suppress(TooFewSamplesError):
-            found[percentile] = 1e6 * quantile(case.blocks, percentile).value
-    return found
+    return {
+        percentile: 1e6 * found.value
+        for percentile, found in row.percentiles.items()
+        if isinstance(found, Quantile)
+    }
 
 
-def latency(record: Record) -> Figure | None:
-    """Draw p50, p95 and p99 of one image by form."""
-    groups = record.groups_of("latency")
+def latency(summary: Summary) -> Figure | None:
+    """Draw p50, p95 and p99 of one image by variant."""
+    groups = summary.of("inference", "latency")
     if not groups:
         return None
     figure = Figure(figsize=(8.5, 0.8 + 2.6 * len(groups)))
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)
     for axes, group in zip(panels[:, 0], groups, strict=True):
         right = 0.0
-        for position, row in enumerate(rows(group)):
-            case = group.case(row.workload.name)
-            assert case is not None
-            known = known_percentiles(case)
+        for position, row in enumerate(group.rows):
+            known = known_percentiles(row)
             if 5.0 in known and 95.0 in known:
                 ends = [known[5.0], known[95.0]]
                 axes.plot(ends, [position] * 2, color=colour(row), lw=6, alpha=0.35)
@@ -60,11 +56,11 @@ def latency(record: Record) -> Figure | None:
             if 99.0 in known:
                 axes.plot(known[99.0], position, "|", color=colour(row), ms=11, mew=2)
             right = max(right, 1.02 * max(known.values(), default=0.0))
-        axes.set_yticks(range(len(rows(group))), [row.workload.name for row in rows(group)])
-        axes.set_ylim(len(rows(group)) - 0.5, -0.7)
+        axes.set_yticks(range(len(group.rows)), [row.workload.name for row in group.rows])
+        axes.set_ylim(len(group.rows) - 0.5, -0.7)
         # The axis is shared, and once set it no longer grows with another panel's data.
         axes.set_xlim(0, max(axes.get_xlim()[1], right))
-        axes.set_title(group.label.capitalize(), loc="left", fontsize=11)
+        axes.set_title(f"Inference latency, {group.condition}", loc="left", fontsize=11)
         plain(axes)
     panels[-1, 0].set_xlabel(
         "µs (dot: p50; bar: p5 to p95; tick: p99; left out where samples are too few)"
@@ -73,11 +69,11 @@ def latency(record: Record) -> Figure | None:
     return figure
 
 
-def throughput(record: Record) -> Figure | None:
+def throughput(summary: Summary) -> Figure | None:
     """Draw images a second over batch sizes: a panel for each number of threads."""
-    by_threads: dict[int | None, list[GroupRecord]] = {}
-    for group in record.groups_of("throughput"):
-        by_threads.setdefault(group.cases[0].workload.threads, []).append(group)
+    by_threads: dict[int | None, list[GroupSummary]] = {}
+    for group in summary.of("inference"):
+        by_threads.setdefault(group.reference.workload.threads, []).append(group)
     panels = [groups for groups in by_threads.values() if len(groups) > 1]
     if not panels:
         return None
@@ -93,11 +89,11 @@ def throughput(record: Record) -> Figure | None:
     return figure
 
 
-def _lines(axes: Axes, groups: list[GroupRecord], *, labelled: bool) -> list[Annotation]:
-    """Draw a line for each form; return their labels, where they are to have some."""
+def _lines(axes: Axes, groups: list[GroupSummary], *, labelled: bool) -> list[Annotation]:
+    """Draw a line for each variant; return their labels, where they are to have some."""
     labels = []
-    for form, style in _STYLES.items():
-        points = [row for group in groups for row in rows(group) if row.workload.name == form]
+    for name, style in _STYLES.items():
+        points = [row for group in groups for row in group.rows if row.workload.name == name]
         if not points:
             continue
         axes.plot(
@@ -110,7 +106,7 @@ def _lines(axes: Axes, groups: list[GroupRecord], *, labelled: bool) -> list[Ann
         if labelled:
             labels.append(
                 axes.annotate(
-                    form,
+                    name,
                     (last.workload.batch_size, last.per_second.value),
                     xytext=(6, 0),
                     textcoords="offset points",
@@ -118,7 +114,7 @@ def _lines(axes: Axes, groups: list[GroupRecord], *, labelled: bool) -> list[Ann
                     color=colour(last),
                 )
             )
-    sizes = [group.cases[0].workload.batch_size for group in groups]
+    sizes = [group.reference.workload.batch_size for group in groups]
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     ticks(axes.yaxis, *axes.get_ylim())
@@ -126,7 +122,7 @@ def _lines(axes: Axes, groups: list[GroupRecord], *, labelled: bool) -> list[Ann
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlim(0.8 * sizes[0], sizes[-1] * (12 if labelled else 1.3))
     axes.set_xlabel("batch size")
-    threads = groups[0].cases[0].workload.threads
+    threads = groups[0].reference.workload.threads
     axes.set_title(
         "Images per second of inference, " + ("one thread" if threads else "all threads"),
         loc="left",

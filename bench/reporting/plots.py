@@ -1,16 +1,15 @@
-"""Rows -> pictures: PNGs with an opaque white ground, the same bytes for the same record."""
+"""Summary -> pictures: PNGs with an opaque white ground, the same bytes for the same record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bench.analysis.record import Record
-from bench.analysis.summary import Row, rows
+from bench.analysis.summary import Row, Summary
 from bench.reporting import inference_plots, roofline_plot
 from bench.reporting.axes import colour, plain, thousands
 from bench.reporting.tables import SPLIT_PARTS
@@ -19,11 +18,11 @@ PARTS = ("#b8a1d1", "#3b6fb6", "#20497e", "#d9822b", "#cccccc")
 DPI = 110
 
 
-def draw(record: Record, folder: Path) -> list[str]:
+def draw(summary: Summary, folder: Path) -> list[str]:
     """Draw what the record has data for into the folder; return the files' names."""
     drawn = []
     for name, picture in PICTURES.items():
-        figure = picture(record)
+        figure = picture(summary)
         if figure is not None:
             save(figure, folder / name)
             drawn.append(name)
@@ -36,8 +35,8 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=DPI, facecolor="white", metadata={"Software": None})
 
 
-def _bars(axes: Axes, found: list[Row], *, title: str) -> None:
-    """Draw images a second, fastest form at the bottom, with intervals."""
+def _bars(axes: Axes, found: Sequence[Row], *, title: str) -> None:
+    """Draw images a second, in the order of the table, with intervals."""
     positions = range(len(found))
     values = [row.per_second.value for row in found]
     errors = [
@@ -56,18 +55,18 @@ def _bars(axes: Axes, found: list[Row], *, title: str) -> None:
         axes.text(row.per_second.high, position, share, va="center", fontsize=9)
 
 
-def training(record: Record) -> Figure | None:
+def training(summary: Summary) -> Figure | None:
     """Draw the training steps: a panel a batch size."""
-    groups = record.groups_of("training step")
+    groups = summary.of("training-step")
     if not groups:
         return None
-    tables = [rows(group) for group in groups]
-    figure = Figure(figsize=(8.5, 0.6 + sum(0.75 + 0.34 * len(found) for found in tables)))
-    heights = [len(found) + 1.0 for found in tables]
+    counts = [len(group.rows) for group in groups]
+    figure = Figure(figsize=(8.5, 0.6 + sum(0.75 + 0.34 * count for count in counts)))
+    heights = [count + 1.0 for count in counts]
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)
-    for axes, group, found in zip(panels[:, 0], groups, tables, strict=True):
-        _bars(axes, found, title=group.name.split(", ")[-1].capitalize().replace("1024", "1,024"))
-    fastest = max(row.per_second.high for found in tables for row in found)
+    for axes, group in zip(panels[:, 0], groups, strict=True):
+        _bars(axes, group.rows, title=group.condition.capitalize())
+    fastest = max(row.per_second.high for group in groups for row in group.rows)
     panels[0, 0].set_xlim(0, 1.1 * fastest)
     panels[-1, 0].set_xlabel(
         "images/s (bars: median and 95 % interval; %: share of the limit that is nearer)"
@@ -76,12 +75,12 @@ def training(record: Record) -> Figure | None:
     return figure
 
 
-def loop(record: Record) -> Figure | None:
+def loop(summary: Summary) -> Figure | None:
     """Draw the whole loops."""
-    groups = record.groups_of("whole loop")
+    groups = summary.of("loop")
     if not groups:
         return None
-    found = rows(groups[0])
+    found = groups[0].rows
     figure = Figure(figsize=(8.5, 1.2 + 0.36 * len(found)))
     axes = figure.subplots()
     _bars(axes, found, title="Whole loop, batch 64")
@@ -90,13 +89,14 @@ def loop(record: Record) -> Figure | None:
     return figure
 
 
-def profile(record: Record) -> Figure | None:
+def profile(summary: Summary) -> Figure | None:
     """Draw the split of a step as stacked bars."""
-    if not record.profiles:
+    profiles = summary.record.profiles
+    if not profiles:
         return None
-    figure = Figure(figsize=(8.5, 1.3 + 0.42 * len(record.profiles)))
+    figure = Figure(figsize=(8.5, 1.3 + 0.42 * len(profiles)))
     axes = figure.subplots()
-    for position, found in enumerate(record.profiles):
+    for position, found in enumerate(profiles):
         left = 0.0
         for part, shade in zip(SPLIT_PARTS, PARTS, strict=True):
             share = 100 * found["split"].get(part, 0.0)
@@ -115,9 +115,7 @@ def profile(record: Record) -> Figure | None:
             left += share
     for part, shade in zip(SPLIT_PARTS, PARTS, strict=True):
         axes.barh(0, 0, color=shade, label=part)
-    axes.set_yticks(
-        range(len(record.profiles)), [found["scenario"]["name"] for found in record.profiles]
-    )
+    axes.set_yticks(range(len(profiles)), [found["scenario"]["name"] for found in profiles])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("% of a profiled step")
@@ -127,7 +125,7 @@ def profile(record: Record) -> Figure | None:
     return figure
 
 
-PICTURES: dict[str, Callable[[Record], Figure | None]] = {
+PICTURES: dict[str, Callable[[Summary], Figure | None]] = {
     "roofline.png": roofline_plot.draw_roofline,
     "training.png": training,
     "loop.png": loop,

@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bench.analysis import roofline
-from bench.analysis.record import Record
+from bench.analysis.summary import Summary
 from bench.reporting.axes import BFLOAT16, FLOAT32, plain, thousands, ticks
 
 
-def draw_roofline(record: Record) -> Figure | None:
+def draw_roofline(summary: Summary) -> Figure | None:
     """Draw arithmetic intensity against speed, and the roofs above."""
-    roofs, points = roofline.roofs(record), roofline.points(record)
+    roofs, points = roofline.roofs(summary.record), roofline.points(summary.record)
     if not roofs or not points:
         return None
     figure = Figure(figsize=(8.5, 5.2))
@@ -49,14 +49,12 @@ def draw_roofline(record: Record) -> Figure | None:
             point.flops_per_second / 1e9,
             point.marker,
             color=BFLOAT16 if point.precision == "bfloat16" else FLOAT32,
-            mfc="white" if point.seed else None,
+            mfc="white" if point.is_plain else None,
             ms=7,
         )
     for marker, label in roofline.MARKERS.items():
         axes.plot([], [], marker, color="#555555", ls="none", label=label)
-    axes.plot(
-        [], [], "o", color="#555555", mfc="white", ls="none", label="hollow: the seed's code"
-    )
+    axes.plot([], [], "o", color="#555555", mfc="white", ls="none", label="hollow: plain PyTorch")
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
@@ -65,7 +63,7 @@ def draw_roofline(record: Record) -> Figure | None:
     thousands(axes.xaxis)
     ticks(axes.yaxis, *axes.get_ylim())
     axes.set_xlabel(
-        "arithmetic intensity, FLOP/byte (traffic operator by operator: a lower bound)"
+        "arithmetic intensity, FLOP/byte (memory traffic operator by operator: a lower bound)"
     )
     axes.set_ylabel("GFLOP/s")
     plain(axes)

@@ -1,196 +1,219 @@
-"""Rows -> cells: what stands in each column of a report's tables."""
+"""Summary -> Markdown tables: what stands in each column of a report's tables."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.analysis.key_figures import Headline
-from bench.analysis.quantiles import TooFewSamplesError, quantile
+from bench.analysis import ratios
+from bench.analysis.key_figures import KeyFigure
+from bench.analysis.quantiles import Quantile
 from bench.analysis.ratios import Ratio
-from bench.analysis.record import CaseRecord, Record
-from bench.analysis.stability import BOUNCES, DRIFT, TWO_MODES
-from bench.analysis.summary import Row, absolute, floor_width
+from bench.analysis.record import Record
+from bench.analysis.stability import BIMODAL, DRIFTING, NOISY
+from bench.analysis.summary import GroupSummary, Row, floor_width
 from bench.reporting import rounding
+from mnist_core.runtime.formatting import markdown_table
 
-HEADLINE_HEADER = ("question", "answer", "n", "target", "")
-LIMIT_HEADER = ("limit", "reached", "spread", "n")
-LATENCY_HEADER = (
-    *("form", "p50", "p95", "p99", "calls"),
-    *("ratio", "share of limit", "limit", "spread", "n"),
-)
-OPERATOR_HEADER = ("operator", "calls a step", "self time")
 SPLIT_PARTS = ("data", "forward", "backward", "optimizer", "rest")
-SPLIT_HEADER = ("scenario", *SPLIT_PARTS, "peak memory", "GFLOP", "n")
 NOT_SEPARATED = " ≈"
-RESTLESS = {
-    TWO_MODES: "the blocks fall into two groups, and no figure of the row is typical of both",
-    DRIFT: "the first half of the blocks differs from the second by more than 5 %",
-    BOUNCES: "the middle half of the blocks spans more than ± 10 %",
+UNSTABLE = {
+    BIMODAL: "the blocks fall into two groups, and no figure of the row is typical of both",
+    DRIFTING: "the first half of the blocks differs from the second by more than 5 %",
+    NOISY: "the middle half of the blocks spans more than ± 10 %",
 }
 
 
-def headline_row(headline: Headline) -> list[str]:
-    """Return the cells of a headline."""
-    if headline.is_share:
-        value = rounding.percent_with_interval(headline.ratio, target=headline.target)
-    else:
-        value = rounding.with_interval(headline.ratio, target=headline.target)
-    target = ""
-    if headline.target is not None:
-        bound = "≤" if headline.at_most else "≥"
-        number = f"{100 * headline.target:.0f} %" if headline.is_share else f"{headline.target:g}"
-        target = f"{bound} {number}"
-    return [
-        headline.question,
-        f"{value} {headline.answer}",
-        str(headline.ratio.count),
-        target,
-        headline.verdict,
-    ]
+def key_figures(figures: Sequence[KeyFigure]) -> str:
+    """Return the figures that the suite exists for."""
+    rows = []
+    for figure in figures:
+        form = rounding.percent_with_interval if figure.is_share else rounding.with_interval
+        target = ""
+        if figure.target is not None:
+            bound = "≤" if figure.at_most else "≥"
+            number = f"{100 * figure.target:.0f} %" if figure.is_share else f"{figure.target:g}"
+            target = f"{bound} {number}"
+        answer = f"{form(figure.ratio, target=figure.target)} {figure.answer}"
+        rows.append((figure.question, answer, str(figure.ratio.count), target, figure.verdict))
+    header = ("question", "answer", "n", "target", "")
+    return markdown_table(rows, header=header, numeric=("n", "target"))
 
 
-def limit_row(case: CaseRecord) -> list[str]:
-    """Return the cells of a limit: GFLOP/s of a product, GB/s of a copy."""
-    work, unit = (case.flops, "GFLOP/s") if case.flops else (case.bytes, "GB/s")
-    rate = absolute(case.block_seconds()).inverted().scaled(work / 1e9)
-    from bench.analysis.ratios import median_spread
-
-    return [
-        case.workload.name,
-        rounding.with_interval(rate, unit=f" {unit}"),
-        rounding.spread(median_spread(case.block_seconds())),
-        str(len(case.blocks)),
-    ]
-
-
-def row_header(found: list[Row]) -> list[str]:
-    """Return the columns that the rows of a group can fill."""
-    optimizers = all(row.workload.kind == "optimizer-step" for row in found)
-    header = ["form", "µs a step" if optimizers else "images/s", "ratio"]
-    if any(row.of_a_step for row in found):
-        header.append("of a training step")
-    if any(row.share for row in found):
-        header += ["share of limit", "limit"]
-    if any(row.intensity for row in found) and not optimizers:
-        header.append("FLOP/byte")
-    return [*header, "spread", "n", *_blocks_header(found)]
+def limits(groups: Sequence[GroupSummary]) -> str:
+    """Return the speed of each product and copy: GFLOP/s or GB/s."""
+    rows = []
+    for case in (row.case for group in groups for row in group.rows):
+        seconds = case.block_seconds()
+        work, unit = (case.flops, "GFLOP/s") if case.flops else (case.bytes, "GB/s")
+        rate = ratios.centre(seconds).inverted().scaled(work / 1e9)
+        reached = rounding.with_interval(rate, unit=f" {unit}")
+        spread = rounding.spread(ratios.median_spread(seconds))
+        rows.append((case.workload.name, reached, spread, str(len(case.blocks))))
+    header = ("limit", "reached", "spread", "n")
+    return markdown_table(rows, header=header, numeric=header[1:])
 
 
-def _blocks_header(found: list[Row]) -> list[str]:
-    """Return the column for the word on restless blocks, where there are any."""
-    return ["blocks"] if any(row.restless for row in found) else []
-
-
-def numeric(header: Sequence[str]) -> list[str]:
-    """Return the columns of a table of cases that hold numbers."""
-    return [name for name in header if name not in ("form", "limit", "blocks")]
-
-
-def latency_header(found: list[Row]) -> list[str]:
-    """Return the columns of a table of latencies."""
-    return [*LATENCY_HEADER, *_blocks_header(found)]
-
-
-def row(found: Row, header: list[str]) -> list[str]:
-    """Return the cells of a row."""
-    cells = {
-        "form": found.workload.name,
-        "images/s": rounding.value_only(found.per_second),
-        "µs a step": rounding.with_interval(found.seconds, scale=1e6),
-        "ratio": ratio(found),
-        "of a training step": (
-            rounding.percent_with_interval(found.of_a_step) if found.of_a_step else ""
-        ),
-        "share of limit": rounding.percent_with_interval(found.share) if found.share else "",
-        "limit": found.limit or "",
-        "FLOP/byte": f"{found.intensity:.0f}" if found.intensity else "",
-        "spread": rounding.spread(found.spread),
-        "n": str(found.blocks),
-        "blocks": found.restless or "",
+def limit_sizes(record: Record) -> str:
+    """Name the sides of the matrix products that shares are of."""
+    sizes = {
+        (case.workload.precision, case.workload.threads, case.workload.size)
+        for group in record.groups
+        for case in group.cases
+        if case.workload.kind == "gemm" and case.workload.role == "limit"
     }
-    return [cells[name] for name in header]
+    return "; ".join(
+        f"{precision}{f', {threads} thread' if threads else ''}: {size:,}"
+        for precision, threads, size in sorted(sizes, key=str)
+    )
 
 
-def ratio(found: Row) -> str:
+def group(summary: GroupSummary) -> str:
+    """Return the cases of a group, with the columns that they can fill."""
+    header = _header(summary)
+    rows = [[COLUMNS[name](row) for name in header] for row in summary.rows]
+    numeric = [name for name in header if name not in ("variant", "limit", "blocks")]
+    return markdown_table(rows, header=header, numeric=numeric)
+
+
+def _header(summary: GroupSummary) -> list[str]:
+    rows = summary.rows
+    if summary.record.metric == "latency":
+        header = ["variant", "p50", "p95", "p99", "calls", "ratio", "share of limit", "limit"]
+    else:
+        optimizers = summary.record.kind == "optimizer-step"
+        header = ["variant", "µs a step" if optimizers else "images/s", "ratio"]
+        if any(row.of_a_step for row in rows):
+            header.append("of a training step")
+        if any(row.shares for row in rows):
+            header += ["share of limit", "limit"]
+        if any(row.intensity for row in rows) and not optimizers:
+            header.append("FLOP/byte")
+    header += ["spread", "n"]
+    return [*header, "blocks"] if any(row.instability for row in rows) else header
+
+
+def _ratio(row: Row) -> str:
     """Return the ratio to the reference, marked where it is not separated from 1."""
-    if found.versus is None:
+    if row.versus is None:
         return "1"
-    return rounding.with_interval(found.versus) + ("" if found.separated else NOT_SEPARATED)
+    return rounding.with_interval(row.versus) + ("" if row.separated else NOT_SEPARATED)
 
 
-def notes(found: list[Row], floor: Ratio | None) -> str:
-    """Explain the marks of a table."""
+def _percent(ratio: Ratio | None) -> str:
+    return rounding.percent_with_interval(ratio) if ratio else ""
+
+
+def _percentile(percentile: float) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        found = row.percentiles[percentile]
+        if not isinstance(found, Quantile):
+            return found
+        ratio = Ratio(value=found.value, low=found.low, high=found.high, count=found.count)
+        return rounding.with_interval(ratio, scale=1e6, unit=" µs")
+
+    return cell
+
+
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "variant": lambda row: row.workload.name,
+    "images/s": lambda row: rounding.value_only(row.per_second),
+    "µs a step": lambda row: rounding.with_interval(row.seconds, scale=1e6),
+    "p50": _percentile(50.0),
+    "p95": _percentile(95.0),
+    "p99": _percentile(99.0),
+    "calls": lambda row: f"{len(row.case.samples()):,}",
+    "ratio": _ratio,
+    "of a training step": lambda row: _percent(row.of_a_step),
+    "share of limit": lambda row: _percent(row.share),
+    "limit": lambda row: row.limit or "",
+    "FLOP/byte": lambda row: f"{row.intensity:.0f}" if row.intensity else "",
+    "spread": lambda row: rounding.spread(row.spread),
+    "n": lambda row: str(len(row.case.blocks)),
+    "blocks": lambda row: row.instability or "",
+}
+
+
+def notes(summary: GroupSummary) -> str:
+    """Explain the marks of a group's table."""
     text = []
-    if any(row.versus is not None and not row.separated for row in found):
+    if any(row.versus is not None and not row.separated for row in summary.rows):
         text.append(
             "≈: not separated from the reference: the interval reaches into the noise floor."
         )
-    words = sorted({row.restless for row in found if row.restless})
-    text += [f"{word[0].upper()}{word[1:]}: {RESTLESS[word]}." for word in words]
-    return " ".join([*text, floor_note(floor)])
+    words = sorted({row.instability for row in summary.rows if row.instability})
+    text += [f"{word.capitalize()}: {UNSTABLE[word]}." for word in words]
+    if summary.noise_floor is not None:
+        text.append(
+            "Noise floor: the same code differed from itself by up to "
+            f"{_floor_percent(summary.noise_floor)}."
+        )
+    return " ".join(text)
 
 
-def floor_note(floor: Ratio | None) -> str:
-    """Say how far the same code was from itself."""
-    if floor is None:
-        return ""
-    return f"Noise floor: the same code differed from itself by up to {floor_percent(floor)}."
-
-
-def floor_percent(floor: Ratio) -> str:
-    """Return how far the same code was from itself."""
+def _floor_percent(floor: Ratio) -> str:
     return f"{100 * (math.exp(floor_width(floor)) - 1):.1f} %"
 
 
-def _percentile(case: CaseRecord, percentile: float) -> str:
-    try:
-        found = quantile(case.blocks, percentile)
-    except TooFewSamplesError as refusal:
-        return str(refusal)
-    as_ratio = Ratio(value=found.value, low=found.low, high=found.high, count=found.count)
-    return rounding.with_interval(as_ratio, scale=1e6, unit=" µs")
-
-
-def latency_row(found: Row, case: CaseRecord, header: list[str]) -> list[str]:
-    """Return the cells of a latency."""
-    cells = [
-        found.workload.name,
-        *(_percentile(case, percentile) for percentile in (50.0, 95.0, 99.0)),
-        f"{len(case.samples()):,}",
-        ratio(found),
-        rounding.percent_with_interval(found.share) if found.share else "",
-        found.limit or "",
-        rounding.spread(found.spread),
-        str(found.blocks),
-        found.restless or "",
+def noise_floors(groups: Sequence[GroupSummary]) -> str:
+    """Return how far the same code was from itself in each group."""
+    rows = [
+        (
+            summary.record.label,
+            rounding.with_interval(summary.noise_floor),
+            f"± {_floor_percent(summary.noise_floor)}",
+            str(summary.noise_floor.count),
+        )
+        for summary in groups
+        if summary.noise_floor is not None
     ]
-    return cells[: len(header)]
+    header = ("group", "the same code, ratio", "floor", "n")
+    return markdown_table(rows, header=header, numeric=("the same code, ratio", "floor", "n"))
 
 
-def split_row(profile: dict[str, Any]) -> list[str]:
-    """Return the cells of a profile's split."""
-    return [
-        profile["scenario"]["name"],
-        *(
-            f"{100 * profile['split'][part]:.0f} %" if part in profile["split"] else "–"
-            for part in SPLIT_PARTS
-        ),
-        f"{profile['peak_bytes'] / 2**20:.1f} MiB",
-        f"{profile['flops'] / 1e9:.3g}",
-        str(profile.get("steps", 5)),
+def references(groups: Sequence[GroupSummary]) -> str:
+    """Return what each group's ratios are to."""
+    by_case: dict[str, list[str]] = {}
+    for summary in groups:
+        if summary.record.kind != "limits":
+            name = summary.reference.workload.name
+            by_case.setdefault(name, []).append(summary.record.label)
+    return markdown_table(
+        [[case, "; ".join(labels)] for case, labels in by_case.items()],
+        header=("ratios are to", "in the groups"),
+    )
+
+
+def splits(profiles: Sequence[dict[str, Any]]) -> str:
+    """Return the parts of each profiled step."""
+    rows = [
+        [
+            profile["scenario"]["name"],
+            *(
+                f"{100 * profile['split'][part]:.0f} %" if part in profile["split"] else "–"
+                for part in SPLIT_PARTS
+            ),
+            f"{profile['peak_bytes'] / 2**20:.1f} MiB",
+            f"{profile['flops'] / 1e9:.3g}",
+            str(profile["steps"]),
+        ]
+        for profile in profiles
     ]
+    header = ("scenario", *SPLIT_PARTS, "peak memory", "GFLOP", "n")
+    return markdown_table(rows, header=header, numeric=header[1:])
 
 
-def operator_rows(profile: dict[str, Any]) -> list[list[str]]:
-    """Return the cells of a profile's operators, the rest in one line."""
-    named = [
+def operators(profile: dict[str, Any]) -> str:
+    """Return the operators of a profile by self time, the rest in one line."""
+    rows = [
         [f"`{op['name']}`", f"{op['calls']:g}", f"{100 * op['self_share']:.1f} %"]
         for op in profile["operators"]
     ]
     rest = 1.0 - sum(op["self_share"] for op in profile["operators"])
-    return [*named, ["everything else", "", f"{100 * rest:.1f} %"]]
+    rows.append(["everything else", "", f"{100 * rest:.1f} %"])
+    header = ("operator", "calls a step", "self time")
+    return markdown_table(rows, header=header, numeric=header[1:])
 
 
 def host_text(record: Record) -> str:
@@ -218,10 +241,10 @@ def host_text(record: Record) -> str:
 
 
 def _taken(record: Record) -> list[str]:
-    """Say what others took of the cores during the groups, where the record knows."""
+    """Say what others took of the cores during the groups, where the system shows it."""
     pairs = [(g.host_before, g.host_after) for g in record.groups]
-    keys = ("steal_ticks", "all_ticks", "involuntary_switches", "threads")
-    known = [(b, a) for b, a in pairs if all(s.get(k) is not None for s in (b, a) for k in keys)]
+    keys = ("steal_ticks", "all_ticks", "involuntary_switches")
+    known = [(b, a) for b, a in pairs if all(s[k] is not None for s in (b, a) for k in keys)]
     if not known:
         return []
     steal = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.timing.measure import Call, Elsewhere, Plan, ReportedClock, WarmUp
+from bench.timing.measure import BlockPlan, Call, RemoteCall, ReportedClock, WarmUp
 
 SECONDS, ROUNDS = 0.1, 2
 """What is spent on a case, unless pytest-benchmark's options say something else."""
@@ -42,16 +42,16 @@ def share(config: pytest.Config) -> Share:
     )
 
 
-def time_alone(
+def time_isolated(
     benchmark: BenchmarkFixture,
-    target: Call | Elsewhere,
+    target: Call | RemoteCall,
     warm_up: WarmUp | None,
     *,
     share: Share,
 ) -> None:
     """Let pytest-benchmark time a case, or call it once where it times nothing (no `warm_up`)."""
     count = share.count(warm_up)
-    if isinstance(target, Elsewhere):
+    if isinstance(target, RemoteCall):
         _replay(benchmark, target, count)
     elif target.setup is None:
         benchmark(target.call)
@@ -61,11 +61,12 @@ def time_alone(
         benchmark.pedantic(target.call, **arguments)  # type: ignore[no-untyped-call]
 
 
-def _replay(benchmark: BenchmarkFixture, target: Elsewhere, count: int) -> None:
+def _replay(benchmark: BenchmarkFixture, target: RemoteCall, count: int) -> None:
     """Let the other process time its calls first; its times then pass on the reported clock.
 
     They come again from the first where pytest-benchmark calls oftener, as for its profile.
     """
-    data = itertools.cycle(target.time_block(Plan(iterations=1, data=count, rewarm=0)))
-    call = lambda: REPORTED_CLOCK.advance(next(data))  # noqa: E731
+    plan = BlockPlan(iterations=1, samples=count, warm_up_calls=0)
+    samples = itertools.cycle(target.time_block(plan))
+    call = lambda: REPORTED_CLOCK.advance(next(samples))  # noqa: E731
     benchmark.pedantic(call, rounds=count)  # type: ignore[no-untyped-call]

@@ -15,23 +15,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import report
-from bench.analysis import record
-from bench.analysis.key_figures import headlines
-from bench.analysis.quantiles import TooFewSamplesError, quantile
+from bench import ROOT
+from bench.analysis import record_file
+from bench.analysis.key_figures import key_figures
+from bench.analysis.quantiles import percentiles
 from bench.analysis.record import GroupRecord, Record
-from bench.reporting import rounding
+from bench.analysis.summary import summarise
+from bench.reporting import page, rounding
 from bench.suite.session import Suite
-from bench.workers import profiler as profiling
-from bench.workloads import data as images
-from bench.workloads import onnx_runtime as onnx_form
+from bench.workers.profiler import FILE_NAME as PROFILES
+from bench.workloads import data, onnx_runtime
 from bench.workloads.registry import WORKLOADS
 from bench.workloads.workload import DEVICES
-from mnist_core.runtime import results_index as index
+from mnist_core.runtime import results_index
 from mnist_core.runtime.device import prepare_process
 from mnist_core.runtime.provenance import environment
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
 PARTIAL = ROOT / "runs"
 PERCENTILES = (50.0, 95.0, 99.0)
@@ -72,8 +71,8 @@ def write_reports(
                 exit_code = max(exit_code, error.exit_code)
             else:
                 made = dataclasses.replace(made, profiles=profiles, seconds=_since(started))
-                record.write(folder, made)
-        report.write(folder)
+                record_file.write(folder, made)
+        page.write(folder)
         if complete:
             _add_to_index(folder, made)
         lines.append(f"report: {(folder / 'report.md').relative_to(ROOT)}")
@@ -121,7 +120,7 @@ def _write_record(
         skipped=suite.skipped,
         trace_folder=f"runs/bench/{device}/{stamp}/traces" if complete else None,
     )
-    record.write(folder, made)
+    record_file.write(folder, made)
     return folder, made
 
 
@@ -132,7 +131,7 @@ def _since(started: datetime.datetime) -> float:
 def _environment(groups: Sequence[GroupRecord], device: str) -> dict[str, Any]:
     found = environment(prepare_process(device=device))
     if any(case.workload.mode == "onnxruntime" for group in groups for case in group.cases):
-        found["packages"]["onnxruntime"] = onnx_form.version()
+        found["packages"]["onnxruntime"] = onnx_runtime.version()
     return found
 
 
@@ -154,19 +153,19 @@ def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]
         ) from None
     if completed.returncode:
         raise ProfilingError(f"profiling failed:\n{completed.stderr[-2000:]}")
-    found: list[dict[str, Any]] = json.loads((folder / profiling.FILE_NAME).read_text())
+    found: list[dict[str, Any]] = json.loads((folder / PROFILES).read_text())
     return found
 
 
 def _add_to_index(folder: Path, made: Record) -> None:
-    shares = [h for h in headlines(made) if h.is_share and h.target is not None and not h.at_most]
     finding = "; ".join(
-        f"{rounding.percent_with_interval(headline.ratio)} {headline.answer}, float32 step"
-        for headline in shares
+        f"{rounding.percent_with_interval(figure.ratio)} {figure.answer}, float32 step"
+        for figure in key_figures(summarise(made))
+        if figure.is_share and figure.target is not None and not figure.at_most
     )
     machine = made.environment
     what = machine["device"] if made.device == "cuda" else machine["processor"]
-    index.add_line(
+    results_index.add_line(
         RESULTS / "README.md",
         section="bench",
         title="Benchmarks",
@@ -179,13 +178,16 @@ def _add_to_index(folder: Path, made: Record) -> None:
 def is_complete(suite: Suite, device: str) -> bool:
     """Tell whether every case of the device was measured, or could not be on this machine."""
     done = {
-        case.workload.id for group in suite.groups for case in group.cases if case.asked
+        case.workload.id
+        for group in suite.groups
+        for case in group.cases
+        if case.workload.role == "case"
     } | set(suite.skipped)
     return all(workload.id in done for workload in WORKLOADS if workload.device == device)
 
 
 def _dataset(suite: Suite, device: str) -> dict[str, Any]:
-    dataset = images.load(suite.dataset_name, device)
+    dataset = data.load(suite.dataset_name, device)
     return {
         "name": dataset.name,
         "label": dataset.label,
@@ -194,19 +196,18 @@ def _dataset(suite: Suite, device: str) -> dict[str, Any]:
     }
 
 
-def percentiles(suite: Suite) -> dict[str, dict[str, Any]]:
-    """Return p50, p95 and p99 in seconds of each case whose data are single calls."""
+def percentiles_of(suite: Suite) -> dict[str, dict[str, Any]]:
+    """Return p50, p95 and p99 in seconds of each case whose samples are single calls."""
     found: dict[str, dict[str, Any]] = {}
     for group in suite.groups:
         for case in group.cases:
-            if not case.workload.latency:
+            if case.workload.metric != "latency":
                 continue
             values: dict[str, Any] = {"samples": len(case.samples())}
-            for percentile in PERCENTILES:
-                try:
-                    estimate = quantile(case.blocks, percentile)
+            for percentile, estimate in percentiles(case.blocks, PERCENTILES).items():
+                if isinstance(estimate, str):
+                    values[f"p{percentile:g}_refused"] = estimate
+                else:
                     values[f"p{percentile:g}_seconds"] = estimate.value
-                except TooFewSamplesError as refusal:
-                    values[f"p{percentile:g}_refused"] = str(refusal)
             found[case.workload.id] = values
     return found

@@ -1,22 +1,23 @@
 """A process of its own that does what it is asked: one line of JSON each way.
 
-The parent holds a `Worker`; the child is a module that ends in `serve`. This file imports nothing
-but the standard library, so that a child has in it only what it imports itself.
+The parent holds a `Worker`; the child is a module of `bench.workers`, started by its name, that
+ends in `serve`. This file imports the standard library alone, so that a child has in it only what
+it imports itself.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-HARNESS = Path(__file__).resolve().parents[2]
+from bench import ROOT
 
 
 class WorkerError(RuntimeError):
@@ -24,26 +25,15 @@ class WorkerError(RuntimeError):
 
 
 class Worker:
-    """The parent's end: starts `python -m module arguments...`, which ends with this process."""
+    """The parent's end: starts `python -m module` in a folder; it ends with this process."""
 
-    def __init__(
-        self,
-        module: str,
-        *arguments: str,
-        folder: Path = HARNESS,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, module: str, *, folder: Path = ROOT) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=folder,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(HARNESS),
-                "PYTHONUNBUFFERED": "1",
-                **(environment or {}),
-            },
+            env=_environment(),
             text=True,
             # Ctrl-C is for the parent to answer; this process ends when its standard input does.
             start_new_session=True,
@@ -88,6 +78,33 @@ class Worker:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables of a child, whose folder may be another one."""
+    from mnist_core.data.splits import DATA_DIR_VARIABLE  # with torch, which no child needs
+
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    if variables.get(DATA_DIR_VARIABLE):
+        variables[DATA_DIR_VARIABLE] = os.path.abspath(variables[DATA_DIR_VARIABLE])
+    return variables
+
+
+@functools.cache
+def plain_worker() -> Worker:
+    """Return the one process in which plain PyTorch's loop runs; it ends with this one."""
+    return Worker("bench.workers.plain")
+
+
+def revision_worker(folder: Path) -> Worker:
+    """Start a process that times the mnist_core of a folder."""
+    return Worker("bench.workers.revision", folder=folder)
+
+
+@functools.cache
+def onnx_worker() -> Worker:
+    """Return the one process in which ONNX Runtime runs; it ends with this one."""
+    return Worker("bench.workers.onnx_runtime")
 
 
 def serve(served: object) -> int:

@@ -1,7 +1,7 @@
 """The process in which ONNX Runtime is timed: without torch, whose threads and its own would
 disturb each other (https://github.com/microsoft/onnxruntime/issues/13808), and by its own clock.
 
-`bench.workloads.onnx_runtime` starts it as `python -m bench.workers.onnx_runtime` and asks.
+`bench.timing.remote.onnx_worker` starts it as `python -m bench.workers.onnx_runtime`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.timing import measure as timing
-from bench.timing import remote as process
-from bench.timing.measure import Call, Plan
+from bench.timing import blocks, measure, remote
+from bench.timing.measure import BlockPlan, Call
 from mnist_core.models import onnx_process
 
 
@@ -44,11 +43,11 @@ class _Served:
 
     def warm_up(self, case: str) -> dict[str, Any]:
         """Call the case until its timings are steady; return a `WarmUp`'s fields."""
-        return asdict(timing.warm_up(self._cases[case], clock=time.perf_counter))
+        return asdict(measure.warm_up(self._cases[case], clock=time.perf_counter))
 
     def block(self, case: str, how: dict[str, int]) -> list[float]:
-        """Time one block of the case, as a `Plan`'s fields say; return its data in seconds."""
-        return timing.time_block(self._cases[case], Plan(**how), clock=time.perf_counter)
+        """Time one block of the case as `how`, a `BlockPlan`, says; return its samples."""
+        return blocks.time_block(self._cases[case], BlockPlan(**how), clock=time.perf_counter)
 
     def drop(self, case: str) -> None:
         """Forget a case."""
@@ -56,4 +55,4 @@ class _Served:
 
 
 if __name__ == "__main__":
-    sys.exit(process.serve(_Served()))
+    sys.exit(remote.serve(_Served()))

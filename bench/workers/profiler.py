@@ -30,8 +30,7 @@ from torch.profiler import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.workloads import data as images
-from bench.workloads import networks
+from bench.workloads import data, networks
 from bench.workloads.workload import Workload
 from mnist_core.config import TrainConfig
 from mnist_core.errors import run_command
@@ -104,7 +103,7 @@ class Operator:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What one scenario's profile says of one step. Shares are of the profiled step's time."""
+    """What one scenario's profile says of one step; shares are of the profiled step's time."""
 
     scenario: Scenario
     steps: int
@@ -114,10 +113,6 @@ class Profile:
     peak_bytes: int
     """Live tensors at their most, above what was there before the step."""
     flops: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready mapping."""
-        return asdict(self)
 
 
 class _Marked(nn.Module):
@@ -138,6 +133,7 @@ def _steps(scenario: Scenario, device: torch.device, dataset: str) -> Iterator[N
     """Take one step of the scenario for each element that is asked for."""
     workload = Workload(
         group="profile",
+        group_kind="training-step",
         name=scenario.name,
         kind="training-step",
         batch_size=scenario.batch_size,
@@ -152,12 +148,12 @@ def _steps(scenario: Scenario, device: torch.device, dataset: str) -> Iterator[N
                 network(batch)
             yield
     optimizer = build_optimizer("adam", network.parameters(), learning_rate=1e-12)
-    loaded = images.load(dataset, device.type)
+    loaded = data.load(dataset, device.type)
     config = TrainConfig(dataset=loaded.name, batch_size=scenario.batch_size)
     active = scenario.active_steps
     # In whole preparations: the last of an epoch is smaller where its images run out.
     needed = scenario.batch_size * active * math.ceil(2 * (WARM_UP_STEPS + active + 1) / active)
-    loaded = images.repeated(loaded, needed)
+    loaded = data.repeated(loaded, needed)
     epoch = batches.epoch_batches(loaded, config, epoch=1)
     while True:
         with record_function(_DATA):
@@ -293,7 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
             for scenario in SCENARIOS
             if scenario.precision != "bfloat16" or networks.bfloat16_is_native(device.type)
         ]
-        write_json(options.folder / FILE_NAME, [profile.to_dict() for profile in profiles])
+        write_json(options.folder / FILE_NAME, [asdict(profile) for profile in profiles])
         return 0
 
     return run_command(command)

@@ -1,6 +1,6 @@
-"""What is timed beside the cases of a group without being asked for: what they are measured by.
+"""What is timed beside the selected cases of a group, to compare them with.
 
-The group's reference, one case a second time, and the limits of the machine.
+These are the group's reference, an A/A test, and the limits of the machine.
 """
 
 from __future__ import annotations
@@ -11,37 +11,42 @@ from dataclasses import replace
 from bench.workloads.registry import group_of
 from bench.workloads.workload import GEMM_SIZES, Workload
 
-TWIN_SUFFIX = ", the same again"
-LIMIT_PREFIX = "limit: "
-CONVOLUTIONS = f"{LIMIT_PREFIX}convolutions of a float32 step"
-WHOLE_STEP = "whole step: Adam, float32, batch 64"
-"""What the optimizers' own steps are a part of."""
 
-
-def companions(
+def controls(
     group: str, selected: list[Workload], *, fastest: Callable[[list[Workload]], Workload]
 ) -> list[Workload]:
-    """Return what is timed beside the selected cases of a group without being asked for.
+    """Return what is timed beside the selected cases of a group.
 
-    What ratios may be to, the twin of one case, and the limits of the machine for all of them;
-    `fastest` chooses among the products that could be a limit. Optimizers get a whole step.
+    The cases that ratios may be to, the A/A test of one case, and the limits of the machine for
+    all of them; `fastest` chooses among the products that could be a limit. Optimizers get a
+    whole step.
     """
     cases = group_of(group)
-    reference = cases[0]
-    yardsticks = [case for case in cases if case.mode in ("seed", "per-image")] or [reference]
-    found = [case for case in yardsticks if case not in selected]
-    if reference.kind not in ("gemm", "copy"):
-        twin = next((case for case in selected if case.twin), selected[0])
-        found.append(replace(twin, name=twin.name + TWIN_SUFFIX))
-    if reference.kind == "training-step" and reference.device == "cpu":
-        found.append(convolutions(reference))
-    if reference.kind not in ("gemm", "copy", "data"):
-        if reference.kind == "optimizer-step":
-            found.append(whole_step(reference))
-        else:
-            found += {fastest(ceilings(case)): None for case in selected}
-        found.append(bandwidth(reference))
+    first = cases[0]
+    if first.group_kind == "limits":
+        return []
+    references = [case for case in cases if case.mode == "plain"]
+    found = [replace(case, role="control") for case in references if case not in selected]
+    found.append(a_a_test(next((case for case in selected if case.in_a_a_test), selected[0])))
+    if first.group_kind == "training-step" and first.device == "cpu":
+        found.append(convolutions(first))
+    if first.group_kind == "optimizer-step":
+        found.append(whole_step(first))
+    elif first.group_kind != "data":
+        found += {fastest(ceilings(case)): None for case in selected}
+    if first.group_kind != "data":
+        found.append(bandwidth(first))
     return found
+
+
+def a_a_test(workload: Workload) -> Workload:
+    """Return the workload as a second case of its group."""
+    return replace(workload, name=f"{workload.name}, A/A test", role="a-a")
+
+
+def is_a_a_test_of(test: Workload, workload: Workload) -> bool:
+    """Tell whether `test` is the workload a second time."""
+    return test.role == "a-a" and replace(test, name=workload.name, role="case") == workload
 
 
 def ceilings(workload: Workload) -> list[Workload]:
@@ -49,8 +54,10 @@ def ceilings(workload: Workload) -> list[Workload]:
     return [
         Workload(
             group=workload.group,
-            name=f"{LIMIT_PREFIX}GEMM {workload.precision}",
+            group_kind=workload.group_kind,
+            name=f"limit: GEMM {workload.precision}",
             kind="gemm",
+            role="limit",
             device=workload.device,
             precision=workload.precision,
             threads=workload.threads,
@@ -67,8 +74,10 @@ def convolutions(workload: Workload) -> Workload:
     """
     return Workload(
         group=workload.group,
-        name=CONVOLUTIONS,
+        group_kind=workload.group_kind,
+        name="limit: convolutions of a float32 step",
         kind="training-step",
+        role="limit",
         device=workload.device,
         batch_size=workload.batch_size,
         mode="convolutions",
@@ -78,7 +87,12 @@ def convolutions(workload: Workload) -> Workload:
 def whole_step(workload: Workload) -> Workload:
     """Return the training step that an optimizer's own step is a part of."""
     return Workload(
-        group=workload.group, name=WHOLE_STEP, kind="training-step", device=workload.device
+        group=workload.group,
+        group_kind=workload.group_kind,
+        name="whole step: Adam, float32, batch 64",
+        kind="training-step",
+        role="control",
+        device=workload.device,
     )
 
 
@@ -86,8 +100,10 @@ def bandwidth(workload: Workload) -> Workload:
     """Return the copy that bounds the workload's memory traffic."""
     return Workload(
         group=workload.group,
-        name=f"{LIMIT_PREFIX}memory copy",
+        group_kind=workload.group_kind,
+        name="limit: memory copy",
         kind="copy",
+        role="limit",
         device=workload.device,
         threads=workload.threads,
         size=128 if workload.device == "cpu" else 1024,

@@ -1,5 +1,6 @@
-"""The images that are timed: MNIST where it can be had, else the embedded digits in its shape.
+"""The images that are timed, and the pipelines that make batches of them.
 
+The images are MNIST's where it can be had, else the embedded digits in its shape.
 The time of a step does not depend on what is on an image, so that either serves; records and
 reports say which it was.
 """
@@ -7,18 +8,27 @@ reports say which it was.
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, TypedDict
 
 import torch
+from torch import Tensor
 
-from mnist_core.data import splits as data
+from bench.workloads.prepared import Prepared, timed
+from bench.workloads.workload import PLAIN_STEPS, Workload
+from mnist_core.config import TrainConfig
+from mnist_core.data import splits
 from mnist_core.data.splits import Dataset, Split
+from mnist_core.references import plain_pytorch
+from mnist_core.training import batches
 
 
 @functools.cache
 def load(name: str, device_type: str) -> Dataset:
     """Load a data set onto a device; `auto` falls back to the embedded digits."""
-    return data.load(name, data_dir=None, device=torch.device(device_type))
+    return splits.load(name, data_dir=None, device=torch.device(device_type))
 
 
 def subset(dataset: Dataset, count: int) -> Dataset:
@@ -33,3 +43,49 @@ def repeated(dataset: Dataset, count: int) -> Dataset:
     times = -(-count // len(dataset.train))
     train = Split(dataset.train.images.repeat(times, 1, 1, 1), dataset.train.labels.repeat(times))
     return replace(dataset, train=train) if times > 1 else dataset
+
+
+class Augmentation(TypedDict):
+    """The fields of a TrainConfig that augment."""
+
+    rotation_degrees: float
+    translation: float
+
+
+def augmentation(workload: Workload) -> Augmentation:
+    """Return the baseline's augmentation, or none."""
+    if workload.augment:
+        return {"rotation_degrees": 10.0, "translation": 0.1}
+    return {"rotation_degrees": 0.0, "translation": 0.0}
+
+
+class _Epochs:
+    """The batches of an epoch, a new one at each iteration."""
+
+    def __init__(self, dataset: Dataset, config: TrainConfig) -> None:
+        self._dataset, self._config = dataset, config
+        self._numbers = itertools.count(1)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return batches.epoch_batches(self._dataset, self._config, epoch=next(self._numbers))
+
+
+def pipeline(workload: Workload, dataset_name: str) -> Prepared:
+    """Make ready what makes the batches of an epoch, and nothing else."""
+    full = load(dataset_name, workload.device)
+    steps = min(PLAIN_STEPS, len(full.train) // workload.batch_size - 1)
+    count = steps * workload.batch_size
+    if workload.mode == "plain":
+        split = subset(full, count + workload.batch_size).train
+
+        def start() -> Any:
+            return plain_pytorch.batches(split, augment=workload.augment, workers=workload.workers)
+
+        return Prepared(
+            call=timed(workload, lambda epoch: sum(1 for _ in epoch), setup=start), images=count
+        )
+    config = TrainConfig(
+        dataset=full.name, batch_size=workload.batch_size, **augmentation(workload)
+    )
+    epochs = _Epochs(subset(full, count), config)
+    return Prepared(call=timed(workload, lambda: sum(1 for _ in epochs)), images=count)

@@ -1,4 +1,4 @@
-"""Forms of the network: memory layout, number format, and how it is called or compiled."""
+"""Variants of the network: memory layout, number format, and how it is called or compiled."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.workloads.workload import IMAGE_SHAPE, Workload
+from bench.workloads.workload import Workload
+from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE
+from mnist_core.models import onnx_graph
 from mnist_core.models.network import Bfloat16, build_network
+from mnist_core.references import plain_pytorch
 from mnist_core.runtime.randomness import generator
 
 Forward = Callable[[Tensor], object]
@@ -21,27 +24,26 @@ SEED = 0
 
 
 def build(workload: Workload, device: torch.device) -> nn.Module:
-    """Build the network of a workload, not compiled: the seed's own class or mnist_core's."""
-    if workload.mode in ("naive", "seed"):
-        from mnist_core.references.plain_pytorch import (
-            Net,  # a revision from before it has the other cases
-        )
-
+    """Build the network of a workload, not compiled: plain PyTorch's class or mnist_core's."""
+    if workload.mode == "plain":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            seed_network: nn.Module = Net()  # type: ignore[no-untyped-call]
-        return seed_network.to(device)
+            plain: nn.Module = plain_pytorch.Net()  # type: ignore[no-untyped-call]
+        return plain.to(device)
     network: nn.Module = build_network(seed=SEED, device=device)
     if workload.layout == "contiguous":
         network = network.to(memory_format=torch.contiguous_format)
     return Bfloat16(network) if workload.precision == "bfloat16" else network
 
 
-def lay_out(images: Tensor, workload: Workload) -> Tensor:
-    """Return the images in the workload's memory layout."""
-    if workload.layout == "contiguous":
-        return images.contiguous()
-    return images.contiguous(memory_format=torch.channels_last)
+def synthetic_batch(workload: Workload) -> tuple[Tensor, Tensor]:
+    """Return images of noise in the workload's memory layout, and labels."""
+    device = torch.device(workload.device)
+    images = example(workload.batch_size, device)
+    channels_last = workload.layout == "channels-last"
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    labels = torch.arange(workload.batch_size, device=device) % MNIST_CLASSES
+    return images.contiguous(memory_format=layout), labels
 
 
 def bfloat16_is_native(device: str) -> bool:
@@ -66,8 +68,6 @@ def onnx_missing(workload: Workload) -> str | None:
     """Return why the workload's graph cannot be built or run here, or None where it can."""
     if workload.mode != "onnxruntime":
         return None
-    from mnist_core.models import onnx_graph  # a revision from before it has the other cases
-
     missing = onnx_graph.missing_libraries()
     if not missing:
         return None
@@ -166,4 +166,4 @@ def capture(call: Callable[[], object]) -> Callable[[], object]:
 def example(batch_size: int, device: torch.device) -> Tensor:
     """Return images of noise [batch_size, 1, 28, 28] float32."""
     draws = torch.Generator().manual_seed(SEED)
-    return torch.randn(batch_size, *IMAGE_SHAPE, generator=draws).to(device)
+    return torch.randn(batch_size, *MNIST_SHAPE, generator=draws).to(device)

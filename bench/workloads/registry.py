@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bench.workloads.workload import DEVICES, GEMM_SIZES, Device, Kind, Workload
+from bench.workloads.workload import DEVICES, GEMM_SIZES, Device, Kind, Metric, Workload
 from mnist_core.optim.registry import OPTIMIZERS
 
 TRAINING_BATCHES = (64, 256, 1024)
@@ -29,9 +29,9 @@ def _captured(precision: str) -> dict[str, Any]:
 def _training(device: Device) -> Iterable[Workload]:
     for batch in TRAINING_BATCHES:
         group = f"{device}: training step, batch {batch}"
-        forms: list[dict[str, Any]] = [
-            {"name": "seed's step, float32", "mode": "seed", "layout": "contiguous"},
-            {"name": "float32", "twin": True},
+        variants: list[dict[str, Any]] = [
+            {"name": "plain PyTorch step", "mode": "plain", "layout": "contiguous"},
+            {"name": "float32", "in_a_a_test": True},
             {"name": "float32, contiguous", "layout": "contiguous"},
             {"name": "bfloat16", "precision": "bfloat16"},
             {"name": "bfloat16, contiguous", "precision": "bfloat16", "layout": "contiguous"},
@@ -39,87 +39,74 @@ def _training(device: Device) -> Iterable[Workload]:
         # Compiling takes seconds of a run. On the CPU it was slower than eager in float32 at 64
         # and 1,024, and in bfloat16 at 1,024, on both machines that it was timed on.
         if batch == 64 or (batch == 1024 and device == "cuda"):
-            forms += [{"name": "float32, compiled", "mode": "compiled"}]
+            variants += [{"name": "float32, compiled", "mode": "compiled"}]
         if batch == 1024 and device == "cuda":
-            forms += [{"name": "bfloat16, compiled", "mode": "compiled", "precision": "bfloat16"}]
+            variants += [
+                {"name": "bfloat16, compiled", "mode": "compiled", "precision": "bfloat16"}
+            ]
         if device == "cuda":
-            forms += [{"name": "TF32", "precision": "tf32"}, *map(_captured, _PRECISIONS)]
-        for form in forms:
+            variants += [{"name": "TF32", "precision": "tf32"}, *map(_captured, _PRECISIONS)]
+        for variant in variants:
             yield Workload(
-                group=group, kind="training-step", device=device, batch_size=batch, **form
+                group=group,
+                group_kind="training-step",
+                kind="training-step",
+                device=device,
+                batch_size=batch,
+                **variant,
             )
 
 
 def _optimizers(device: Device) -> Iterable[Workload]:
-    yield Workload(
-        group=f"{device}: optimizer step",
-        name="seed's Adam (the library's defaults)",
-        kind="optimizer-step",
-        device=device,
-        mode="seed",
-        layout="contiguous",
-    )
-    for name, spec in OPTIMIZERS.items():
+    variants: list[dict[str, Any]] = [
+        {"name": "torch.optim.Adam, defaults", "mode": "plain", "layout": "contiguous"},
+        *(
+            {"name": spec.label, "optimizer": name, "in_a_a_test": name == "adam"}
+            for name, spec in OPTIMIZERS.items()
+        ),
+    ]
+    for variant in variants:
         yield Workload(
             group=f"{device}: optimizer step",
-            name=spec.label,
+            group_kind="optimizer-step",
             kind="optimizer-step",
             device=device,
-            optimizer=name,
-            twin=name == "adam",
+            **variant,
         )
 
 
 def _loop(device: Device) -> Iterable[Workload]:
-    group = f"{device}: whole loop, batch 64"
-    for workers in DATA_WORKERS:
+    variants: list[dict[str, Any]] = [
+        *(
+            {
+                "name": f"plain PyTorch loop, {_workers(workers)}",
+                "kind": "plain-loop",
+                "mode": "plain",
+                "layout": "contiguous",
+                "augment": True,
+                "workers": workers,
+            }
+            for workers in DATA_WORKERS
+        ),
+        {"name": "bare loop, batches prepared", "mode": "prepared"},
+        {"name": "mnist_core, no augmentation"},
+        {"name": "mnist_core, augmentation", "augment": True, "in_a_a_test": True},
+        {"name": "bfloat16, augmentation", "precision": "bfloat16", "augment": True},
+    ]
+    for variant in variants:
         yield Workload(
-            group=group,
-            name=f"seed's recipe, {_workers(workers)}",
-            kind="seed-loop",
+            group=f"{device}: whole loop, batch 64",
+            group_kind="loop",
             device=device,
-            mode="seed",
-            layout="contiguous",
-            augment=True,
-            workers=workers,
+            **{"kind": "training-loop", **variant},
         )
-    yield Workload(
-        group=group,
-        name="bare loop, batches prepared",
-        kind="training-loop",
-        device=device,
-        mode="prepared",
-    )
-    yield Workload(
-        group=group, name="mnist_core, no augmentation", kind="training-loop", device=device
-    )
-    yield Workload(
-        group=group,
-        name="mnist_core, augmentation",
-        kind="training-loop",
-        device=device,
-        augment=True,
-        twin=True,
-    )
-    yield Workload(
-        group=group,
-        name="bfloat16, augmentation",
-        kind="training-loop",
-        device=device,
-        precision="bfloat16",
-        augment=True,
-    )
 
 
 def _workers(count: int) -> str:
     return f"{count} workers" if count else "no worker"
 
 
-_NAIVE: dict[str, Any] = {
-    "name": "seed's model, called naively",
-    "mode": "naive",
-    "layout": "contiguous",
-}
+_PLAIN: dict[str, Any] = {"name": "plain PyTorch call", "mode": "plain", "layout": "contiguous"}
 _COMPILED: dict[str, Any] = {"name": "compiled", "mode": "compiled"}
 _BFLOAT16: dict[str, Any] = {"name": "bfloat16", "precision": "bfloat16"}
 _AHEAD_OF_TIME: dict[str, Any] = {
@@ -134,9 +121,9 @@ _ONNX_RUNTIME: dict[str, Any] = {
 }
 
 
-def _of_another_kind(device: Device) -> list[dict[str, Any]]:
-    """Return the forms of inference that one of the devices has not."""
-    if device == "cpu":  # its build for CUDA is another package
+def _variants_of_one_device(device: Device) -> list[dict[str, Any]]:
+    """Return the variants of inference that the other device does not have."""
+    if device == "cpu":  # ONNX Runtime's build for CUDA is another package
         return [_ONNX_RUNTIME]
     return [_captured("float32"), _captured("bfloat16")]
 
@@ -149,88 +136,86 @@ def _thread_counts(device: Device) -> tuple[int | None, ...]:
 def _latency(device: Device) -> Iterable[Workload]:
     for threads in _thread_counts(device):
         how = "" if device == "cuda" else ", one thread" if threads else ", all threads"
-        for form in (
-            _NAIVE,
+        for variant in (
+            _PLAIN,
             {"name": "inference mode, contiguous", "layout": "contiguous"},
-            {"name": "inference mode, channels-last", "twin": True},
+            {"name": "inference mode, channels-last", "in_a_a_test": True},
             _COMPILED,
             _BFLOAT16,
             _AHEAD_OF_TIME,
-            *_of_another_kind(device),
+            *_variants_of_one_device(device),
         ):
-            yield Workload(
-                group=f"{device}: inference latency, batch 1{how}",
-                kind="inference",
-                device=device,
-                batch_size=1,
-                threads=threads,
-                **form,
-            )
+            group = f"{device}: inference latency, batch 1{how}"
+            yield _inference(group, device, "latency", variant, batch_size=1, threads=threads)
 
 
 def _throughput(device: Device) -> Iterable[Workload]:
     for threads in _thread_counts(device):
         for batch in INFERENCE_BATCHES[threads]:
             how = ", one thread" if threads else ""
-            for form in (
-                _NAIVE,
-                {"name": "channels-last", "twin": True},
+            for variant in (
+                _PLAIN,
+                {"name": "channels-last", "in_a_a_test": True},
                 _COMPILED,
                 _BFLOAT16,
-                *_of_another_kind(device),
+                *_variants_of_one_device(device),
             ):
-                yield Workload(
-                    group=f"{device}: inference throughput, batch {batch}{how}",
-                    kind="inference",
-                    device=device,
-                    batch_size=batch,
-                    threads=threads,
-                    **form,
+                group = f"{device}: inference throughput, batch {batch}{how}"
+                yield _inference(
+                    group, device, "throughput", variant, batch_size=batch, threads=threads
                 )
 
 
+def _inference(
+    group: str, device: Device, metric: Metric, variant: dict[str, Any], **more: Any
+) -> Workload:
+    return Workload(
+        group=group,
+        group_kind="inference",
+        kind="inference",
+        metric=metric,
+        device=device,
+        **variant,
+        **more,
+    )
+
+
 def _data() -> Iterable[Workload]:
+    variants: list[dict[str, Any]] = [
+        *(
+            {
+                "name": f"torchvision per image, {_workers(workers)}",
+                "mode": "plain",
+                "workers": workers,
+            }
+            for workers in DATA_WORKERS
+        ),
+        {"name": "batched tensors", "mode": "batched", "in_a_a_test": True},
+    ]
     for augment in (False, True):
         group = f"cpu: data, {'augmented' if augment else 'not augmented'}"
-        for workers in DATA_WORKERS:
-            yield Workload(
-                group=group,
-                name=f"torchvision per image, {_workers(workers)}",
-                kind="data",
-                mode="per-image",
-                augment=augment,
-                workers=workers,
-            )
-        yield Workload(
-            group=group,
-            name="batched tensors",
-            kind="data",
-            mode="batched",
-            augment=augment,
-            twin=True,
-        )
+        for variant in variants:
+            yield Workload(group=group, group_kind="data", kind="data", augment=augment, **variant)
 
 
 def _limits(device: Device) -> Iterable[Workload]:
     precisions = ("float32", "bfloat16") if device == "cpu" else ("float32", "tf32", "bfloat16")
-    for precision in precisions:
-        for size in GEMM_SIZES[device]:
-            yield Workload(
-                group=f"{device}: limits",
-                name=f"GEMM {precision}, {size}",
-                kind="gemm",
-                device=device,
-                precision=precision,  # type: ignore[arg-type]
-                size=size,
-            )
-    for mebibytes in (4, 128) if device == "cpu" else (1024,):
-        yield Workload(
-            group=f"{device}: limits",
-            name=f"copy, {mebibytes} MiB",
-            kind="copy",
-            device=device,
-            size=mebibytes,
-        )
+    mebibytes = (4, 128) if device == "cpu" else (1024,)
+    variants: list[dict[str, Any]] = [
+        *(
+            {
+                "name": f"GEMM {precision}, {size}",
+                "kind": "gemm",
+                "precision": precision,
+                "size": size,
+            }
+            for precision in precisions
+            for size in GEMM_SIZES[device]
+        ),
+        *({"name": f"copy, {size} MiB", "kind": "copy", "size": size} for size in mebibytes),
+    ]
+    for variant in variants:
+        yield Workload(group=f"{device}: limits", group_kind="limits", device=device, **variant)
 
 
 def _registry() -> tuple[Workload, ...]:

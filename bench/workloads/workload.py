@@ -1,6 +1,7 @@
 """What one case of the suite is: frozen, with a name, and without how it is timed.
 
-Nothing here imports torch: names and counts are cheap. `bench.workloads.registry` lists the cases.
+A workload is the description; the case is the workload as it was measured. Nothing here imports
+torch: names and counts are cheap. `bench.workloads.registry` lists the cases.
 """
 
 from __future__ import annotations
@@ -10,30 +11,31 @@ from typing import Any, Literal
 
 from mnist_core.errors import unknown_name
 
+Device = Literal["cpu", "cuda"]
+GroupKind = Literal["limits", "training-step", "optimizer-step", "loop", "inference", "data"]
 Kind = Literal[
     "training-step",
     "optimizer-step",
     "training-loop",
-    "seed-loop",
+    "plain-loop",
     "inference",
     "data",
     "gemm",
     "copy",
 ]
-Device = Literal["cpu", "cuda"]
+Metric = Literal["throughput", "latency"]
+Role = Literal["case", "control", "limit", "a-a"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
-IMAGE_SHAPE, CLASSES = (1, 28, 28), 10
-"""Of the seed's network: here, as an old revision that is compared may not name them."""
 # A library may leave a small product to one thread: oneDNN does up to 1,024 in bfloat16 on AMX.
 GEMM_SIZES: dict[Device, tuple[int, ...]] = {
     "cpu": (256, 512, 1024, 1280),
     "cuda": (2048, 4096, 8192),
 }
 LOOP_STEPS: dict[Device, int] = {"cpu": 36, "cuda": 859}
-"""Steps of one datum of a whole loop; on CUDA a whole epoch, so that capturing the step counts as
+"""Steps of one sample of a whole loop; on CUDA a whole epoch, so that capturing the step counts as
 it does in a run."""
-SEED_STEPS = 12
-"""Steps of one datum of the seed's recipe, which takes longer over them."""
+PLAIN_STEPS = 12
+"""Steps of one sample of the plain PyTorch loop, which takes longer over them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,15 @@ class Workload:
     """One case: what is done, not how it is timed."""
 
     group: str
+    group_kind: GroupKind
     name: str
     kind: Kind
+    role: Role = "case"
+    """A `case` is listed in the registry and was selected. The others are timed beside the cases
+    of a group: a `control` to be compared with, a `limit` of the machine, and, for the `a-a` test,
+    one case a second time."""
+    metric: Metric = "throughput"
+    """What counts: the mean of calls in a row, or each single call."""
     device: Device = "cpu"
     batch_size: int = 64
     precision: Literal["float32", "bfloat16", "tf32"] = "float32"
@@ -53,15 +62,13 @@ class Workload:
         "ahead-of-time",
         "captured",
         "onnxruntime",
-        "naive",
-        "seed",
+        "plain",
         "convolutions",
         "prepared",
         "batched",
-        "per-image",
     ] = "eager"
-    """`naive` and `seed` are the seed's code as it is written there, `convolutions` those of a
-    training step with nothing between them, `prepared` steps on batches that were made before."""
+    """`plain` is plain PyTorch, as a tutorial writes it; `convolutions` those of a training step
+    with nothing between them; `prepared` steps on batches that were made before."""
     optimizer: str = "adam"
     threads: int | None = None
     """None: all cores."""
@@ -70,18 +77,13 @@ class Workload:
     """Of the DataLoader."""
     size: int = 0
     """Side of a matrix, or MiB of a copy."""
-    twin: bool = False
-    """Whether the group times the case twice, to show its noise floor."""
+    in_a_a_test: bool = False
+    """Whether the group's A/A test, which shows its noise floor, takes this case."""
 
     @property
     def id(self) -> str:
         """Return the name that pytest's -k and the records know the case by."""
         return f"{self.group}/{self.name}"
-
-    @property
-    def latency(self) -> bool:
-        """Tell whether single calls are what counts."""
-        return self.kind == "inference" and self.batch_size == 1 and "latency" in self.group
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back."""

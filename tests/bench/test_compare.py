@@ -12,7 +12,6 @@ import pytest
 from bench import compare
 from bench.comparison import revisions
 from bench.timing.remote import WorkerError
-from bench.workloads import prepare as build
 from bench.workloads.workload import Workload
 from mnist_core.errors import UserError
 
@@ -140,7 +139,7 @@ def test_a_device_that_is_not_there_is_named(
     def unavailable(workload: Workload) -> str | None:
         return "no CUDA device" if workload.device == "cuda" else None
 
-    monkeypatch.setattr(build, "unavailable", unavailable)
+    monkeypatch.setattr(revisions, "unavailable", unavailable)
     assert compare.main([".", ".", "--device", "cuda"]) == 2
     assert "cannot run here: no CUDA device" in capsys.readouterr().err
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench.analysis.quantiles import TooFewSamplesError, interval_ranks, quantile, samples_needed
+from bench.analysis.quantiles import (
+    TooFewSamplesError,
+    order_statistic_interval,
+    quantile,
+    samples_needed,
+)
 from mnist_core.errors import UserError
 
 
@@ -54,7 +59,7 @@ def test_percentiles_of_known_data() -> None:
     assert quantile(blocks_of(mixed), 99) == tail
 
 
-def test_blocks_in_two_modes_make_the_interval_span_both() -> None:
+def test_bimodal_blocks_make_the_interval_span_both() -> None:
     # As a run showed it: one session of six blocks at 180 µs, then ten at 89 µs.
     slow, fast = [180e-6 + 1e-8 * i for i in range(134)], [89e-6 + 1e-8 * i for i in range(134)]
     found = quantile([slow] * 6 + [fast] * 10, 50)
@@ -72,8 +77,9 @@ def test_blocks_in_two_modes_make_the_interval_span_both() -> None:
         if count >= samples_needed(100 * p)
     ],
 )
-def test_the_ranks_cover_with_the_confidence_asked_for(p: float, count: int) -> None:
-    low, high = interval_ranks(count, p, confidence=0.95)
+def test_the_enclosing_samples_cover_with_the_confidence_asked_for(p: float, count: int) -> None:
+    samples = [float(rank) for rank in range(count)]
+    low, high = order_statistic_interval(samples, p, confidence=0.95)
     assert 0 <= low < high < count
     # P(X_(low+1) <= q < X_(high+1)) = P(low + 1 <= K <= high), K binomial.
     covered = binom.cdf(high, count, p) - binom.cdf(low, count, p)

@@ -1,10 +1,11 @@
-"""bench.report and bench.compare as commands, on the records that are committed."""
+"""bench.report as a command, and its page, on the records that are committed."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import pytest
 from support import ROOT
 
 from bench import report
-from bench.analysis import record
+from bench.analysis import record_file
 from bench.analysis.record import CaseRecord, Record
-from bench.analysis.summary import is_companion
-from bench.reporting import inference_plots, plots
+from bench.analysis.summary import is_compared, summarise
+from bench.reporting import inference_plots, page, plots
 
 RESULTS = ROOT / "results" / "bench"
 COMMITTED = sorted(path.parent for path in RESULTS.glob("c*/*/record.json"))
@@ -46,12 +47,12 @@ def test_a_committed_report_is_built_again_byte_for_byte(folder: Path, tmp_path:
 def test_the_record_that_is_named_is_rendered_and_no_other_run_s_report_touched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots, "draw", lambda made, folder: [])
-    run = record.read(COMMITTED[0])
-    record.write(tmp_path, run)
+    monkeypatch.setattr(plots, "draw", lambda summary, folder: [])
+    run = record_file.read(COMMITTED[0])
+    record_file.write(tmp_path, run)
     (tmp_path / "report.md").write_text("the other run's")
     (tmp_path / "old.json").write_text(
-        record.to_json(replace(run, created_utc="2020-02-02 02:02"))
+        record_file.to_json(replace(run, created_utc="2020-02-02 02:02"))
     )
     assert report.main([str(tmp_path / "old.json")]) == 0
     assert f"wrote {tmp_path / 'old' / 'report.md'}" in capsys.readouterr().out
@@ -85,16 +86,16 @@ def slowed(run: Record, group_name: str, *, factor: float) -> Record:
 
 @pytest.mark.parametrize("threads", ["one thread", "all threads"])
 def test_the_latencies_share_an_axis_that_holds_all_of_them(threads: str) -> None:
-    run = record.read(COMMITTED[0])
+    run = record_file.read(COMMITTED[0])
     made = slowed(run, f"cpu: inference latency, batch 1, {threads}", factor=50.0)
-    figure = inference_plots.latency(made)
+    figure = inference_plots.latency(summarise(made))
     assert figure is not None
     highest = 1e6 * max(
         np.percentile(case.samples(), 99)
         for group in made.groups
-        if "latency" in group.name
+        if group.metric == "latency"
         for case in group.cases
-        if not is_companion(case)
+        if is_compared(case.workload)
     )
     for axes in figure.axes:
         assert axes.get_xlim()[0] == 0
@@ -102,12 +103,23 @@ def test_the_latencies_share_an_axis_that_holds_all_of_them(threads: str) -> Non
 
 
 def test_the_picture_leaves_out_the_percentiles_that_the_table_refuses() -> None:
-    run = record.read(COMMITTED[0])
-    case = next(case for group in run.groups for case in group.cases if case.workload.latency)
-    assert set(inference_plots.known_percentiles(case)) == {5.0, 50.0, 95.0, 99.0}
-    few = replace(case, blocks=tuple(block[:6] for block in case.blocks))
-    assert set(inference_plots.known_percentiles(few)) == {5.0, 50.0, 95.0}
-    assert inference_plots.known_percentiles(replace(case, blocks=case.blocks[:5])) == {}
+    run = record_file.read(COMMITTED[0])
+
+    def known(change: Callable[[CaseRecord], CaseRecord]) -> set[float]:
+        groups = [
+            replace(group, cases=tuple(map(change, group.cases)))
+            for group in run.groups
+            if group.metric == "latency"
+        ]
+        (group, _) = summarise(replace(run, groups=tuple(groups))).of("inference", "latency")
+        return set(inference_plots.known_percentiles(group.rows[0]))
+
+    assert known(lambda case: case) == {5.0, 50.0, 95.0, 99.0}
+    assert known(lambda case: replace(case, blocks=tuple(block[:6] for block in case.blocks))) == {
+        5.0,
+        50.0,
+        95.0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -126,20 +138,20 @@ def test_labels_move_down_only_where_they_would_touch(
 
 
 def test_a_report_says_which_blocks_were_not_alike_and_what_its_intervals_hold_for() -> None:
-    run = record.read(COMMITTED[0])
-    text = report.render(run, [])
+    run = record_file.read(COMMITTED[0])
+    text = page.render(summarise(run), [])
     assert "all were steady" not in text
-    assert "another run of the same code differs by more" in text
+    assert "Two runs of the same code differ by more" in text
 
-    def two_modes(case: CaseRecord) -> CaseRecord:
+    def bimodal(case: CaseRecord) -> CaseRecord:
         if case.workload.id != LATENCY:
             return case
         blocks = [tuple(2.0 * t for t in b) if i < 6 else b for i, b in enumerate(case.blocks)]
         return replace(case, blocks=tuple(blocks))
 
-    groups = [replace(group, cases=tuple(map(two_modes, group.cases))) for group in run.groups]
-    text = report.render(replace(run, groups=tuple(groups)), [])
-    (row,) = re.findall(r"\| inference mode, channels-last .*two modes .*", text)
+    groups = [replace(group, cases=tuple(map(bimodal, group.cases))) for group in run.groups]
+    text = page.render(summarise(replace(run, groups=tuple(groups))), [])
+    (row,) = re.findall(r"\| inference mode, channels-last .*bimodal .*", text)
     assert row
     name, group = LATENCY.removeprefix("cpu: ").split("/")[::-1]
-    assert f"{name} ({group}): two modes" in text
+    assert f"{name} ({group}): bimodal" in text

@@ -14,12 +14,12 @@ import pytest
 from support import ROOT
 
 from bench.conftest import without_path
-from bench.suite import isolated as alone
+from bench.suite import isolated
 from bench.suite.isolated import Share
-from bench.timing.measure import Call, Elsewhere, Plan, WarmUp
+from bench.timing.measure import BlockPlan, Call, RemoteCall, WarmUp
 from mnist_core.models import onnx_graph
 
-WARM = WarmUp(steady=True, window_seconds=(0.01,), calls=9)
+WARM = WarmUp(steady=True, window_seconds=(0.01,))
 
 
 def parsed(pytestconfig: pytest.Config, *arguments: str) -> pytest.Config:
@@ -37,15 +37,15 @@ def test_without_options_a_case_gets_the_suites_share_and_not_the_plugins(
     pytestconfig: pytest.Config,
 ) -> None:
     plain = parsed(pytestconfig)
-    assert float(plain.getoption("benchmark_max_time")) == alone.PLUGIN_SECONDS
-    assert plain.getoption("benchmark_min_rounds") == alone.PLUGIN_ROUNDS
-    assert plain.getoption("benchmark_timer") == alone.PLUGIN_TIMER
-    assert alone.share(plain) == Share(seconds=alone.SECONDS, rounds=alone.ROUNDS)
+    assert float(plain.getoption("benchmark_max_time")) == isolated.PLUGIN_SECONDS
+    assert plain.getoption("benchmark_min_rounds") == isolated.PLUGIN_ROUNDS
+    assert plain.getoption("benchmark_timer") == isolated.PLUGIN_TIMER
+    assert isolated.share(plain) == Share(seconds=isolated.SECONDS, rounds=isolated.ROUNDS)
 
 
 def test_options_that_are_given_are_the_share(pytestconfig: pytest.Config) -> None:
     given = parsed(pytestconfig, "--benchmark-max-time=0.5", "--benchmark-min-rounds=7")
-    assert alone.share(given) == Share(seconds=0.5, rounds=7)
+    assert isolated.share(given) == Share(seconds=0.5, rounds=7)
 
 
 class PytestBenchmark:
@@ -73,14 +73,14 @@ class PytestBenchmark:
 def test_cases_with_a_setup_and_those_of_another_process_get_their_rounds(
     share: Share, rounds: int
 ) -> None:
-    def time_block(how: Plan) -> list[float]:
-        return [0.01] * how.data
+    def time_block(how: BlockPlan) -> list[float]:
+        return [0.01] * how.samples
 
-    there = Elsewhere(warm_up=pytest.fail, time_block=time_block)
+    there = RemoteCall(warm_up=pytest.fail, time_block=time_block)
     here = Call(call=lambda argument: argument, setup=lambda: "made")
     for target in (there, here):
         benchmark = PytestBenchmark()
-        alone.time_alone(benchmark, target, WARM, share=share)  # type: ignore[arg-type]
+        isolated.time_isolated(benchmark, target, WARM, share=share)  # type: ignore[arg-type]
         assert benchmark.rounds == rounds
 
 
@@ -132,7 +132,11 @@ def test_a_small_run_times_a_group_and_ends_in_a_report(tmp_path: Path) -> None:
         assert not made["complete"]
         (group,) = made["groups"]
         # The group was timed once, when the last of its cases was through.
-        cases = {case["workload"]["name"]: case for case in group["cases"] if case["asked"]}
+        cases = {
+            case["workload"]["name"]: case
+            for case in group["cases"]
+            if case["workload"]["role"] == "case"
+        }
         assert set(cases) == {"copy, 4 MiB", "copy, 128 MiB"}
         for name, case in cases.items():
             assert len(case["blocks"]) >= 12

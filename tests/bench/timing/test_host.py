@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from support import ROOT
 
-from bench.analysis import record
+from bench.analysis import record_file
 from bench.analysis.record import GroupRecord
 from bench.reporting import tables
 from bench.timing import host
@@ -46,17 +46,17 @@ def test_stolen_time_is_the_eighth_field_and_guests_are_not_counted_twice() -> N
     assert host.core_time("cpu 1 2 3\n") is None
 
 
-def test_the_report_says_what_others_took_and_nothing_for_older_records() -> None:
+def test_the_report_says_what_others_took_and_nothing_where_it_is_not_known() -> None:
     before = {**host.state(), "steal_ticks": 10, "all_ticks": 1000, "involuntary_switches": 4}
     after = {**before, "steal_ticks": 30, "all_ticks": 2000, "involuntary_switches": 54}
     before["threads"], after["threads"] = 3, 5
     group = GroupRecord(
         name="cpu: a group", device="cpu", host_before=before, host_after=after, cases=()
     )
-    made = record.read(next(RECORDS.glob("*/record.json")))
+    made = record_file.read(next(RECORDS.glob("*/record.json")))
     text = tables.host_text(replace(made, groups=(group,)))
     assert "took 2.0 to 2.0 % of the cores' time" in text
     assert "50 to 50 times, and it had 3 to 5 threads" in text
-    old = {"load_1_minute": 0.5, "megahertz": None}
-    group = replace(group, host_before=old, host_after=old)
+    unknown = {**before, "steal_ticks": None, "all_ticks": None}
+    group = replace(group, host_before=unknown, host_after=unknown)
     assert "hypervisor" not in tables.host_text(replace(made, groups=(group,)))

@@ -11,11 +11,9 @@ from support import ROOT
 
 from bench.suite.session import Suite
 from bench.timing.measure import WarmUp
-from bench.workloads import controls as companions
-from bench.workloads import memory_traffic as traffic
-from bench.workloads import registry
-from bench.workloads.controls import LIMIT_PREFIX, TWIN_SUFFIX
-from bench.workloads.prepare import Prepared
+from bench.workloads import controls, memory_traffic, registry
+from bench.workloads.controls import is_a_a_test_of
+from bench.workloads.prepared import Prepared
 from bench.workloads.registry import WORKLOADS
 from bench.workloads.workload import Workload
 from mnist_core.errors import UserError
@@ -54,7 +52,7 @@ def test_cpu_and_cuda_have_the_same_cases_but_for_what_one_of_them_has_not() -> 
             if (w.mode, w.batch_size) != ("compiled", 1024)
         }
 
-    for kind in ("training-step", "optimizer-step", "training-loop", "seed-loop"):
+    for kind in ("training-step", "optimizer-step", "training-loop", "plain-loop"):
         assert names("cpu", kind) == names("cuda", kind)
 
 
@@ -67,48 +65,55 @@ def test_on_cuda_steps_and_calls_are_replayed_from_graphs_too() -> None:
 
 
 def test_every_optimizer_is_timed() -> None:
-    timed = {w.optimizer for w in registry.of_kind("optimizer-step") if w.mode != "seed"}
+    timed = {w.optimizer for w in registry.of_kind("optimizer-step") if w.mode != "plain"}
     assert timed == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("group", [name for name in GROUPS if "limits" not in name])
-def test_each_group_has_a_yardstick_and_one_twin(group: str) -> None:
+def test_each_group_has_plain_pytorch_to_compare_with_and_one_a_a_test(group: str) -> None:
     cases = registry.group_of(group)
-    assert cases[0].mode in ("seed", "naive", "per-image")
-    assert sum(case.twin for case in cases) == 1
+    assert cases[0].mode == "plain"
+    assert sum(case.in_a_a_test for case in cases) == 1
 
 
-def test_companions_are_the_reference_the_twin_and_the_limits() -> None:
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_cases_of_a_group_are_of_one_group_kind_and_metric(group: str) -> None:
+    cases = registry.group_of(group)
+    assert len({(case.group_kind, case.metric) for case in cases}) == 1
+    assert {case.role for case in cases} == {"case"}
+
+
+def test_controls_are_the_reference_the_a_a_test_and_the_limits() -> None:
     group = "cpu: training step, batch 64"
     reference, float32, *_ = cases = registry.group_of(group)
-    alone = companions.companions(group, [float32], fastest=largest)
-    assert [case.name for case in alone] == [
+    beside = controls.controls(group, [float32], fastest=largest)
+    assert [case.name for case in beside] == [
         reference.name,
-        float32.name + TWIN_SUFFIX,
-        companions.CONVOLUTIONS,
-        f"{LIMIT_PREFIX}GEMM float32",
-        f"{LIMIT_PREFIX}memory copy",
+        "float32, A/A test",
+        "limit: convolutions of a float32 step",
+        "limit: GEMM float32",
+        "limit: memory copy",
     ]
-    everything = companions.companions(group, cases, fastest=largest)
+    everything = controls.controls(group, cases, fastest=largest)
     assert reference not in everything
     assert len({case.name for case in everything}) == len(everything) == 5
 
 
-def test_whatever_is_selected_there_is_a_twin_and_every_yardstick() -> None:
+def test_whatever_is_selected_there_is_an_a_a_test_and_every_reference() -> None:
     contiguous = next(w for w in WORKLOADS if w.name == "float32, contiguous")
-    found = companions.companions(contiguous.group, [contiguous], fastest=largest)
-    assert contiguous.name + TWIN_SUFFIX in [case.name for case in found]
+    found = controls.controls(contiguous.group, [contiguous], fastest=largest)
+    assert sum(is_a_a_test_of(case, contiguous) for case in found) == 1
     loops = registry.group_of("cpu: whole loop, batch 64")
-    found = companions.companions(loops[0].group, loops[-1:], fastest=largest)
-    assert {case.name for case in found if case.mode == "seed"} == {
-        case.name for case in loops if case.mode == "seed"
+    found = controls.controls(loops[0].group, loops[-1:], fastest=largest)
+    assert {case.name for case in found if case.mode == "plain"} == {
+        case.name for case in loops if case.mode == "plain"
     }
 
 
 def test_limits_run_on_the_threads_of_their_case() -> None:
     (case, *_) = (w for w in WORKLOADS if w.threads == 1)
-    assert {product.threads for product in companions.ceilings(case)} == {1}
-    assert companions.bandwidth(case).threads == 1
+    assert {product.threads for product in controls.ceilings(case)} == {1}
+    assert controls.bandwidth(case).threads == 1
 
 
 def largest(products: list[Workload]) -> Workload:
@@ -117,9 +122,9 @@ def largest(products: list[Workload]) -> Workload:
 
 def test_optimizers_are_timed_beside_a_whole_step_and_the_copy() -> None:
     cases = registry.group_of("cpu: optimizer step")
-    beside = companions.companions(cases[0].group, cases, fastest=pytest.fail)
+    beside = controls.controls(cases[0].group, cases, fastest=pytest.fail)
     assert [case.kind for case in beside] == ["optimizer-step", "training-step", "copy"]
-    assert beside[1].name == companions.WHOLE_STEP
+    assert beside[1].name.startswith("whole step")
 
 
 @pytest.mark.parametrize("foreach", [True, False])
@@ -133,14 +138,14 @@ def test_what_an_operator_writes_without_returning_it_is_counted(*, foreach: boo
             for value, other in zip(values, others, strict=True):
                 value.add_(other)
 
-    assert traffic.count_bytes(add) == 4 * 30 * 3  # two read, one written
+    assert memory_traffic.count_bytes(add) == 4 * 30 * 3  # two read, one written
 
 
 def test_a_fused_optimizer_reads_its_gradients_and_does_not_write_them() -> None:
     weights = torch.nn.Parameter(torch.zeros(100))
     weights.grad = torch.ones(100)
     optimizer = torch.optim.SGD([weights], lr=0.1, fused=True)
-    assert traffic.count_bytes(optimizer.step) == 4 * 100 * 3
+    assert memory_traffic.count_bytes(optimizer.step) == 4 * 100 * 3
 
 
 def test_the_limit_is_the_product_that_was_fastest_in_this_run(
@@ -151,19 +156,22 @@ def test_the_limit_is_the_product_that_was_fastest_in_this_run(
 
     def warm_up(suite: Suite, workload: Workload, prepared: Prepared) -> WarmUp:
         tried.append(workload.size)
-        return WarmUp(steady=True, window_seconds=(seconds[workload.size], 1.0), calls=1)
+        return WarmUp(steady=True, window_seconds=(seconds[workload.size], 1.0))
 
     monkeypatch.setattr(Suite, "warm_up", warm_up)
     suite = Suite(dataset_name="digits")
     case = registry.group_of("cpu: training step, batch 64")[1]
-    assert suite.fastest(companions.ceilings(case)).size == 512
-    assert suite.fastest(companions.ceilings(case)).size == 512
+    assert suite.fastest(controls.ceilings(case)).size == 512
+    assert suite.fastest(controls.ceilings(case)).size == 512
     assert tried == [256, 512, 1024, 1280]
 
 
 def test_only_single_calls_of_the_latency_groups_are_latencies() -> None:
-    assert all("latency" in w.group and w.batch_size == 1 for w in WORKLOADS if w.latency)
-    assert any(w.batch_size == 1 and w.kind == "inference" and not w.latency for w in WORKLOADS)
+    latencies = [w for w in WORKLOADS if w.metric == "latency"]
+    assert latencies
+    assert all("latency" in w.group and w.batch_size == 1 for w in latencies)
+    others = [w for w in WORKLOADS if w.metric == "throughput"]
+    assert any(w.batch_size == 1 and w.kind == "inference" for w in others)
 
 
 def test_a_workload_round_trips_and_refuses_what_it_does_not_know() -> None:

@@ -1,0 +1,119 @@
+"""Summary -> page: report.md and its pictures from a record.
+
+The words stand in templates/, a file a section; what they call are the typed functions of `tables`
+and `rounding`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bench.analysis import record_file
+from bench.analysis.key_figures import key_figures
+from bench.analysis.record import Record
+from bench.analysis.summary import GroupSummary, Summary, summarise
+from bench.reporting import plots, rounding, tables
+from bench.workloads.workload import DEVICES
+from mnist_core.runtime.atomic_files import write_atomically
+from mnist_core.runtime.formatting import duration
+
+FILE_NAME = "report.md"
+
+
+@functools.cache
+def _environment() -> Environment:
+    """Return the environment of the templates; what they write is Markdown, not HTML."""
+    environment = Environment(
+        loader=PackageLoader("bench.reporting"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["duration"] = duration
+    environment.filters["modes"] = _has_mode
+    environment.filters["paragraph"] = lambda text: " ".join(text.split()) + "\n"
+    environment.filters["percent"] = rounding.percent_with_interval
+    environment.globals["tables"] = tables
+    return environment
+
+
+def render(summary: Summary, pictures: list[str]) -> str:
+    """Render a report as Markdown."""
+    return _environment().get_template("report.md.j2").render(_context(summary, pictures))
+
+
+def write(path: Path) -> Path:
+    """Write the report and the pictures of a record, its file or its folder; return the report."""
+    summary = summarise(record_file.read(path))
+    folder = folder_for(path)
+    folder.mkdir(exist_ok=True)
+    pictures = plots.draw(summary, folder)
+    write_atomically(folder / FILE_NAME, render(summary, pictures))
+    return folder / FILE_NAME
+
+
+def folder_for(path: Path) -> Path:
+    """Return where the report of a record goes: never over that of another record."""
+    if path.is_dir():
+        return path
+    return path.parent if path.name == record_file.FILE_NAME else path.with_suffix("")
+
+
+def _context(summary: Summary, pictures: list[str]) -> dict[str, Any]:
+    rows = [(group, row) for group in summary.groups for row in group.rows]
+    return {
+        "summary": summary,
+        "record": summary.record,
+        "pictures": pictures,
+        "figures": key_figures(summary),
+        "skipped": list(_skipped(summary.record)),
+        "not_separated": [
+            f"{row.workload.name} ({group.record.label})"
+            for group, row in rows
+            if group.record.kind != "limits" and row.versus and not row.separated
+        ],
+        "unstable": [
+            f"{row.workload.name} ({group.record.label}): {row.instability}"
+            for group, row in rows
+            if row.instability
+        ],
+        "not_steady": [
+            f"{case.workload.name} ({group.label})"
+            for group in summary.record.groups
+            for case in group.cases
+            if not case.steady
+        ],
+        "loop_steps": " or ".join(sorted(set(map(_steps, summary.of("loop"))))),
+    }
+
+
+def _has_mode(groups: list[GroupSummary], mode: str) -> bool:
+    """Tell whether a mode was timed in one of the groups."""
+    return any(group.row(mode=mode) for group in groups)
+
+
+def _steps(group: GroupSummary) -> str:
+    """Return the steps of a run of mnist_core, the same for all of a group."""
+    run = group.row(kind="training-loop")
+    return f"{run.case.images // run.workload.batch_size:,}" if run else "0"
+
+
+def _skipped(record: Record) -> Iterator[str]:
+    """Say which cases were skipped and why: by name those of the record's own device."""
+    for device in sorted(DEVICES, key=lambda device: device != record.device):
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in record.skipped.items():
+            if name.startswith(f"{device}: "):
+                by_reason.setdefault(reason, []).append(name)
+        for reason, names in by_reason.items():
+            if device == record.device:
+                yield f"{len(names)} cases skipped: {reason} ({', '.join(sorted(names))})."
+            else:
+                yield f"{device.upper()}: {len(names)} cases skipped: {reason}."

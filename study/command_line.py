@@ -29,8 +29,8 @@ _HELP = {
     + ". Others than none need --schedule constant and several epochs",
     "confirm_seeds": "fresh seeds for each configuration that is confirmed; auto: "
     f"{AUTO_SEEDS[0]}, and up to {AUTO_SEEDS[1]} for the tuned ones that are undecided",
-    "confirm_most": "the seeds up to which undecided ones are taken, in steps of --confirm-seeds; "
-    "0: no further than --confirm-seeds",
+    "max_confirm_seeds": "the seeds up to which undecided ones are taken, in steps of "
+    "--confirm-seeds; 0: no further than --confirm-seeds",
     "target_accuracy": "validation accuracy to which the report gives the time",
     "seed": "decides the trials, their training and the confirmation's seeds",
     "device": "cpu or cuda",
@@ -38,7 +38,7 @@ _HELP = {
 }
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
@@ -61,7 +61,7 @@ def parser_for(
     )
     samplers = "; ".join(f"{name}: {SAMPLERS[name]}" for name in kind.SAMPLER_NAMES)
     texts = {**_HELP, "sampler": samplers, **help_texts}
-    converters: dict[str, Any] = {kind.ARMS: _names, "confirm_seeds": _seeds}
+    converters: dict[str, Any] = {kind.ARMS: names, "confirm_seeds": _seeds}
     defaults = {entry.name: entry.default for entry in fields(kind)}
     for name in kind.option_names():
         if name == "dataset":
@@ -121,7 +121,7 @@ def given_options(options: argparse.Namespace, kind: type[StudyPlan]) -> dict[st
     given = {name: value for name, value in vars(options).items() if name in names}
     if given.get("confirm_seeds") == "auto":
         first, most = AUTO_SEEDS
-        given = {"confirm_most": most, **given, "confirm_seeds": first}
+        given = {"max_confirm_seeds": most, **given, "confirm_seeds": first}
     return given
 
 

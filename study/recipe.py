@@ -1,6 +1,6 @@
 """How well does a named recipe do, and in what time? On fresh seeds, each tested once.
 
-    python -m study.recipe sprint --seeds 10 --beside fast,examples
+    python -m study.recipe sprint --seeds 10 --compare-with fast,examples
 
 Writes report.md, the raw records and the first run's network into a new folder under results/.
 What was finished survives a kill: the same command with --resume goes on.
@@ -26,8 +26,10 @@ from mnist_core.runtime.device import available_cores
 from mnist_core.runtime.output_folder import folder_for
 from mnist_core.runtime.provenance import utc_now
 from mnist_core.runtime.results_index import RESULTS
+from study import command_line
 from study.plans.recipe import RecipePlan
-from study.records.recipe_folder import RecipeFolder
+from study.records.run_folder import RunFolder
+from study.records.run_record import ReferenceRecord, RunRecord
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -62,7 +64,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="what the mean test accuracy is held against (default: 0.99)",
     )
     parser.add_argument(
-        "--beside",
+        "--compare-with",
         default="",
         metavar="NAMES",
         help="time other people's recipes between the runs, on the same machine: "
@@ -97,7 +99,7 @@ def plan_of(options: argparse.Namespace, dataset_name: str) -> RecipePlan:
         seeds=options.seeds,
         seed=options.seed,
         target_accuracy=options.target_accuracy,
-        beside=tuple(name.strip() for name in options.beside.split(",") if name.strip()),
+        compare_with=command_line.names(options.compare_with),
         device=options.device,
         threads=options.threads or available_cores(),
         workers=options.workers,
@@ -128,9 +130,9 @@ def run(options: argparse.Namespace) -> int:
         path = RESULTS / dataset.name / f"{plan.recipe}-{stamp}"
     else:
         path = folder_for(path, notice=dataset.notice, name=dataset.name)
-    folder = RecipeFolder(path)
+    folder = RunFolder(path)
     if options.resume:
-        folder.require(plan, data=describe(dataset))
+        _require_same(folder, plan, data=describe(dataset))
     else:
         folder.begin(plan, data=describe(dataset), started=started)
     with folder.lock(), with_hint(lambda: _way_on(folder)):
@@ -141,14 +143,34 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _way_on(folder: RecipeFolder) -> str:
+def _require_same(folder: RunFolder, plan: RecipePlan, *, data: dict[str, Any]) -> None:
+    """Raise `UserError` unless the folder holds runs of the same plan on the same data."""
+    header = folder.read_header()
+    previous, asked = header["plan"].to_dict(), plan.to_dict()
+    different = [
+        f"{name} was {previous.get(name)!r}, now {value!r}"
+        for name, value in asked.items()
+        if previous.get(name) != value
+    ]
+    if different:
+        raise UserError(
+            f"the run in {folder.path} began with other options: {'; '.join(different)}. Resume "
+            "with its own, or start anew in another --output."
+        )
+    if header["data"]["sha256"] != data["sha256"]:
+        raise UserError(f"the run in {folder.path} began with other data than are here now")
+    folder.make_folders()
+
+
+def _way_on(folder: RunFolder) -> str:
     """Say how to go on: the options are not in the folder, and must be the same."""
     return f"Continue with the same command, --output {folder.path} and --resume"
 
 
-def _run_missing(folder: RecipeFolder, plan: RecipePlan, options: argparse.Namespace) -> None:
-    """Train what has no record; between the runs, time the recipes beside them."""
-    from study.execution.worker import Task, WorkerPool
+def _run_missing(folder: RunFolder, plan: RecipePlan, options: argparse.Namespace) -> None:
+    """Train what has no record; between the runs, time the recipes to compare with."""
+    from study.execution.pool import WorkerPool
+    from study.plans.task import Task
 
     records = folder.read_records()
     tasks = [
@@ -165,13 +187,7 @@ def _run_missing(folder: RecipeFolder, plan: RecipePlan, options: argparse.Names
         if key not in records
     ]
     with WorkerPool(
-        folder=folder.path,
-        dataset=plan.dataset,
-        data_dir=options.data_dir,
-        device=plan.device,
-        threads=plan.threads,
-        workers=plan.workers,
-        pruning=None,
+        plan, folder=folder.path, data_dir=options.data_dir, workers=plan.workers
     ) as pool:
         if plan.workers > 1:
             for future in as_completed([pool.submit(task) for task in tasks]):
@@ -179,12 +195,12 @@ def _run_missing(folder: RecipeFolder, plan: RecipePlan, options: argparse.Names
             return
         for task in tasks:
             _show(pool.submit(task).result(), plan)
-            for name in plan.beside:
+            for name in plan.compare_with:
                 _run_reference(folder, plan, options, name, task.index)
 
 
 def _run_reference(
-    folder: RecipeFolder, plan: RecipePlan, options: argparse.Namespace, name: str, index: int
+    folder: RunFolder, plan: RecipePlan, options: argparse.Namespace, name: str, index: int
 ) -> None:
     """Time another recipe in a process of its own, where it is its turn and not yet done."""
     from mnist_core.data.splits import find_mnist
@@ -206,21 +222,18 @@ def _run_reference(
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"{REFERENCES[name].label} could not be run: {done.stderr[-500:]}")
-    outcome = json.loads(done.stdout)
-    write_json(folder.record_file(key), {"key": key, **outcome})
+    record = ReferenceRecord.from_dict({"key": key, **json.loads(done.stdout)}, key=key)
+    write_json(folder.record_file(key), record.to_dict())
     print(
-        f"{name} {index}: test {outcome['test']['correct'] / outcome['test']['count']:.2%}, "
-        f"{outcome['seconds']:.1f} s of training",
+        f"{name} {index}: test {record.test.accuracy:.2%}, {record.seconds:.1f} s of training",
         flush=True,
     )
 
 
-def _show(record: dict[str, Any], plan: RecipePlan) -> None:
-    seconds = sum(epoch["train_seconds"] for epoch in record["epochs"])
-    outcome = record["status"]
-    if "test" in record:
-        outcome = f"test {record['test']['correct'] / record['test']['count']:.2%}"
-    print(f"{plan.recipe} {record['index']}: {outcome}, {seconds:.1f} s of training", flush=True)
+def _show(record: RunRecord, plan: RecipePlan) -> None:
+    outcome = record.status if record.test is None else f"test {record.test.accuracy:.2%}"
+    seconds = record.train_seconds
+    print(f"{plan.recipe} {record.index}: {outcome}, {seconds:.1f} s of training", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ from mnist_core.errors import UserError, run_command
 
 if TYPE_CHECKING:
     from study.analysis.replay_outcomes import Outcome
-    from study.execution.worker import WorkerPool
-    from study.records.run_folder import Record, RunFolder
+    from study.execution.pool import WorkerPool
+    from study.records.run_folder import RunFolder
+    from study.records.run_record import RunRecord
 
 EXIT_DIFFERENT = 1
 
@@ -58,7 +59,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[Record]:
+def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[RunRecord]:
     """Return the records of the rows asked for."""
     from study.analysis.replay_outcomes import why_without_weights
 
@@ -69,7 +70,7 @@ def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[Recor
     number = options.trial if options.trial is not None else options.confirmation
     for row_kind, row_number, record in rows:
         if (row_kind, row_number) == (kind, number):
-            if record["weights_sha256"] is None:
+            if record.weights_sha256 is None:
                 raise UserError(f"{kind} {number}: {why_without_weights(record)}")
             return [record]
     finished = sum(row_kind == kind for row_kind, _, _ in rows)
@@ -84,13 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         from study.analysis.replay_outcomes import is_reproduced, summary
-        from study.records.recipe_folder import open_folder
+        from study.records.run_folder import RunFolder
 
         if options.workers < 1:
             raise UserError(f"workers must be >= 1, got {options.workers}")
         if options.keep and not options.all:
             raise UserError("--keep is for the outcome of every row: give it with --all")
-        folder = open_folder(options.run)
+        folder = RunFolder(options.run)
         rows = chosen_records(options, folder)
         outcomes = []
         for outcome in replay(folder, rows, data_dir=options.data_dir, workers=options.workers):
@@ -105,13 +106,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def replay(
-    folder: RunFolder, rows: Sequence[Record], *, data_dir: Path | None, workers: int
+    folder: RunFolder, rows: Sequence[RunRecord], *, data_dir: Path | None, workers: int
 ) -> Iterator[Outcome]:
     """Train rows again; yield an outcome of each, in their order."""
     from mnist_core.data import splits as data
     from mnist_core.runtime.device import prepare_process
     from study.analysis.replay_outcomes import impossible, skipped
-    from study.execution.worker import WorkerPool
+    from study.execution.pool import WorkerPool
     from study.records.run_folder import RunFolder, changed_sources
 
     header = folder.read_header()
@@ -120,66 +121,56 @@ def replay(
         device = prepare_process(device=plan.device)
     except UserError as error:  # the device is absent
         for row in rows:
-            yield skipped(row) if row["weights_sha256"] is None else impossible(row, error)
+            yield skipped(row) if row.weights_sha256 is None else impossible(row, error)
         return
     dataset = data.load(plan.dataset, data_dir=data_dir, device=device)
     was, now = header["data"]["sha256"], dataset.sha256
     other_data = [] if was == now else [f"the data, whose SHA-256 was {was}, is {now}"]
-    arms = dict.fromkeys(row["arm"] for row in rows)
+    arms = dict.fromkeys(row.arm for row in rows)
     causes = {arm: other_data + changed_sources(header, arm=arm) for arm in arms}
     for note in dict.fromkeys(text for texts in causes.values() for text in texts):
         print(f"note: {note}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         scratch = RunFolder(Path(temporary))
         scratch.make_folders()
-        with WorkerPool(
-            folder=scratch.path,
-            dataset=plan.dataset,
-            data_dir=data_dir,
-            device=plan.device,
-            threads=plan.threads,
-            workers=workers,
-            pruning=None,
-        ) as pool:
-            futures = [
-                None if row["weights_sha256"] is None else _submit(pool, row) for row in rows
-            ]
+        with WorkerPool(plan, folder=scratch.path, data_dir=data_dir, workers=workers) as pool:
+            futures = [None if row.weights_sha256 is None else _submit(pool, row) for row in rows]
             there = folder.read_environments()
             for row, future in zip(rows, futures, strict=True):
                 if future is None:
                     yield skipped(row)
                 else:
-                    before = there.get(row["environment"], {})
-                    yield _outcome(row, future, scratch, before, causes=causes[row["arm"]])
+                    before = there.get(row.environment, {})
+                    yield _outcome(row, future, scratch, before, causes=causes[row.arm])
 
 
-def _submit(pool: WorkerPool, record: Record) -> Future[Record]:
+def _submit(pool: WorkerPool, record: RunRecord) -> Future[RunRecord]:
     """Start a row; what keeps it from starting is what came of it."""
     from concurrent.futures.process import BrokenProcessPool
 
-    from mnist_core.config import TrainConfig
-    from study.execution.worker import Task
+    from study.plans.task import Task
 
     try:
         return pool.submit(
             Task(
-                key=record["key"],
-                kind=record["kind"],
-                arm=record["arm"],
-                variant=record["variant"],
-                index=record["index"],
-                config=TrainConfig.from_dict(record["config"]),
+                key=record.key,
+                kind=record.kind,
+                arm=record.arm,
+                variant=record.variant,
+                index=record.index,
+                parameters=record.parameters,
+                config=record.config,
             )
         )
     except (UserError, BrokenProcessPool) as error:
-        refused: Future[Record] = Future()
+        refused: Future[RunRecord] = Future()
         refused.set_exception(error)
         return refused
 
 
 def _outcome(
-    record: Record,
-    future: Future[Record],
+    record: RunRecord,
+    future: Future[RunRecord],
     scratch: RunFolder,
     environment: dict[str, Any],
     *,
@@ -196,7 +187,7 @@ def _outcome(
         return impossible(record, error)
     except BrokenProcessPool:
         return impossible(record, "a worker process died (out of memory?)")
-    here = scratch.read_environments()[again["environment"]]
+    here = scratch.read_environments()[again.environment]
     return compared(
         record, again, causes=differences(environment, here) + causes, environment=here
     )

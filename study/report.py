@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from mnist_core.errors import run_command
-from study.records.recipe_folder import RecipeFolder, is_recipe
+from study.plans.recipe import RecipePlan
 from study.records.run_folder import RunFolder
 
 
@@ -26,7 +26,7 @@ def write_report(folder: RunFolder) -> str:
     from study.plans.architectures import ArchitecturePlan
     from study.plans.space_file import to_toml
     from study.records import sessions as wall_time
-    from study.records.incidents import read_history
+    from study.records.incidents import read_incidents
     from study.reporting import finding as wording
     from study.reporting import plots
     from study.reporting import protocol as card
@@ -36,7 +36,7 @@ def write_report(folder: RunFolder) -> str:
         folder.read_header(),
         folder.read_records(),
         folder.read_environments(),
-        history=read_history(folder.history_file),
+        incidents=read_incidents(folder.path),
     )
     plan, costs = summary.plan, None
     if isinstance(plan, ArchitecturePlan):
@@ -59,12 +59,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
-        if is_recipe(options.run):
+        folder = RunFolder(options.run)
+        if isinstance(folder.read_header()["plan"], RecipePlan):
             from study.reporting.recipe import write_report as write_recipe_report
 
-            print(write_recipe_report(RecipeFolder(options.run)))
+            print(write_recipe_report(folder))
         else:
-            print(write_report(RunFolder(options.run)))
+            print(write_report(folder))
         print(f"report: {options.run / 'report.md'}")
         return 0
 

@@ -28,6 +28,7 @@ from mnist_core.training import resume
 from mnist_core.training.batches import epoch_batches, steps_per_epoch
 from mnist_core.training.checkpoint import write_checkpoint
 from mnist_core.training.cuda_graph import GraphedSteps
+from mnist_core.training.epoch_record import EpochRecord, epoch_record_from_dict
 from mnist_core.training.evaluation import evaluate
 from mnist_core.training.state import TrainState
 
@@ -38,21 +39,6 @@ EXPLODED_LOSS = 23.0
 EXPLODED_STEPS = 10
 
 Status = Literal["completed", "diverged"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochRecord:
-    """One epoch: training loss along the way, validation at its end, and the time of each."""
-
-    epoch: int
-    """Counted from 1."""
-    window_losses: tuple[float, ...]
-    """Mean training loss of each of about twenty equal stretches of the epoch."""
-    validation_loss: float
-    validation_accuracy: float
-    train_seconds: float
-    """Without evaluation."""
-    evaluation_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,11 +165,6 @@ def train(
         images_per_second=images / train_seconds if train_seconds else 0.0,
         model=state.result,
     )
-
-
-def epoch_record_from_dict(values: dict[str, Any]) -> EpochRecord:
-    """Build the record from its JSON form."""
-    return EpochRecord(**{**values, "window_losses": tuple(values["window_losses"])})
 
 
 def _stepper(

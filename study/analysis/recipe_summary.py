@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.references.pytorch_examples import REFERENCES
 from mnist_core.runtime.formatting import percent, percent_interval
 from study.plans.recipe import RecipePlan
-from study.records.run_folder import Record
+from study.records.run_record import ReferenceRecord, RunRecord
 from study.stats.comparisons import Estimate, mean_estimate
 
 _QUESTIONS = {
@@ -27,17 +27,12 @@ def title(plan: RecipePlan, label: str) -> str:
     return f"The recipe {plan.recipe} on fresh seeds: {label}"
 
 
-def tested(runs: Sequence[Record]) -> list[float]:
+def tested(runs: Sequence[RunRecord | ReferenceRecord]) -> list[float]:
     """Return the test accuracies of the runs that have one."""
-    return [run["test"]["correct"] / run["test"]["count"] for run in runs if "test" in run]
+    return [run.test.accuracy for run in runs if run.test is not None]
 
 
-def train_seconds(run: Record) -> float:
-    """Return how long a run trained, without evaluation."""
-    return float(sum(epoch["train_seconds"] for epoch in run["epochs"]))
-
-
-def estimate_of(runs: Sequence[Record]) -> Estimate | None:
+def estimate_of(runs: Sequence[RunRecord]) -> Estimate | None:
     """Return the mean test accuracy and its interval; None for fewer than two runs."""
     accuracies = tested(runs)
     return mean_estimate(np.array(accuracies)) if len(accuracies) > 1 else None
@@ -56,7 +51,7 @@ def times(seconds: Sequence[float]) -> str:
     return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
-def opening(plan: RecipePlan, header: dict[str, object], runs: Sequence[Record]) -> str:
+def opening(plan: RecipePlan, header: dict[str, object], runs: Sequence[RunRecord]) -> str:
     """Return what was asked, and what was spent on it."""
     data = header["data"]
     assert isinstance(data, dict)
@@ -109,7 +104,11 @@ def _views(plan: RecipePlan) -> str:
     return f", which averages its answers to {views} views of an image, moved by a pixel"
 
 
-def finding(plan: RecipePlan, runs: Sequence[Record], references: dict[str, list[Record]]) -> str:
+def finding(
+    plan: RecipePlan,
+    runs: Sequence[RunRecord],
+    references: Mapping[str, Sequence[ReferenceRecord]],
+) -> str:
     """Return the mean accuracy, held against the target, and the times."""
     estimate = estimate_of(runs)
     if estimate is None:
@@ -125,14 +124,14 @@ def finding(plan: RecipePlan, runs: Sequence[Record], references: dict[str, list
     text = (
         f"**{accuracy(estimate)} mean test accuracy over {estimate.n} seeds**, {verdict} "
         f"(runs from {percent(min(accuracies))} to {percent(max(accuracies))}). Training took "
-        f"{times([train_seconds(run) for run in runs])} a run"
+        f"{times([run.train_seconds for run in runs])} a run"
         f"{_with(plan)}, evaluation and reading the files outside the clock (median and range)."
     )
     for name, outcomes in references.items():
-        ratio = statistics.median([outcome["seconds"] for outcome in outcomes])
-        ratio /= statistics.median([train_seconds(run) for run in runs])
+        ratio = statistics.median([outcome.seconds for outcome in outcomes])
+        ratio /= statistics.median([run.train_seconds for run in runs])
         text += f" {REFERENCES[name].label} took {ratio:.1f} times as long in the same session."
-    missed = [run for run in runs if "test" not in run]
+    missed = [run for run in runs if run.test is None]
     if missed:
         text += f" {len(missed)} run(s) diverged and have no accuracy."
     return text
@@ -172,17 +171,17 @@ def _command(plan: RecipePlan) -> str:
     ]
     if plan.seed:
         words.append(f"--seed {plan.seed}")
-    if plan.beside:
-        words.append(f"--beside {','.join(plan.beside)}")
+    if plan.compare_with:
+        words.append(f"--compare-with {','.join(plan.compare_with)}")
     return " ".join(words)
 
 
-def headline(plan: RecipePlan, label: str, runs: Sequence[Record]) -> str:
+def headline(plan: RecipePlan, label: str, runs: Sequence[RunRecord]) -> str:
     """Return the finding in one line."""
     estimate = estimate_of(runs)
     if estimate is None:
         return f"{label}, {plan.recipe}: {len(runs)} of {plan.seeds} runs are done"
-    seconds = statistics.median([train_seconds(run) for run in runs])
+    seconds = statistics.median([run.train_seconds for run in runs])
     return (
         f"{label}, {plan.recipe}: {accuracy(estimate)} over {estimate.n} seeds, "
         f"{plan.config.parameters():,} parameters, {seconds:.3g} s of training"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mnist_core.runtime.formatting import markdown_table
-from study.records.run_folder import Record
+from study.records.run_record import RunRecord
 
 SCHEMA = 1
 Verdict = Literal["identical", "different", "fails now", "cannot be replayed", "skipped"]
@@ -36,32 +36,32 @@ class Outcome:
         return f"{self.key}: {self.verdict}{self.detail}"
 
 
-def skipped(record: Record) -> Outcome:
+def skipped(record: RunRecord) -> Outcome:
     """Return the outcome of a row that has no final weights."""
-    return Outcome(key=record["key"], verdict="skipped", detail=f": {why_without_weights(record)}")
+    return Outcome(key=record.key, verdict="skipped", detail=f": {why_without_weights(record)}")
 
 
-def why_without_weights(record: Record) -> str:
+def why_without_weights(record: RunRecord) -> str:
     """Say why a row has no final weights."""
-    was = "was " if record["status"] == "pruned" else ""
-    return f"it {was}{record['status']}, and has no final weights to compare"
+    was = "was " if record.status == "pruned" else ""
+    return f"it {was}{record.status}, and has no final weights to compare"
 
 
-def impossible(record: Record, reason: object) -> Outcome:
+def impossible(record: RunRecord, reason: object) -> Outcome:
     """Return the outcome of a row that cannot be trained here."""
     verdict: Verdict = "cannot be replayed"
-    return Outcome(key=record["key"], verdict=verdict, detail=f" because {reason}")
+    return Outcome(key=record.key, verdict=verdict, detail=f" because {reason}")
 
 
 def compared(
-    record: Record, again: Record, *, causes: Sequence[str], environment: Mapping[str, Any]
+    record: RunRecord, again: RunRecord, *, causes: Sequence[str], environment: Mapping[str, Any]
 ) -> Outcome:
     """Return the outcome of a row that was trained again."""
     verdict, detail = _verdict(record, again)
     if verdict != "identical":
         detail += f"; what differs: {'; '.join(causes) or 'nothing in the recorded environment'}"
     return Outcome(
-        key=record["key"],
+        key=record.key,
         verdict=verdict,
         detail=detail,
         causes=tuple(causes),
@@ -69,33 +69,32 @@ def compared(
     )
 
 
-def _verdict(record: Record, again: Record) -> tuple[Verdict, str]:
-    if again["status"] == "failed":
-        return "fails now", f": {again['error']}"
+def _verdict(record: RunRecord, again: RunRecord) -> tuple[Verdict, str]:
+    if again.status == "failed":
+        return "fails now", f": {again.error}"
     found = list(_accuracy_differences(record, again))
-    if record["status"] != again["status"]:
-        found.insert(0, f"it {record['status']} then, and {again['status']} now")
-    digest = record["weights_sha256"]
-    if digest != again["weights_sha256"]:
+    if record.status != again.status:
+        found.insert(0, f"it {record.status} then, and {again.status} now")
+    digest = record.weights_sha256
+    assert digest is not None
+    if digest != again.weights_sha256:
         return "different", "; ".join([" weights", *found])
     if found:
         return "different", "; ".join([" results of the same weights", *found])
     return "identical", f" (weights {digest[:16]})"
 
 
-def _accuracy_differences(record: Record, again: Record) -> list[str]:
+def _accuracy_differences(record: RunRecord, again: RunRecord) -> list[str]:
     """Say which accuracies differ, and by how much."""
     pairs: list[tuple[str, float | None, float | None]] = [
         (
-            f"validation accuracy after epoch {was['epoch']}",
-            was["validation_accuracy"],
-            now["validation_accuracy"],
+            f"validation accuracy after epoch {was.epoch}",
+            was.validation_accuracy,
+            now.validation_accuracy,
         )
-        for was, now in zip(record["epochs"][:-1], again["epochs"], strict=False)
+        for was, now in zip(record.epochs[:-1], again.epochs, strict=False)
     ]
-    pairs.append(
-        ("validation accuracy", record["validation_accuracy"], again["validation_accuracy"])
-    )
+    pairs.append(("validation accuracy", record.validation_accuracy, again.validation_accuracy))
     found = [_change(name, was, now) for name, was, now in pairs if was != now]
     tests = [_test_counts(record), _test_counts(again)]
     if tests[0] != tests[1]:
@@ -105,10 +104,9 @@ def _accuracy_differences(record: Record, again: Record) -> list[str]:
     return found
 
 
-def _test_counts(record: Record) -> tuple[int, int] | None:
+def _test_counts(record: RunRecord) -> tuple[int, int] | None:
     """Return how many test images were read right, of how many."""
-    test = record.get("test")
-    return None if test is None else (test["correct"], test["count"])
+    return None if record.test is None else (record.test.correct, record.test.count)
 
 
 def _change(name: str, was: float | None, now: float | None) -> str:

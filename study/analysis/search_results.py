@@ -10,7 +10,8 @@ import numpy as np
 
 from study.plans.base import StudyPlan
 from study.plans.space import SearchSpace
-from study.records.run_folder import Record, trial_key
+from study.plans.task import trial_key
+from study.records.run_record import RunRecord
 from study.search.confirmation import best_trial
 from study.stats.comparisons import Floats
 
@@ -24,8 +25,8 @@ class Searched:
     arm: str
     label: str
     space: SearchSpace
-    trials: list[Record]
-    best: Record | None
+    trials: list[RunRecord]
+    best: RunRecord | None
     edge: Edge | None
     """Where the best rate lies among those tried; None without a best, or where the rate is
     fixed."""
@@ -38,27 +39,27 @@ class Searched:
     def accuracies(self) -> Floats:
         """Return the validation accuracy of every trial: of a pruned one where it was stopped, of
         one that diverged or failed 0, as it read nothing."""
-        return np.array([trial["validation_accuracy"] or 0.0 for trial in self.trials])
+        return np.array([trial.validation_accuracy or 0.0 for trial in self.trials])
 
     def outcomes(self) -> tuple[Floats, Floats]:
         """Return learning rates and validation accuracies of the trials that were not stopped
         early, which alone are as long as each other."""
-        ended = np.array([trial["status"] != "pruned" for trial in self.trials], dtype=bool)
-        rates = np.array([trial["config"]["learning_rate"] for trial in self.trials])
+        ended = np.array([trial.status != "pruned" for trial in self.trials], dtype=bool)
+        rates = np.array([trial.config.learning_rate for trial in self.trials])
         return rates[ended], self.accuracies()[ended]
 
     @property
     def pruned(self) -> int:
         """Count the trials that were stopped early."""
-        return sum(trial["status"] == "pruned" for trial in self.trials)
+        return sum(trial.status == "pruned" for trial in self.trials)
 
     @property
     def not_completed(self) -> int:
         """Count the trials that diverged, failed or were pruned."""
-        return sum(trial["status"] != "completed" for trial in self.trials)
+        return sum(not trial.is_completed for trial in self.trials)
 
 
-def what_was_found(plan: StudyPlan, records: Mapping[str, Record], arm: str) -> Searched:
+def what_was_found(plan: StudyPlan, records: Mapping[str, RunRecord], arm: str) -> Searched:
     """Return what the trials of an arm found so far."""
     keys = (trial_key(arm, index) for index in range(plan.trials_each))
     best = best_trial(plan, records, arm)
@@ -73,14 +74,14 @@ def what_was_found(plan: StudyPlan, records: Mapping[str, Record], arm: str) -> 
     )
 
 
-def _edge(best: Record | None, trials: list[Record]) -> Edge | None:
+def _edge(best: RunRecord | None, trials: list[RunRecord]) -> Edge | None:
     """Tell whether no trial lies beyond the best one, on which side. A trial that ran and failed
     beyond it is evidence too; with fewer than three rates everything is an edge."""
     if best is None:
         return None
-    rates = {trial["config"]["learning_rate"] for trial in trials}
+    rates = {trial.config.learning_rate for trial in trials}
     if len(rates) < 3:
         return "too few"
-    if best["config"]["learning_rate"] == min(rates):
+    if best.config.learning_rate == min(rates):
         return "lower"
-    return "upper" if best["config"]["learning_rate"] == max(rates) else "inside"
+    return "upper" if best.config.learning_rate == max(rates) else "inside"

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from study.analysis.search_results import Searched, what_was_found
-from study.plans.base import StudyPlan, Variant
-from study.records.incidents import NOTHING_HAPPENED, History
-from study.records.run_folder import Record
+from study.plans.base import StudyPlan
+from study.plans.task import Variant
+from study.records.incidents import NOTHING_HAPPENED, Incidents
+from study.records.run_record import RunRecord
 from study.search.confirmation import confirmed_runs, is_broken, remaining
 from study.stats.comparisons import (
     Comparison,
@@ -46,7 +47,7 @@ class Confirmed:
     """Median over the runs."""
     seconds_to_target: list[float | None]
     """Training time of each run until an epoch ended at the plan's target accuracy, if one did."""
-    runs: list[Record] = field(repr=False)
+    runs: list[RunRecord] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +83,10 @@ class Summary:
     """Of the ranking, [i][j] is i minus j: all pairs, as `Ranked.behind_best`."""
     tuning_gains: dict[str, Comparison]
     """Tuned minus default, by arm, where both are complete."""
-    broken_confirmations: list[Record]
+    broken_confirmations: list[RunRecord]
     """Confirmation runs that diverged or failed."""
-    records: dict[str, Record]
-    history: History
+    records: dict[str, RunRecord]
+    incidents: Incidents
 
     @property
     def is_learning_rate_alone(self) -> bool:
@@ -93,18 +94,17 @@ class Summary:
         return self.plan.is_learning_rate_alone
 
     @property
-    def failed(self) -> list[Record]:
+    def failed(self) -> list[RunRecord]:
         """Return the runs that an exception of their optimizer ended."""
-        return [record for record in self.records.values() if record["status"] == "failed"]
+        return [record for record in self.records.values() if record.status == "failed"]
 
     @property
-    def guessing(self) -> list[Record]:
+    def guessing(self) -> list[RunRecord]:
         """Return the runs that completed, and ended no better than guessing."""
         return [
             record
             for record in self.records.values()
-            if record["status"] == "completed"
-            and record["epochs"][-1]["validation_loss"] >= GUESSING_LOSS
+            if record.is_completed and record.epochs[-1].validation_loss >= GUESSING_LOSS
         ]
 
     @property
@@ -127,10 +127,10 @@ class Summary:
 
 def summarise(
     header: dict[str, Any],
-    records: dict[str, Record],
+    records: dict[str, RunRecord],
     environments: dict[str, dict[str, Any]],
     *,
-    history: History = NOTHING_HAPPENED,
+    incidents: Incidents = NOTHING_HAPPENED,
 ) -> Summary:
     """Compute what the records of a study show."""
     plan: StudyPlan = header["plan"]
@@ -167,16 +167,16 @@ def summarise(
         broken_confirmations=[
             record
             for record in records.values()
-            if record["kind"] == "confirmation" and record["status"] != "completed"
+            if record.kind == "confirmation" and not record.is_completed
         ],
         records=records,
-        history=history,
+        incidents=incidents,
     )
 
 
 def _confirmed(
     plan: StudyPlan,
-    records: dict[str, Record],
+    records: dict[str, RunRecord],
     arm: str,
     variant: Variant,
 ) -> Confirmed | None:
@@ -187,17 +187,17 @@ def _confirmed(
     runs = next((runs for runs in reversed(looks) if runs is not None), None)
     if runs is None:
         return None
-    accuracies = np.array([run["test"]["correct"] / run["test"]["count"] for run in runs])
+    accuracies = np.array([run.score.accuracy for run in runs])
     return Confirmed(
         arm=arm,
         label=plan.spaces[arm].label,
         variant=variant,
-        learning_rate=runs[0]["config"]["learning_rate"],
+        learning_rate=runs[0].config.learning_rate,
         accuracies=accuracies,
         estimate=mean_estimate(accuracies),
-        validation_mean=float(np.mean([run["validation_accuracy"] for run in runs])),
-        seconds=[sum(float(epoch["train_seconds"]) for epoch in run["epochs"]) for run in runs],
-        images_per_second=float(np.median([run["images_per_second"] for run in runs])),
+        validation_mean=float(np.mean([run.validation_accuracy for run in runs])),
+        seconds=[run.train_seconds for run in runs],
+        images_per_second=float(np.median([run.images_per_second for run in runs])),
         seconds_to_target=[_seconds_to_target(run, plan.target_accuracy) for run in runs],
         runs=runs,
     )
@@ -236,19 +236,19 @@ def _tuning_gain(tuned: Confirmed, default: Confirmed, *, comparisons: int) -> C
     )
 
 
-def misclassified_marks(runs: list[Record]) -> Floats:
+def misclassified_marks(runs: list[RunRecord]) -> Floats:
     """Return [seeds, images]: 1 where a run misclassifies a test image."""
-    marks = np.zeros((len(runs), runs[0]["test"]["count"]))
+    marks = np.zeros((len(runs), runs[0].score.count))
     for row, run in zip(marks, runs, strict=True):
-        row[[int(image) for image in run["test"]["misclassified"]]] = 1.0
+        row[list(run.score.misclassified)] = 1.0
     return marks
 
 
-def _seconds_to_target(run: Record, target: float) -> float | None:
+def _seconds_to_target(run: RunRecord, target: float) -> float | None:
     """Return the training time up to the end of the first epoch that reached the target."""
     seconds = 0.0
-    for epoch in run["epochs"]:
-        seconds += float(epoch["train_seconds"])
-        if epoch["validation_accuracy"] >= target:
+    for epoch in run.epochs:
+        seconds += epoch.train_seconds
+        if epoch.validation_accuracy >= target:
             return seconds
     return None

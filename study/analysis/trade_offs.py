@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mnist_core.config import TrainConfig
 from mnist_core.models.architecture import Architecture
 from study.analysis.summary import Confirmed, Summary
 from study.execution.latency import Latency, Measurement
 from study.plans.families import Limits
-from study.records.run_folder import Record, numbered
+from study.records.run_folder import numbered
+from study.records.run_record import RunRecord
 from study.stats.pareto import front
 
 
@@ -67,8 +67,8 @@ class TradeOffs:
 def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Limits) -> TradeOffs:
     """Return the candidates of a study's records."""
 
-    def candidate(arm: str, record: Record, name: str, accuracy: float) -> Candidate:
-        architecture = TrainConfig.from_dict(record["config"]).architecture()
+    def candidate(arm: str, record: RunRecord, name: str, accuracy: float) -> Candidate:
+        architecture = record.config.architecture()
         return Candidate(
             arm=arm,
             label=summary.plan.spaces[arm].label,
@@ -81,9 +81,9 @@ def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Lim
         )
 
     trials = [
-        candidate(record["arm"], record, f"trial {number}", record["validation_accuracy"])
+        candidate(record.arm, record, f"trial {number}", record.validation_accuracy)
         for kind, number, record in numbered(summary.plan, summary.records)
-        if kind == "trial" and record["status"] == "completed"
+        if kind == "trial" and record.is_completed and record.validation_accuracy is not None
     ]
     names = {"tuned": "tuned", "default": summary.plan.subject.untuned}
     confirmed = [

@@ -6,7 +6,8 @@ from mnist_core.data.splits import Dataset
 from mnist_core.optim.custom import is_custom
 from mnist_core.optim.registry import capture_notes
 from study.plans.base import StudyPlan
-from study.records.run_folder import Record, RunFolder
+from study.records.run_folder import RunFolder
+from study.records.run_record import RunRecord
 
 
 def announce(
@@ -46,19 +47,19 @@ def announce(
         print(f"  {unused} of {plan.trials} trials are not used: budgets are equal")
 
 
-def run_line(plan: StudyPlan, record: Record, *, number: int, total: int) -> str:
+def run_line(plan: StudyPlan, record: RunRecord, *, number: int, total: int) -> str:
     """Return a line on a run that has ended."""
     if plan.is_learning_rate_alone:
-        chosen = f"learning rate {record['config']['learning_rate']:.3g}"
+        chosen = f"learning rate {record.config.learning_rate:.3g}"
     else:
-        chosen = plan.chosen_text(record["arm"], record["config"])
-    if record["status"] == "completed":
-        outcome = f"validation {record['validation_accuracy']:.2%}"
+        chosen = plan.chosen_text(record.arm, record.parameters)
+    if record.is_completed:
+        outcome = f"validation {record.validation_accuracy:.2%}"
     else:
-        outcome = record["status"] + (f" ({record['error']})" if "error" in record else "")
-    what = record["kind"] if record["variant"] is None else f"{record['variant']} confirmation"
+        outcome = record.status + (f" ({record.error})" if record.error is not None else "")
+    what = record.kind if record.variant is None else f"{record.variant} confirmation"
     return (
-        f"[{number}/{total}] {record['arm']} {what} {record['index']}: {chosen}, "
+        f"[{number}/{total}] {record.arm} {what} {record.index}: {chosen}, "
         f"{outcome}, "
-        f"{record['seconds']:.1f} s"
+        f"{record.seconds:.1f} s"
     )

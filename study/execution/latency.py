@@ -19,14 +19,13 @@ from typing import Any
 
 from scipy import stats
 
-from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
 from mnist_core.models.architecture import Architecture
 from mnist_core.runtime.atomic_files import write_json
 from study.plans.architectures import ArchitecturePlan
 from study.plans.base import StudyPlan
 from study.plans.families import Limits
-from study.records.run_folder import Record
+from study.records.run_record import RunRecord
 
 FILE = "latency.json"
 ROUNDS, CALLS, WARM_UP_CALLS = 15, 40, 10
@@ -71,13 +70,9 @@ def median_latency(round_medians: Sequence[float]) -> Latency:
     )
 
 
-def architectures_of(records: Iterable[Record]) -> list[Architecture]:
+def architectures_of(records: Iterable[RunRecord]) -> list[Architecture]:
     """Return the architectures of completed runs, each once, in an order of their own."""
-    found = {
-        TrainConfig.from_dict(record["config"]).architecture()
-        for record in records
-        if record["status"] == "completed"
-    }
+    found = {record.config.architecture() for record in records if record.is_completed}
     return sorted(found, key=lambda entry: json.dumps(asdict(entry)))
 
 
@@ -143,7 +138,7 @@ def measure(architectures: Sequence[Architecture], limits: Limits) -> Measuremen
     )
 
 
-def measure_once(folder: Path, plan: StudyPlan, records: Mapping[str, Record]) -> None:
+def measure_once(folder: Path, plan: StudyPlan, records: Mapping[str, RunRecord]) -> None:
     """Write the latencies of a study of architectures, unless the folder has them all: together,
     as those of two sittings would not compare. For other studies, do nothing."""
     if not isinstance(plan, ArchitecturePlan):

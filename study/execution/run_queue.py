@@ -10,13 +10,15 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
-from study.execution.worker import Task
 from study.plans.base import StudyPlan
-from study.records.run_folder import Record, trial_key
+from study.plans.task import Task, trial_key
+from study.records.run_record import RunRecord
 from study.search.confirmation import due, missing_trials
 from study.search.optuna_view import Search
+from study.search.pruning import earlier_trials
 
 _SEARCH, _CONFIRM_TUNED, _CONFIRM_DEFAULT = range(3)
 
@@ -25,7 +27,7 @@ class Board(Protocol):
     """What the loop needs of a study."""
 
     @property
-    def records(self) -> Mapping[str, Record]:
+    def records(self) -> Mapping[str, RunRecord]:
         """Return the finished runs, by key."""
 
     @property
@@ -39,7 +41,7 @@ class Board(Protocol):
     def claim(self) -> Task | None:
         """Return the next run to do here; None where none can start now."""
 
-    def finish(self, task: Task, record: Record) -> bool:
+    def finish(self, task: Task, record: RunRecord) -> bool:
         """Hand in a claimed run; False where somebody else finished it, and this one is void."""
 
     def release(self, task: Task, *, how: str) -> None:
@@ -47,19 +49,6 @@ class Board(Protocol):
 
     def beat(self, keys: Collection[str]) -> None:
         """Take note that these claimed runs have made progress."""
-
-
-def trial_task(plan: StudyPlan, arm: str, index: int, parameters: Mapping[str, Any]) -> Task:
-    """Return the run of a trial that was proposed."""
-    return Task(
-        key=trial_key(arm, index),
-        kind="trial",
-        arm=arm,
-        variant=None,
-        index=index,
-        config=plan.trial_config(arm, parameters),
-        prunable=plan.pruner != "none",
-    )
 
 
 class LocalBoard:
@@ -72,7 +61,7 @@ class LocalBoard:
 
     way_on = "What was finished is on disk: continue with --resume"
 
-    def __init__(self, plan: StudyPlan, search: Search, records: dict[str, Record]) -> None:
+    def __init__(self, plan: StudyPlan, search: Search, records: dict[str, RunRecord]) -> None:
         self.records = records
         self._plan = plan
         self._search = search
@@ -98,7 +87,7 @@ class LocalBoard:
         self._claimed[task.key] = entry
         return task
 
-    def finish(self, task: Task, record: Record) -> bool:
+    def finish(self, task: Task, record: RunRecord) -> bool:
         """Take a record, and queue what has come due."""
         del self._claimed[task.key]
         self.records[task.key] = record
@@ -129,7 +118,10 @@ class LocalBoard:
             if key in self.records:  # behind a gap: proposed again, not trained again
                 self._search.tell(self.records[key])
                 continue
-            self._push(_SEARCH, trial_task(plan, arm, index, parameters))
+            task = plan.trial_task(arm, index, parameters)
+            if task.prunable:
+                task = replace(task, earlier=earlier_trials(self.records, arm, index))
+            self._push(_SEARCH, task)
             missing.remove(index)
             if plan.is_sequential:
                 return

@@ -14,9 +14,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 
 from mnist_core.errors import UserError
+from study.execution.pool import WorkerPool
 from study.execution.run_queue import Board
-from study.execution.worker import Task, WorkerPool
-from study.records.run_folder import Record
+from study.plans.task import Task
+from study.records.run_record import RunRecord
 
 MAX_ATTEMPTS = 3
 _POLL_SECONDS = 0.5
@@ -57,13 +58,13 @@ class Runner:
         board: Board,
         *,
         stale_after_seconds: float,
-        on_finish: Callable[[Record], None],
-        on_loss: Callable[[Task, str], None],
+        on_finish: Callable[[RunRecord], None],
+        on_lost: Callable[[Task, str], None],
     ) -> None:
         self._board = board
         self._stale_after_seconds = stale_after_seconds
         self._on_finish = on_finish
-        self._on_loss = on_loss
+        self._on_lost = on_lost
         self._attempts: Counter[str] = Counter()
 
     def run(self, make_pool: Callable[[], AbstractContextManager[WorkerPool]]) -> None:
@@ -74,7 +75,7 @@ class Runner:
 
     def _drain(self, pool: WorkerPool) -> None:
         """Run until the board is done, or until the pool is broken and its last run is back."""
-        running: dict[Future[Record], Task] = {}
+        running: dict[Future[RunRecord], Task] = {}
         watch = Watch()
         is_broken = False
         how = "a worker process died"
@@ -103,7 +104,7 @@ class Runner:
 
     def _lose(self, task: Task, how: str) -> None:
         self._board.release(task, how=how)
-        self._on_loss(task, how)
+        self._on_lost(task, how)
         self._attempts[task.key] += 1
         if self._attempts[task.key] >= MAX_ATTEMPTS:
             raise UserError(
@@ -112,11 +113,11 @@ class Runner:
             )
 
 
-def _submit(pool: WorkerPool, task: Task) -> Future[Record]:
+def _submit(pool: WorkerPool, task: Task) -> Future[RunRecord]:
     """Start a task. A pool that is broken already loses it, as if it had died later."""
     try:
         return pool.submit(task)
     except BrokenProcessPool as error:
-        lost: Future[Record] = Future()
+        lost: Future[RunRecord] = Future()
         lost.set_exception(error)
         return lost

@@ -23,17 +23,20 @@ from mnist_core.runtime.provenance import utc_now
 from mnist_core.runtime.results_index import RESULTS, add_line
 from study.execution import latency
 from study.execution.console import announce, run_line
+from study.execution.pool import WorkerPool
 from study.execution.run_queue import Board, LocalBoard
 from study.execution.runner import Runner
-from study.execution.worker import Pruning, Task, WorkerPool
 from study.plans.base import StudyPlan
+from study.plans.task import Task
 from study.records import sessions as wall_time
-from study.records.incidents import Loss, read_history, write_history
-from study.records.run_folder import Record, RunFolder, changed_sources
+from study.records.incidents import LostRun, read_incidents, write_incidents
+from study.records.run_folder import RunFolder, changed_sources
+from study.records.run_record import RunRecord
 from study.report import write_report
 from study.search.confirmation import remaining
-from study.search.optuna_view import Search, pruner_for, storage_errors
+from study.search.optuna_view import Search, storage_errors
 from study.search.preflight import try_plan
+from study.search.pruning import pruner_for
 
 
 def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyPlan]) -> int:
@@ -50,9 +53,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
         search = Search(plan, folder, records)
 
         def make_pool() -> WorkerPool:
-            return worker_pool(
-                options, plan, folder, workers=workers, storage_url=folder.storage_url
-            )
+            return worker_pool(options, plan, folder, workers=workers)
 
         announce(plan, folder, dataset, workers=workers, done=len(records))
         interrupted = False
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
                     dataset,
                     workers=workers,
                     stale_after_seconds=options.stale_after,
-                    on_loss=lambda task, how: _note_loss(folder, task, how),
+                    on_lost=lambda task, how: _note_lost(folder, task, how),
                 )
             latency.measure_once(folder.path, plan, records)
         except KeyboardInterrupt:
@@ -84,23 +85,15 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
 
 
 def worker_pool(
-    options: argparse.Namespace,
-    plan: StudyPlan,
-    folder: RunFolder,
-    *,
-    workers: int,
-    storage_url: str | None,
+    options: argparse.Namespace, plan: StudyPlan, folder: RunFolder, *, workers: int
 ) -> WorkerPool:
     """Return the processes that train a plan's runs and write their records into a folder."""
-    is_pruned = plan.pruner != "none"
     return WorkerPool(
+        plan,
         folder=folder.path,
-        dataset=plan.dataset,
         data_dir=options.data_dir,
-        device=plan.device,
-        threads=plan.threads,
         workers=workers,
-        pruning=Pruning(storage_url=storage_url, pruner=pruner_for(plan)) if is_pruned else None,
+        pruner=pruner_for(plan) if plan.pruner != "none" else None,
     )
 
 
@@ -134,7 +127,7 @@ def _create(
     else:
         path = folder_for(path, notice=dataset.notice, name=dataset.name)
     folder = RunFolder(path)
-    folder.create(plan, data=describe(dataset), started=started)
+    folder.begin(plan, data=describe(dataset), started=started)
     return folder, plan, dataset
 
 
@@ -195,14 +188,14 @@ def run_rows(
     *,
     workers: int,
     stale_after_seconds: float,
-    on_loss: Callable[[Task, str], None],
+    on_lost: Callable[[Task, str], None],
 ) -> None:
     """Run what is left, showing every run as it ends."""
     done_before = len(board.records)
     started = time.perf_counter()
     bar = tqdm(total=plan.rows, initial=done_before, unit="run", disable=None)
 
-    def on_finish(record: Record) -> None:
+    def on_finish(record: RunRecord) -> None:
         left_over = remaining(plan, board.records)
         done = len(board.records)
         line = run_line(plan, record, number=done, total=done + left_over)
@@ -241,7 +234,7 @@ def run_rows(
             yield pool
 
     runner = Runner(
-        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_loss=on_loss
+        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_lost=on_lost
     )
     try:
         runner.run(measured_pool)
@@ -249,9 +242,9 @@ def run_rows(
         bar.close()
 
 
-def _note_loss(folder: RunFolder, task: Task, how: str) -> None:
-    loss = Loss(key=task.key, time=utc_now(), how=how)
-    write_history(folder.history_file, read_history(folder.history_file).with_loss(loss))
+def _note_lost(folder: RunFolder, task: Task, how: str) -> None:
+    lost_run = LostRun(key=task.key, time=utc_now(), how=how)
+    write_incidents(folder.path, read_incidents(folder.path).with_lost_run(lost_run))
 
 
 def _seeds(plan: StudyPlan) -> str:

@@ -1,7 +1,7 @@
-"""Worker processes: each trains whole runs, one after another, and writes their records.
+"""What runs in a worker process: train a task, write its record, and return it.
 
-A task is a key and a TrainConfig; what comes out depends on the configuration alone, not on which
-worker ran it, when, or after what. Workers are spawned, so that they share no state of torch.
+`study.execution.pool` starts the processes. Nothing heavy is imported before a worker has
+started: the parent imports this module too.
 """
 
 from __future__ import annotations
@@ -9,163 +9,69 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mnist_core.config import TrainConfig
-from study.records.run_folder import Record, RunFolder
+from study.plans.task import Task
+from study.records.run_folder import RunFolder
+from study.records.run_record import FinalScore, RunRecord, Status
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+    from optuna.pruners import BasePruner
 
-    from mnist_core.training.loop import EpochRecord
+    from mnist_core.data.splits import Dataset
+    from mnist_core.training.epoch_record import EpochRecord
+    from mnist_core.training.loop import Progress, TrainResult
 
 _WARMUP_STEPS, _TIMED_STEPS = 5, 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """One run to train and record."""
+class Session:
+    """What all tasks of this process share."""
 
-    key: str
-    kind: Literal["trial", "confirmation"]
-    arm: str
-    """What the study compares: an optimizer, a family of architectures."""
-    variant: str | None
-    """`tuned` or `default` for a confirmation."""
-    index: int
-    config: TrainConfig
-    keeps_network: bool = False
-    """Whether the network is left beside the records."""
-    prunable: bool = False
-    """Whether Optuna may stop it after an epoch."""
-    earlier: tuple[FrozenTrial, ...] = ()
-    """The trials it is compared with, where no storage holds them."""
+    folder: RunFolder
+    dataset: Dataset
+    environment: dict[str, Any]
+    pruner: BasePruner | None = None
+    progress: ctypes.Array[ctypes.c_uint64] | None = None
+    """A counter of each run in flight."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pruning:
-    """What a worker asks whether to stop."""
-
-    storage_url: str | None
-    """Optuna's storage; without one, each task brings the trials before it."""
-    pruner: Any
+_session: Session | None = None
 
 
-class WorkerPool:
-    """Processes that execute tasks; use as a context manager, which leaves none behind."""
-
-    def __init__(
-        self,
-        *,
-        folder: Path,
-        dataset: str,
-        data_dir: Path | None,
-        device: str,
-        threads: int,
-        workers: int,
-        pruning: Pruning | None,
-    ) -> None:
-        self.workers = workers
-        spawn = multiprocessing.get_context("spawn")
-        # One counter for each run in flight. Its worker alone writes it, so that it needs no lock,
-        # which a worker could die with.
-        self._progress = spawn.RawArray(ctypes.c_uint64, workers)
-        self._free_counters = list(range(workers))
-        self._counters: dict[Future[Record], int] = {}
-        self._pool = ProcessPoolExecutor(
-            workers,
-            mp_context=spawn,
-            initializer=_start_worker,
-            initargs=(folder, dataset, data_dir, device, threads, pruning, self._progress),
-        )
-
-    def __enter__(self) -> WorkerPool:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self.kill_workers()
-
-    def kill_workers(self) -> None:
-        """End all workers, the stopped ones too; what they ran is lost."""
-        for process in multiprocessing.active_children():
-            process.kill()
-            process.join()
-
-    def start(self) -> None:
-        """Start the workers, and return when they are up: a run claimed before would wait."""
-        for ready in [self._start(_ready) for _ in range(self.workers)]:
-            ready.result()
-
-    def submit(self, task: Task) -> Future[Record]:
-        """Start a task on the next free worker. Of more tasks than workers, the progress of the
-        first ones alone is counted."""
-        counter = self._free_counters.pop() if self._free_counters else None
-        future = self._start(_execute, task, counter)
-        if counter is not None:
-            self._counters[future] = counter
-            future.add_done_callback(self._free_counter)
-        return future
-
-    def progress(self, future: Future[Record]) -> int:
-        """Return a number that grows while a submitted task makes progress."""
-        counter = self._counters.get(future)
-        return 0 if counter is None else self._progress[counter]
-
-    def _free_counter(self, future: Future[Record]) -> None:
-        self._free_counters.append(self._counters.pop(future))
-
-    def measure_images_per_second(self, config: TrainConfig) -> float:
-        """Train a few steps on all workers at once and return what one of them reaches."""
-        rates: list[Future[float]] = [self._start(_measure, config) for _ in range(self.workers)]
-        return min(rate.result() for rate in rates)
-
-    def _start(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
-        """Hand work to the pool, which spawns its processes here.
-
-        Ctrl-C reaches the whole process group, and the parent decides what ends: a worker
-        inherits the block on SIGINT, and so is deaf to it even while it still imports.
-        """
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return self._pool.submit(function, *arguments)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_worker: dict[str, Any] = {}
-
-
-def _start_worker(
+def start(
     folder: Path,
     dataset: str,
     data_dir: Path | None,
     device: str,
     threads: int,
-    pruning: Pruning | None,
+    pruner: BasePruner | None,
     progress: ctypes.Array[ctypes.c_uint64],
 ) -> None:
+    """Prepare this process for tasks: it ends with its parent, and holds the data set."""
+    global _session
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
-    from mnist_core.data import splits as data
+    from mnist_core.data import splits
     from mnist_core.runtime import provenance
     from mnist_core.runtime.device import prepare_process
 
     resolved = prepare_process(device=device, threads=threads)
-    _worker["dataset"] = data.load(dataset, data_dir=data_dir, device=resolved)
-    _worker["folder"] = RunFolder(folder)
-    _worker["pruning"] = pruning
-    _worker["progress"] = progress
-    _worker["environment"] = provenance.environment(resolved)
+    _session = Session(
+        folder=RunFolder(folder),
+        dataset=splits.load(dataset, data_dir=data_dir, device=resolved),
+        environment=provenance.environment(resolved),
+        pruner=pruner,
+        progress=progress,
+    )
 
 
 def _exit_with_parent() -> None:
@@ -176,124 +82,160 @@ def _exit_with_parent() -> None:
     os._exit(1)
 
 
-def _ready() -> None:
+def ready() -> None:
     """Do nothing, once this worker has started."""
+
+
+def execute(task: Task, counter: int | None) -> RunRecord:
+    """Train a task, write its record, and return it; count its progress at `counter`."""
+    from mnist_core.runtime.atomic_files import write_json
+
+    assert _session is not None
+    folder = _session.folder
+    environment = _write_environment(_session)
+    started, clock = datetime.now(UTC).isoformat(timespec="microseconds"), time.perf_counter()
+    run = _Run(task, _session, counter)
+    outcome = run.train()
+    record = RunRecord(
+        key=task.key,
+        kind=task.kind,
+        arm=task.arm,
+        variant=task.variant,
+        index=task.index,
+        parameters=task.parameters,
+        config=task.config,
+        environment=environment,
+        started=started,
+        **vars(outcome),
+        seconds=time.perf_counter() - clock + run.seconds_before(outcome.epochs),
+    )
+    write_json(folder.record_file(task.key), record.to_dict())
+    folder.checkpoint_file(task.key).unlink(missing_ok=True)
+    return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    """What came out of a run."""
+
+    status: Status
+    epochs: tuple[EpochRecord, ...]
+    steps: int | None = None
+    diverged_at_step: int | None = None
+    error: str | None = None
+    validation_accuracy: float | None = None
+    weights_sha256: str | None = None
+    images_per_second: float | None = None
+    test: FinalScore | None = None
 
 
 class _PrunedError(Exception):
     """Ends a run that Optuna's pruner stops."""
 
 
-def _execute(task: Task, counter: int | None) -> Record:
-    """Train a task, write its record, and return it; say on the way that it makes progress."""
-    from mnist_core.errors import OptimizerError
-    from mnist_core.runtime.atomic_files import write_json
-    from mnist_core.training.checkpoint import write_checkpoint
-    from mnist_core.training.evaluation import evaluate
-    from mnist_core.training.loop import Progress, train
+class _Run:
+    """One task in training: follows its progress, and stops it where the pruner says so."""
 
-    folder: RunFolder = _worker["folder"]
-    dataset = _worker["dataset"]
-    finished: list[EpochRecord] = []
-    trial = _open_trial(task) if task.prunable else None
+    def __init__(self, task: Task, session: Session, counter: int | None) -> None:
+        self._task = task
+        self._session = session
+        self._counter = counter
+        self._finished: list[EpochRecord] = []
+        self._trial: Any = None
+        if task.prunable:
+            from study.search.pruning import open_trial
 
-    def advance() -> None:
-        if counter is not None:
-            _worker["progress"][counter] += 1
+            assert session.pruner is not None
+            self._trial = open_trial(task, session.pruner)
 
-    def observe(progress: Progress) -> None:
-        advance()
-        if progress.finished_epoch is None:
+    def train(self) -> _Outcome:
+        """Train the task's configuration, and evaluate a completed confirmation on the test
+        images."""
+        from mnist_core.errors import OptimizerError
+        from mnist_core.training.loop import train
+
+        task, session = self._task, self._session
+        # Of a run of one epoch, a file to resume from would hold nothing that the record does not.
+        # What Optuna may stop is run from its start, so that it sees every epoch.
+        can_resume = task.config.epochs > 1 and self._trial is None
+        resume_file = session.folder.checkpoint_file(task.key) if can_resume else None
+        self._advance()
+        try:
+            result = train(
+                task.config, session.dataset, resume_file=resume_file, observe=self._observe
+            )
+        except _PrunedError:
+            epochs = tuple(self._finished)
+            accuracy = epochs[-1].validation_accuracy
+            return _Outcome(status="pruned", epochs=epochs, validation_accuracy=accuracy)
+        except OptimizerError as error:
+            return _Outcome(status="failed", epochs=tuple(self._finished), error=str(error))
+        if task.keeps_network:
+            _write_network(task, session, result)
+        is_tested = task.kind == "confirmation" and result.status == "completed"
+        return _Outcome(
+            status=result.status,
+            epochs=result.epochs,
+            steps=result.steps,
+            diverged_at_step=result.diverged_at_step,
+            validation_accuracy=result.validation_accuracy,
+            weights_sha256=result.weights_sha256,
+            images_per_second=result.images_per_second,
+            test=_test(session.dataset, result) if is_tested else None,
+        )
+
+    def _observe(self, progress: Progress) -> None:
+        """Note an epoch that has ended, and ask whether to go on."""
+        self._advance()
+        epoch = progress.finished_epoch
+        if epoch is None:
             return
-        finished.append(progress.finished_epoch)
-        if trial is not None:
-            trial.report(progress.finished_epoch.validation_accuracy, progress.epoch)
-            if trial.should_prune():
+        self._finished.append(epoch)
+        if self._trial is not None:
+            self._trial.report(epoch.validation_accuracy, epoch.epoch)
+            if self._trial.should_prune():
                 raise _PrunedError
 
-    checkpoint = folder.checkpoint_file(task.key)
-    # Of a run of one epoch, a checkpoint could keep nothing that the record does not; what Optuna
-    # may stop is run from its start, so that it sees every epoch.
-    keeps_checkpoint = task.config.epochs > 1 and trial is None
-    record: Record = {
-        "key": task.key,
-        "kind": task.kind,
-        "arm": task.arm,
-        "variant": task.variant,
-        "index": task.index,
-        "config": task.config.to_dict(),
-        "environment": _record_environment(folder),
-        "started": datetime.now(UTC).isoformat(timespec="microseconds"),
-    }
-    started = time.perf_counter()
-    advance()
-    try:
-        result = train(
-            task.config,
-            dataset,
-            resume_file=checkpoint if keeps_checkpoint else None,
-            observe=observe,
-        )
-    except _PrunedError:
-        record |= {
-            "status": "pruned",
-            "epochs": [asdict(epoch) for epoch in finished],
-            "validation_accuracy": finished[-1].validation_accuracy,
-            "weights_sha256": None,
-            "images_per_second": None,
-        }
-    except OptimizerError as error:
-        record |= {
-            "status": "failed",
-            "error": str(error),
-            "epochs": [asdict(epoch) for epoch in finished],
-            "validation_accuracy": None,
-            "weights_sha256": None,
-            "images_per_second": None,
-        }
-    else:
-        record |= {
-            "status": result.status,
-            "steps": result.steps,
-            "diverged_at_step": result.diverged_at_step,
-            "epochs": [asdict(epoch) for epoch in result.epochs],
-            "validation_accuracy": result.validation_accuracy,
-            "weights_sha256": result.weights_sha256,
-            "images_per_second": result.images_per_second,
-        }
-        if task.keeps_network:
-            write_checkpoint(
-                folder.network_file(task.key),
-                config=task.config,
-                record={"epochs": [asdict(epoch) for epoch in result.epochs]},
-                dataset_sha256=dataset.sha256,
-                network=result.model,
-            )
-        if task.kind == "confirmation" and result.status == "completed":
-            test = evaluate(result.model, dataset, dataset.test)
-            record["test"] = {
-                "correct": test.correct,
-                "count": test.count,
-                "loss": test.loss,
-                "misclassified": {str(i): int(test.predictions[i]) for i in test.misclassified()},
-            }
-    record["seconds"] = time.perf_counter() - started + _seconds_before(record, finished)
-    write_json(folder.record_file(task.key), record)
-    checkpoint.unlink(missing_ok=True)
-    return record
+    def _advance(self) -> None:
+        """Say that the run makes progress."""
+        if self._counter is not None and self._session.progress is not None:
+            self._session.progress[self._counter] += 1
+
+    def seconds_before(self, epochs: tuple[EpochRecord, ...]) -> float:
+        """Return how long the epochs took that an earlier session of this run finished."""
+        here = {epoch.epoch for epoch in self._finished}
+        return sum(epoch.seconds for epoch in epochs if epoch.epoch not in here)
 
 
-def _seconds_before(record: Record, finished: list[EpochRecord]) -> float:
-    """Return what the epochs took that an earlier session of a resumed run finished."""
-    here = {epoch.epoch for epoch in finished}
-    return sum(
-        float(epoch["train_seconds"] + epoch["evaluation_seconds"])
-        for epoch in record["epochs"]
-        if epoch["epoch"] not in here
+def _test(dataset: Dataset, result: TrainResult) -> FinalScore:
+    """Evaluate a trained network on the test images."""
+    from mnist_core.training.evaluation import evaluate
+
+    test = evaluate(result.model, dataset, dataset.test)
+    return FinalScore(
+        correct=test.correct,
+        count=test.count,
+        loss=test.loss,
+        misclassified={image: int(test.predictions[image]) for image in test.misclassified()},
     )
 
 
-def _record_environment(folder: RunFolder) -> str:
+def _write_network(task: Task, session: Session, result: TrainResult) -> None:
+    """Leave a trained network beside the records."""
+    from dataclasses import asdict
+
+    from mnist_core.training.checkpoint import write_checkpoint
+
+    write_checkpoint(
+        session.folder.network_file(task.key),
+        config=task.config,
+        record={"epochs": [asdict(epoch) for epoch in result.epochs]},
+        dataset_sha256=session.dataset.sha256,
+        network=result.model,
+    )
+
+
+def _write_environment(session: Session) -> str:
     """Write this worker's environment where it is new, and return its digest.
 
     Not as the worker starts: an error there would look like the death of the process.
@@ -301,43 +243,28 @@ def _record_environment(folder: RunFolder) -> str:
     from mnist_core.runtime import provenance
     from mnist_core.runtime.atomic_files import write_json
 
-    digest = provenance.environment_digest(_worker["environment"])
-    file = folder.path / "environments" / f"{digest}.json"
+    digest = provenance.environment_digest(session.environment)
+    file = session.folder.path / "environments" / f"{digest}.json"
     if not file.exists():
-        write_json(file, _worker["environment"])
+        write_json(file, session.environment)
     return digest
 
 
-def _open_trial(task: Task) -> Any:
-    import optuna
-
-    pruning: Pruning = _worker["pruning"]
-    if pruning.storage_url is None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(direction="maximize", pruner=pruning.pruner)
-        study.add_trials(task.earlier)
-        return study.ask()
-    storage = optuna.storages.RDBStorage(pruning.storage_url)
-    study = optuna.load_study(study_name=task.arm, storage=storage, pruner=pruning.pruner)
-    number = storage.get_trial_id_from_study_id_trial_number(
-        storage.get_study_id_from_name(task.arm), task.index
-    )
-    return optuna.trial.Trial(study, number)
-
-
-def _measure(config: TrainConfig) -> float:
+def measure(config: TrainConfig) -> float:
+    """Train a few steps and return how many images a second they took."""
     import itertools
 
     from mnist_core.training.batches import epoch_batches
     from mnist_core.training.state import TrainState
 
-    dataset = _worker["dataset"]
-    learner = TrainState(config, dataset)
+    assert _session is not None
+    dataset = _session.dataset
+    state = TrainState(config, dataset)
     batches = itertools.cycle(epoch_batches(dataset, config, epoch=1))
 
     def train(steps: int) -> None:
         for images, labels in itertools.islice(batches, steps):
-            loss = learner.step(images, labels, learning_rate=config.learning_rate)
+            loss = state.step(images, labels, learning_rate=config.learning_rate)
         loss.item()  # waits for the device
 
     train(_WARMUP_STEPS)

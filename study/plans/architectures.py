@@ -78,31 +78,29 @@ class ArchitecturePlan(StudyPlan):
         flops = f" and {self.max_flops:,} forward FLOPs for an image" if self.max_flops else ""
         return f"at most {self.max_parameters:,} parameters{flops}"
 
+    def seed_name(self, arm: str) -> str:
+        """Return the name of the arm; of the baseline the one that it had when the committed
+        study was made, which can so be made again."""
+        return "seed" if arm == "baseline" else arm
+
     def trial_config(self, arm: str, parameters: Mapping[str, Option]) -> TrainConfig:
         """Return a trial's configuration."""
         values = {**self.spaces[arm].fixed, **parameters}
-        return self._config(arm, values[LEARNING_RATE], families.network_options(values))
-
-    def default_config(self, arm: str) -> TrainConfig:
-        """Return the family's named network at the optimizer's default learning rate. It is a
-        point of reference, and may be larger than the limits."""
-        return self._config(arm, self.spaces[arm].default[LEARNING_RATE], {})
-
-    def _config(self, arm: str, rate: Option, options: Mapping[str, Option]) -> TrainConfig:
-        settings = {**self._settings(), LEARNING_RATE: rate}
+        settings = {**self._settings(), LEARNING_RATE: values[LEARNING_RATE]}
         return TrainConfig(
             dataset=self.dataset,
             optimizer=self.optimizer,
             epochs=self.epochs,
             seed=self.seed,
             network=arm,
-            network_options=options,
+            network_options=families.network_options(values),
             **settings,
         )
 
-    def parameters(self, arm: str, config: Mapping[str, Any]) -> dict[str, Option]:
-        """Return a trial's parameters from its configuration's mapping."""
-        return families.searched_parameters(self.spaces[arm], config)
+    def default_parameters(self, arm: str) -> dict[str, Option]:
+        """Return the optimizer's default learning rate alone, which stands for the family's named
+        network. It is a point of reference, and may be larger than the limits."""
+        return {LEARNING_RATE: self.spaces[arm].default[LEARNING_RATE]}
 
     def parameters_at(self, arm: str, point: Sequence[float]) -> dict[str, Option] | None:
         """Return the parameters at a point, its width the largest that fits; None where the
@@ -113,11 +111,11 @@ class ArchitecturePlan(StudyPlan):
         share = families.drawn_share(units)
         return families.place(space, drawn, share=share, limits=self.limits)
 
-    def chosen_text(self, arm: str, config: Mapping[str, Any]) -> str:
+    def chosen_text(self, arm: str, parameters: Mapping[str, Option]) -> str:
         """Return what is searched, as a run has it; of an untuned one, its network's name."""
-        chosen = parameters_text(self.parameters(arm, config))
-        is_own = not config.get("network_options") and arm != "baseline"
-        return f"network `{arm}`, {chosen}" if is_own else chosen
+        is_named = len(parameters) < len(self.spaces[arm].dimensions)
+        chosen = parameters_text(parameters)
+        return f"network `{arm}`, {chosen}" if is_named else chosen
 
     def space_text(self, arm: str, *, is_short: bool = False) -> str:
         """Return what is searched for a family, in words."""
@@ -140,7 +138,7 @@ class ArchitecturePlan(StudyPlan):
         return [
             f"the registry's network {name!r} differs from the one that the study began with"
             for name, entry in entries.items()
-            if not families.is_own_network(name, entry)
+            if entry != families.network_entry(name)
         ]
 
     def _require_arm(self, name: str) -> None:

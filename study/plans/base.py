@@ -11,13 +11,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from mnist_core.config import Option, TrainConfig
 from mnist_core.data.registry import require_known
 from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, unknown_name
 from study.plans.space import SearchSpace, parameters_text, space_from_table
+from study.plans.task import VARIANTS, Kind, Task, confirmation_key, trial_key
 from study.plans.terms import Subject
 
 SAMPLERS = {
@@ -40,9 +41,6 @@ RULE_VERSION = 3
 """Of the rule of comparison (`study.stats.comparisons`), which plan.json records when a study
 begins; 3: a pair is held to its own degrees of freedom, and intervals are for other test images
 too. Studies before it recorded none."""
-
-Variant = Literal["tuned", "default"]
-VARIANTS: tuple[Variant, ...] = ("tuned", "default")
 
 
 def _known(kind: str, value: str, known: Collection[str]) -> None:
@@ -71,7 +69,7 @@ class StudyPlan(ABC):
     sampler: str = "lhs"
     pruner: str = "none"
     confirm_seeds: int = 3
-    confirm_most: int = 0
+    max_confirm_seeds: int = 0
     """Seeds up to which a tuned configuration that is still undecided is taken, in steps of
     `confirm_seeds`; 0: no further than `confirm_seeds`."""
     target_accuracy: float = 0.98
@@ -103,10 +101,10 @@ class StudyPlan(ABC):
                 "confirm_seeds must be >= 2, as a single run has no interval, "
                 f"got {self.confirm_seeds}"
             )
-        if self.confirm_most and self.confirm_most < self.confirm_seeds:
+        if self.max_confirm_seeds and self.max_confirm_seeds < self.confirm_seeds:
             raise UserError(
-                f"confirm_most must be 0 or >= confirm_seeds ({self.confirm_seeds}), got "
-                f"{self.confirm_most}"
+                f"max_confirm_seeds must be 0 or >= confirm_seeds ({self.confirm_seeds}), got "
+                f"{self.max_confirm_seeds}"
             )
         if not 0 < self.target_accuracy < 1:
             raise UserError(
@@ -143,13 +141,44 @@ class StudyPlan(ABC):
         """Return a trial's configuration. All trials share one seed: they differ in what is
         searched and in nothing else."""
 
-    @abstractmethod
-    def default_config(self, arm: str) -> TrainConfig:
-        """Return the configuration that is confirmed as the untuned one."""
+    def seed_name(self, arm: str) -> str:
+        """Return the name from which the random seeds of an arm's search are derived."""
+        return arm
 
     @abstractmethod
-    def parameters(self, arm: str, config: Mapping[str, Any]) -> dict[str, Option]:
-        """Return a trial's parameters from its configuration's mapping."""
+    def default_parameters(self, arm: str) -> dict[str, Option]:
+        """Return what is searched, as the untuned configuration has it."""
+
+    def default_config(self, arm: str) -> TrainConfig:
+        """Return the configuration that is confirmed as the untuned one."""
+        return self.trial_config(arm, self.default_parameters(arm))
+
+    def trial_task(self, arm: str, index: int, parameters: Mapping[str, Option]) -> Task:
+        """Return the run of a trial that was proposed."""
+        return Task(
+            key=trial_key(arm, index),
+            kind="trial",
+            arm=arm,
+            variant=None,
+            index=index,
+            parameters=parameters,
+            config=self.trial_config(arm, parameters),
+            prunable=self.pruner != "none",
+        )
+
+    def run_keys(self) -> dict[Kind, list[str]]:
+        """Return the keys of all runs that there can be, in the order in which they count."""
+        return {
+            "trial": [
+                trial_key(arm, index) for index in range(self.trials_each) for arm in self.arms
+            ],
+            "confirmation": [
+                confirmation_key(arm, variant, index)
+                for variant in VARIANTS
+                for arm in self.arms
+                for index in range(self.looks[-1])
+            ],
+        }
 
     def parameters_at(self, arm: str, point: Sequence[float]) -> dict[str, Option] | None:
         """Return the parameters at a point of [0, 1)ⁿ, one coordinate for each dimension; None
@@ -157,9 +186,9 @@ class StudyPlan(ABC):
         dimensions = self.spaces[arm].dimensions
         return {entry.name: entry.at(u) for entry, u in zip(dimensions, point, strict=True)}
 
-    def chosen_text(self, arm: str, config: Mapping[str, Any]) -> str:
-        """Return what is searched, as a run's configuration has it, for a person."""
-        return parameters_text(self.parameters(arm, config))
+    def chosen_text(self, arm: str, parameters: Mapping[str, Option]) -> str:
+        """Return what is searched, as a run has it, for a person."""
+        return parameters_text(parameters)
 
     def space_text(self, arm: str, *, is_short: bool = False) -> str:
         """Return what is searched for an arm, in words."""
@@ -230,7 +259,7 @@ class StudyPlan(ABC):
     @property
     def looks(self) -> tuple[int, ...]:
         """Return the numbers of seeds at which a confirmation may stop."""
-        most = self.confirm_most or self.confirm_seeds
+        most = self.max_confirm_seeds or self.confirm_seeds
         return (*range(self.confirm_seeds, most, self.confirm_seeds), most)
 
     @property

@@ -20,7 +20,6 @@ from typing import Any
 
 from mnist_core.config import Option
 from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
-from mnist_core.errors import UserError
 from mnist_core.models.architecture import CHOICES, POOL, Architecture
 from mnist_core.models.registry import NETWORKS
 from mnist_core.optim.registry import optimizer_spec
@@ -133,16 +132,6 @@ def network_options(values: Mapping[str, Option]) -> dict[str, Option]:
     return {**rest, "layers": tuple(layers)}
 
 
-def searched_parameters(space: SearchSpace, config: Mapping[str, Any]) -> dict[str, Option]:
-    """Return a trial's searched values from its configuration's mapping."""
-    options = config.get("network_options", {})
-    convolutions = [layer for layer in options.get("layers", ()) if layer != POOL]
-    known = {**options, LEARNING_RATE: config[LEARNING_RATE]}
-    if convolutions:
-        known |= {_WIDTH: convolutions[0], _DEPTH: len(convolutions)}
-    return {entry.name: known[entry.name] for entry in space.dimensions if entry.name in known}
-
-
 def architecture_of(space: SearchSpace, parameters: Mapping[str, Option]) -> Architecture:
     """Return the architecture of a family with some parameters."""
     own = NETWORKS[space.name].architecture
@@ -195,12 +184,3 @@ def network_entry(name: str) -> dict[str, Any]:
     """Return what plan.json says of a family's own network, JSON-ready."""
     entry = asdict(NETWORKS[name].architecture)
     return {**entry, "layers": list(entry["layers"])}
-
-
-def is_own_network(name: str, entry: Mapping[str, Any]) -> bool:
-    """Tell whether `network_entry`'s mapping is of the network of today. A field that came later
-    has its default, with which the network is what it was."""
-    try:
-        return Architecture(**entry) == NETWORKS[name].architecture
-    except (TypeError, UserError):  # of a field or a value that this version does not know
-        return False

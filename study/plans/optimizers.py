@@ -46,20 +46,15 @@ class OptimizerPlan(StudyPlan):
             **{**self._settings(), **self.spaces[arm].settings(parameters)},
         )
 
-    def default_config(self, arm: str) -> TrainConfig:
-        """Return the configuration of the defaults: the library's, or the search space's."""
+    def default_parameters(self, arm: str) -> dict[str, Option]:
+        """Return the defaults of what is searched: the library's, or the search space's."""
         space, settings = self.spaces[arm], self._settings()
-        parameters = {
+        return {
             entry.name: space.default[entry.name]
             if entry.name in space.default
             else settings[entry.name]
             for entry in space.dimensions
         }
-        return self.trial_config(arm, parameters)
-
-    def parameters(self, arm: str, config: Mapping[str, Any]) -> dict[str, Option]:
-        """Return a trial's parameters from its configuration's mapping."""
-        return self.spaces[arm].parameters(config)
 
     @property
     def needs_space_file(self) -> bool:

@@ -1,4 +1,4 @@
-"""RecipePlan: a named recipe on fresh seeds, and beside which other people's recipes."""
+"""RecipePlan: a named recipe on fresh seeds, and the other people's recipes to compare it with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from mnist_core.errors import UserError, unknown_name
 from mnist_core.recipes import RECIPES
 from mnist_core.references.pytorch_examples import REFERENCES
 from mnist_core.runtime.randomness import derive_seed
+from study.plans.task import Kind
+
+_SEED_NAMES = {"accuracy": "record", "speed": "sprint"}
+"""From which names the seeds of recipes are derived that have been renamed: the runs of before
+can be made again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,7 @@ class RecipePlan:
     """From which the seeds of the runs are derived: another one gives runs that are fresh."""
     target_accuracy: float = 0.99
     """Test accuracy that the mean over the seeds is held against."""
-    beside: tuple[str, ...] = ()
+    compare_with: tuple[str, ...] = ()
     """Other people's recipes whose time is taken between the runs."""
     device: str = "cpu"
     threads: int = 1
@@ -34,7 +39,7 @@ class RecipePlan:
     """Runs at the same time: no part of the bits, but of the times."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "beside", tuple(self.beside))
+        object.__setattr__(self, "compare_with", tuple(self.compare_with))
         if self.seeds < 2:
             raise UserError(
                 f"seeds must be >= 2, as a single run has no interval, got {self.seeds}"
@@ -48,16 +53,16 @@ class RecipePlan:
             raise UserError(
                 f"target_accuracy must be between 0 and 1, got {self.target_accuracy:g}"
             )
-        for name in self.beside:
+        for name in self.compare_with:
             if name not in REFERENCES:
-                raise unknown_name("recipe to measure beside", name, REFERENCES)
-        if self.beside and self.workers > 1:
+                raise unknown_name("recipe to compare with", name, REFERENCES)
+        if self.compare_with and self.workers > 1:
             raise UserError(
-                f"workers must be 1 with --beside, got {self.workers}: times of runs that share "
-                "the machine cannot be compared"
+                f"workers must be 1 with --compare-with, got {self.workers}: times of runs that "
+                "share the machine cannot be compared"
             )
-        if self.beside and self.config.dataset != "mnist":
-            raise UserError(f"--beside needs MNIST, got {self.config.dataset}")
+        if self.compare_with and self.config.dataset != "mnist":
+            raise UserError(f"--compare-with needs MNIST, got {self.config.dataset}")
 
     @property
     def dataset(self) -> str:
@@ -89,17 +94,22 @@ class RecipePlan:
 
     def run_configs(self) -> dict[str, TrainConfig]:
         """Return the runs by key. Their seeds are the recipe's own, which nothing else uses."""
+        name = _SEED_NAMES.get(self.recipe, self.recipe)
         return {
             f"recipe-{index:02d}": self.config.with_seed(
-                derive_seed(self.seed, "recipe", self.recipe, index) % 2**31
+                derive_seed(self.seed, "recipe", name, index) % 2**31
             )
             for index in range(self.seeds)
         }
 
+    def run_keys(self) -> dict[Kind, list[str]]:
+        """Return the keys of all runs, in the order in which they count."""
+        return {"confirmation": list(self.run_configs())}
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        return {**values, "config": self.config.to_dict(), "beside": list(self.beside)}
+        return {**values, "config": self.config.to_dict(), "compare_with": list(self.compare_with)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RecipePlan:

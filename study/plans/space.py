@@ -129,21 +129,6 @@ class SearchSpace:
         settings: dict[str, Any] = {name: values[name] for name in SETTINGS if name in values}
         return {**settings, "optimizer_options": options} if options else settings
 
-    def parameters(self, config: Mapping[str, Any]) -> dict[str, Option]:
-        """Return a trial's parameters from its configuration's mapping."""
-        options = config.get("optimizer_options", {})
-        found = {}
-        for dimension in self.dimensions:
-            name = dimension.name
-            if name in SETTINGS:
-                found[name] = config[name]
-            elif "." in name:
-                argument, place = component(name)
-                found[name] = options[argument][place]
-            else:
-                found[name] = option_value(name, options[name])
-        return found
-
     def describe(self, *, is_short: bool = False) -> str:
         """Return what is searched, and what is fixed, in words; `is_short` leaves out the name
         of the learning rate where it is alone."""

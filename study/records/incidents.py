@@ -1,22 +1,24 @@
-"""What happened to a study on the way, besides its results: `history.json` in its folder."""
+"""What happened to a study on the way, besides its results: `incidents.json` in its folder."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mnist_core.errors import UserError
 from mnist_core.runtime.atomic_files import write_json
+from study.records.json_files import CHANGES_NO_RESULT, read_json_as, require_keys
+from study.records.run_record import RunRecord
+
+FILE = "incidents.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
-    """A run that was lost and begun again."""
+class LostRun:
+    """A run that was lost and started again."""
 
     key: str
     time: str
@@ -34,27 +36,32 @@ class Outage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class History:
+class Incidents:
     """How many processes a study took, which runs they lost, and when the database was away."""
 
     processes: int = 1
     """Processes that handed in a run of a shared study, or lost one."""
-    lost: Mapping[str, int] = field(default_factory=dict)
-    """How often each run was lost with a process that died or hung, and begun again."""
-    losses: tuple[Loss, ...] = ()
-    """These losses one by one; there are none of histories from before they were written."""
+    lost_runs: tuple[LostRun, ...] = ()
     outages: tuple[Outage, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: object) -> Incidents:
+        """Build the incidents from their JSON form."""
+        known: dict[str, Any] = require_keys(cls, values)
+        return cls(
+            processes=known["processes"],
+            lost_runs=tuple(LostRun(**lost) for lost in known["lost_runs"]),
+            outages=tuple(Outage(**outage) for outage in known["outages"]),
+        )
 
     @property
     def is_eventful(self) -> bool:
-        """Tell whether there is something to tell."""
-        return self.processes > 1 or bool(self.lost) or bool(self.outages)
+        """Tell whether there is something to report."""
+        return self.processes > 1 or bool(self.lost_runs) or bool(self.outages)
 
-    def with_loss(self, loss: Loss) -> History:
-        """Return this history, with one more loss of a run."""
-        lost = Counter(self.lost)
-        lost[loss.key] += 1
-        return replace(self, lost=dict(sorted(lost.items())), losses=(*self.losses, loss))
+    def with_lost_run(self, lost_run: LostRun) -> Incidents:
+        """Return these incidents, and one more lost run."""
+        return replace(self, lost_runs=(*self.lost_runs, lost_run))
 
     def paragraphs(self) -> list[str]:
         """Tell a reader of the report; nothing where nothing happened."""
@@ -63,16 +70,18 @@ class History:
             text.append(
                 f"{self.processes} processes shared the runs, through a PostgreSQL database."
             )
-        if self.lost:
+        counts = Counter(lost.key for lost in self.lost_runs)
+        if counts:
             runs = ", ".join(
-                key if count == 1 else f"{key} ({count} times)" for key, count in self.lost.items()
+                key if count == 1 else f"{key} ({count} times)"
+                for key, count in sorted(counts.items())
             )
             text.append(
                 "Runs that were lost with a process that died, hung or was ended, and begun "
                 f"again: {runs}. No number of this report depends on it: a run's bits follow from "
                 "its configuration."
             )
-        events = [(loss.time, f"{loss.key} was lost: {loss.how}") for loss in self.losses]
+        events = [(lost.time, f"{lost.key} was lost: {lost.how}") for lost in self.lost_runs]
         events += [
             (outage.began, f"a process waited for the database until {outage.ended}")
             for outage in self.outages
@@ -81,18 +90,18 @@ class History:
         return [part for part in (" ".join(text), listed) if part]
 
 
-NOTHING_HAPPENED = History()
+NOTHING_HAPPENED = Incidents()
 
 
-def most_at_once(records: Collection[Mapping[str, Any]]) -> int | None:
+def max_at_once(records: Collection[RunRecord]) -> int | None:
     """Return how many runs were trained at the same time, at most; None where a record does not
     say when it began."""
-    if any("started" not in record for record in records):
-        return None
     events = []
     for record in records:
-        began = datetime.fromisoformat(record["started"]).timestamp()
-        events += [(began, 1), (began + record["seconds"], -1)]
+        if record.started is None:
+            return None
+        began = datetime.fromisoformat(record.started).timestamp()
+        events += [(began, 1), (began + record.seconds, -1)]
     running = most = 0
     for _, change in sorted(events):
         running += change
@@ -100,24 +109,17 @@ def most_at_once(records: Collection[Mapping[str, Any]]) -> int | None:
     return most
 
 
-def read_history(file: Path) -> History:
-    """Read a history; where there is no file, nothing happened."""
+def read_incidents(folder: Path) -> Incidents:
+    """Read a study's incidents; where there is no file, nothing happened."""
+    file = folder / FILE
     if not file.exists():
         return NOTHING_HAPPENED
-    try:
-        values = json.loads(file.read_text())
-        losses = tuple(Loss(**loss) for loss in values.pop("losses", ()))
-        outages = tuple(Outage(**outage) for outage in values.pop("outages", ()))
-        return History(**values, losses=losses, outages=outages)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{file} is damaged ({error!r}); delete it, it changes no result"
-        ) from error
+    return read_json_as(Incidents.from_dict, file, remedy=CHANGES_NO_RESULT)
 
 
-def write_history(file: Path, history: History) -> None:
-    """Write a history where there is something to tell, and remove an older one where not."""
-    if history.is_eventful:
-        write_json(file, asdict(history))
+def write_incidents(folder: Path, incidents: Incidents) -> None:
+    """Write incidents where there are any, and remove an older file where not."""
+    if incidents.is_eventful:
+        write_json(folder / FILE, asdict(incidents))
     else:
-        file.unlink(missing_ok=True)
+        (folder / FILE).unlink(missing_ok=True)

@@ -7,7 +7,7 @@
     RUN/checkpoints/         of runs in flight; removed as they finish
     RUN/latency.json         of a study of architectures: how long one image takes each
     RUN/sessions.json        how long each session's runs took on the clock
-    RUN/history.json         what was lost on the way, and when, where anything was
+    RUN/incidents.json       what was lost on the way, and when, where anything was
     RUN/replay.json, .md     with `study.replay --all --keep`: what came of training it again
 
 The records are the truth: the report and Optuna's storage are views of them.
@@ -16,71 +16,25 @@ The records are the truth: the report and Optuna's storage are views of them.
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
-from mnist_core.errors import UserError, unknown_name
+from mnist_core.errors import UserError
 from mnist_core.runtime.atomic_files import write_json
 from mnist_core.runtime.output_folder import held
-from study.plans.architectures import ArchitecturePlan
-from study.plans.base import RULE_VERSION, VARIANTS, StudyPlan, Variant
-from study.plans.optimizers import OptimizerPlan
-from study.plans.space import recorded_space
+from study.plans.base import RULE_VERSION, StudyPlan
+from study.plans.kinds import Plan, plan_from_dict
+from study.plans.task import Kind
+from study.records.json_files import read_json_as
+from study.records.run_record import ReferenceRecord, RunRecord
 
+R = TypeVar("R", RunRecord, ReferenceRecord)
 SCHEMA = 1
-KINDS: tuple[type[StudyPlan], ...] = (OptimizerPlan, ArchitecturePlan)
-Record = dict[str, Any]
-RUN_KEYS = (
-    *("key", "kind", "arm", "variant", "index", "config", "environment", "status", "epochs"),
-    *("validation_accuracy", "weights_sha256", "images_per_second", "seconds"),
-)
-"""What every record of a run has."""
-REFERENCE_KEYS = ("key", "name", "seconds", "test")
-"""What a record of other people's recipe has."""
-Row = tuple[Literal["trial", "confirmation"], int, Record]
+Row = tuple[Kind, int, RunRecord]
 """A finished run: its kind, its number, counted from 1 for each kind, and its record."""
-
-
-def trial_key(arm: str, index: int) -> str:
-    """Name the record of a trial."""
-    return f"trial-{_file_name(arm)}-{index:03d}"
-
-
-def confirmation_key(arm: str, variant: Variant, index: int) -> str:
-    """Name the record of a confirmation run."""
-    return f"confirm-{_file_name(arm)}-{variant}-{index:02d}"
-
-
-def _file_name(arm: str) -> str:
-    """Spare files the colon of package.module:Class, which not every file system takes."""
-    return arm.replace(":", ".")
-
-
-def _require_whole(record: Any, *, key: str) -> None:
-    """Raise `ValueError` where a record is not that of `key`, or lacks what every one has."""
-    if not isinstance(record, dict):
-        raise ValueError("it holds no JSON object")
-    if record.get("key") != key:
-        raise ValueError(f"it is the record of {record.get('key')!r}")
-    required = REFERENCE_KEYS if key.startswith("reference-") else RUN_KEYS
-    lacking = [name for name in required if name not in with_arm(record)]
-    if lacking:
-        raise ValueError(f"it lacks {', '.join(lacking)}")
-
-
-def damaged_plan(file: Path, error: Exception) -> UserError:
-    """Build the error for a plan.json that cannot be read."""
-    return UserError(
-        f"{file} is damaged ({_reason(error)}). Put it back from a copy, or start anew in another "
-        "--output: the records beside it mean nothing without it"
-    )
-
-
-def _reason(error: Exception) -> str:
-    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
 
 
 def changed_sources(header: Mapping[str, Any], *, arm: str | None = None) -> list[str]:
@@ -93,72 +47,30 @@ def changed_sources(header: Mapping[str, Any], *, arm: str | None = None) -> lis
     return plan.changes(entries if arm is None else {arm: entries[arm]})
 
 
-def plan_from_dict(values: Mapping[str, Any]) -> StudyPlan:
-    """Build the plan of any kind of study from its `to_dict`."""
-    for kind in KINDS:
-        if kind.ARMS in values:
-            return kind.from_dict(values)
-    raise unknown_name("kind of study with the keys", list(values), [k.ARMS for k in KINDS])
-
-
-def _plan(header: dict[str, Any]) -> StudyPlan:
-    """Return a header's plan. Before there were search spaces, the registry's entries said what
-    is searched."""
-    values = header["plan"]
-    if "spaces" not in values:
-        entries = header["optimizers"].values()
-        spaces = {entry["name"]: recorded_space(entry).to_table() for entry in entries}
-        values = {**values, "spaces": spaces}
-    return plan_from_dict(values)
-
-
-def with_arm(record: Record) -> Record:
-    """Return a record as it is written today: before studies compared anything but optimizers,
-    its arm stood under `optimizer`."""
-    if "arm" in record:
-        return record
-    return {"arm" if key == "optimizer" else key: value for key, value in record.items()}
-
-
-def run_seconds(record: Record) -> float:
-    """Return how long a run took, all its sessions together: records of resumed runs once counted
-    the last session alone, but all epochs."""
-    epochs = record["epochs"]
-    return max(
-        float(record["seconds"]),
-        sum(float(epoch["train_seconds"] + epoch["evaluation_seconds"]) for epoch in epochs),
-    )
-
-
-def numbered(plan: StudyPlan, records: dict[str, Record]) -> list[Row]:
+def numbered(plan: Plan, records: Mapping[str, RunRecord]) -> list[Row]:
     """List the finished runs. A number belongs to a place in the plan, whatever has finished."""
-    trials = (trial_key(arm, index) for index in range(plan.trials_each) for arm in plan.arms)
-    confirmations = (
-        confirmation_key(arm, variant, index)
-        for variant in VARIANTS
-        for arm in plan.arms
-        for index in range(plan.looks[-1])
-    )
     return [
-        *(("trial", n, records[key]) for n, key in enumerate(trials, 1) if key in records),
-        *(
-            ("confirmation", n, records[key])
-            for n, key in enumerate(confirmations, 1)
-            if key in records
-        ),
+        (kind, number, records[key])
+        for kind, keys in plan.run_keys().items()
+        for number, key in enumerate(keys, start=1)
+        if key in records
     ]
 
 
-def study_header(plan: StudyPlan, *, data: dict[str, Any], started: str) -> dict[str, Any]:
-    """Return what plan.json says of a study."""
-    return {
-        "schema": SCHEMA,
-        "started": started,
-        "rule": RULE_VERSION,
-        "plan": plan.to_dict(),
-        "data": data,
-        plan.ARMS: {name: plan.arm_entry(name) for name in plan.arms},
-    }
+def plan_header(plan: Plan, *, data: Mapping[str, Any], started: str) -> dict[str, Any]:
+    """Return what plan.json says: of a study also the rule of comparison, and what its arms
+    must still be when it goes on."""
+    header = {"schema": SCHEMA, "started": started, "plan": plan.to_dict(), "data": data}
+    if isinstance(plan, StudyPlan):
+        arms = {name: plan.arm_entry(name) for name in plan.arms}
+        header |= {"rule": RULE_VERSION, plan.ARMS: arms}
+    return header
+
+
+def _header(values: Any) -> dict[str, Any]:
+    if values["schema"] != SCHEMA:
+        raise ValueError(f"it must have schema {SCHEMA}, got {values['schema']!r}")
+    return {**values, "plan": plan_from_dict(values["plan"])}
 
 
 @dataclass(frozen=True)
@@ -177,11 +89,6 @@ class RunFolder:
         """Return the URL of Optuna's storage."""
         return f"sqlite:///{self.path / 'study.db'}"
 
-    @property
-    def history_file(self) -> Path:
-        """Return where the history is, if anything happened."""
-        return self.path / "history.json"
-
     def record_file(self, key: str) -> Path:
         """Return where a run's record is, or will be."""
         return self.path / "records" / f"{key}.json"
@@ -194,7 +101,7 @@ class RunFolder:
         """Return where a run leaves its network, if it is kept."""
         return self.path / f"{key}.safetensors"
 
-    def create(self, plan: StudyPlan, *, data: dict[str, Any], started: str) -> None:
+    def begin(self, plan: Plan, *, data: Mapping[str, Any], started: str) -> None:
         """Make the folders and write the plan; an existing run is never touched."""
         if self.plan_file.exists():
             raise UserError(
@@ -202,7 +109,7 @@ class RunFolder:
                 "--output"
             )
         self.make_folders()
-        write_json(self.plan_file, study_header(plan, data=data, started=started))
+        write_json(self.plan_file, plan_header(plan, data=data, started=started))
 
     def make_folders(self) -> None:
         """Make the folders of a run where they are missing."""
@@ -219,29 +126,30 @@ class RunFolder:
         """Read plan.json: its plan, data, start and registry entries."""
         if not self.plan_file.exists():
             raise UserError(f"{self.path} holds no study: it has no plan.json")
-        try:
-            header: dict[str, Any] = json.loads(self.plan_file.read_text())
-            if header["schema"] != SCHEMA:
-                raise UserError(
-                    f"{self.plan_file} must have schema {SCHEMA}, got {header['schema']!r}"
-                )
-            header["plan"] = _plan(header)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise damaged_plan(self.plan_file, error) from error
-        return header
+        return read_json_as(
+            _header,
+            self.plan_file,
+            remedy="put it back from a copy, or start anew in another --output: the records "
+            "beside it mean nothing without it",
+        )
 
-    def read_records(self) -> dict[str, Record]:
+    def read_records(self) -> dict[str, RunRecord]:
         """Read all finished runs, by key."""
+        return self._read_by_key(RunRecord, is_reference=False)
+
+    def read_references(self) -> dict[str, ReferenceRecord]:
+        """Read what other people's code took, by key."""
+        return self._read_by_key(ReferenceRecord, is_reference=True)
+
+    def _read_by_key(self, kind: type[R], *, is_reference: bool) -> dict[str, R]:
+        """Read the records of a kind, each of which must name itself as its file does."""
+
         records = {}
         for file in sorted((self.path / "records").glob("*.json")):
-            try:
-                record: Record = json.loads(file.read_text())
-                _require_whole(record, key=file.stem)
-                records[file.stem] = with_arm(record)
-            except (OSError, ValueError) as error:
-                raise UserError(
-                    f"{file} is damaged ({_reason(error)}); delete it, and --resume runs it again"
-                ) from error
+            if file.stem.startswith("reference-") == is_reference:
+                build = functools.partial(kind.from_dict, key=file.stem)
+                remedy = "delete it, and --resume runs it again"
+                records[file.stem] = read_json_as(build, file, remedy=remedy)
         return records
 
     def numbered_rows(self) -> list[Row]:
@@ -250,16 +158,11 @@ class RunFolder:
 
     def read_environments(self) -> dict[str, dict[str, Any]]:
         """Read the environments that records name."""
-        environments = {}
-        for file in sorted((self.path / "environments").glob("*.json")):
-            try:
-                environments[file.stem] = json.loads(file.read_text())
-            except (OSError, ValueError) as error:
-                raise UserError(
-                    f"{file} is damaged ({_reason(error)}); delete it and the records that name "
-                    "it, and --resume runs them again"
-                ) from error
-        return environments
+        remedy = "delete it and the records that name it, and --resume runs them again"
+        return {
+            file.stem: read_json_as(dict, file, remedy=remedy)
+            for file in sorted((self.path / "environments").glob("*.json"))
+        }
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

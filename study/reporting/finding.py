@@ -6,7 +6,7 @@ from collections import Counter
 
 from mnist_core.runtime.formatting import percent, percent_interval
 from study.analysis.summary import Confirmed, Ranked, Summary
-from study.records.run_folder import Record
+from study.records.run_record import RunRecord
 from study.stats.comparisons import Comparison, detectable
 
 
@@ -58,11 +58,11 @@ def accuracy(confirmed: Confirmed) -> str:
     )
 
 
-def chosen(summary: Summary, record: Record) -> str:
+def chosen(summary: Summary, record: RunRecord) -> str:
     """Return a run's learning rate, or all that was searched."""
     if summary.is_learning_rate_alone:
-        return f"{record['config']['learning_rate']:.3g}"
-    return summary.plan.chosen_text(record["arm"], record["config"])
+        return f"{record.config.learning_rate:.3g}"
+    return summary.plan.chosen_text(record.arm, record.parameters)
 
 
 def unequal_spaces(summary: Summary) -> str:
@@ -121,8 +121,8 @@ def _not_ranked(summary: Summary) -> str:
     """Name the arms that are missing from the ranking for good, and why."""
     broken: dict[str, set[str]] = {}
     for record in summary.broken_confirmations:
-        if record["variant"] == "tuned":
-            broken.setdefault(record["arm"], set()).add(record["status"])
+        if record.variant == "tuned":
+            broken.setdefault(record.arm, set()).add(record.status)
     none = f"none of its {summary.plan.trials_each_text}"
     reasons = [
         f"{searched.label} ({none} completed)"
@@ -138,7 +138,7 @@ def _not_ranked(summary: Summary) -> str:
 
 def _collapsed(summary: Summary) -> str:
     """Say which tuned configurations learnt nothing on some of their seeds, and what it costs."""
-    runs = Counter(record["arm"] for record in summary.guessing if record["variant"] == "tuned")
+    runs = Counter(record.arm for record in summary.guessing if record.variant == "tuned")
     each = ", ".join(
         f"{entry.confirmed.label} on {count} of {len(entry.confirmed.runs)} seeds"
         for entry in summary.ranking
@@ -159,7 +159,7 @@ def _collapsed(summary: Summary) -> str:
 
 def _failures(summary: Summary) -> str:
     """Say how many runs an exception of their optimizer ended."""
-    counts = Counter(record["arm"] for record in summary.failed)
+    counts = Counter(record.arm for record in summary.failed)
     each = ", ".join(
         f"{count} of {entry.label}" for entry in summary.searched if (count := counts[entry.arm])
     )

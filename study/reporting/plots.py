@@ -157,16 +157,14 @@ def _learning_rate(summary: Summary) -> Figure | None:
     for axes, searched in zip(grid.flat, panels, strict=False):
         completed = sorted(
             (
-                trial["config"]["learning_rate"],
-                _drawable_error(trial["validation_accuracy"], count=count),
+                trial.config.learning_rate,
+                _drawable_error(trial.validation_accuracy, count=count),
             )
             for trial in searched.trials
-            if trial["status"] == "completed"
+            if trial.is_completed and trial.validation_accuracy is not None
         )
         others = [
-            trial["config"]["learning_rate"]
-            for trial in searched.trials
-            if trial["status"] != "completed"
+            trial.config.learning_rate for trial in searched.trials if not trial.is_completed
         ]
         colour = colours[searched.arm]
         # Where other parameters vary too, a line through the trials would be no function.
@@ -202,15 +200,15 @@ def _learning_curves(summary: Summary) -> Figure | None:
     points = [
         {
             summary.plan.subject.singular: searched.label,
-            "seed": record["config"]["seed"],
-            "epoch": epoch["epoch"] - 1 + (place + 1) / len(epoch["window_losses"]),
+            "seed": record.config.seed,
+            "epoch": epoch.epoch - 1 + (place + 1) / len(epoch.window_losses),
             "training loss": loss,
         }
         for searched in summary.searched
         for record in summary.records.values()
-        if (record["arm"], record["variant"]) == (searched.arm, "tuned")
-        for epoch in record["epochs"]
-        for place, loss in enumerate(epoch["window_losses"])
+        if (record.arm, record.variant) == (searched.arm, "tuned")
+        for epoch in record.epochs
+        for place, loss in enumerate(epoch.window_losses)
     ]
     if not points:
         return None

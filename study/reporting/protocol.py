@@ -114,20 +114,14 @@ def all_runs(summary: Summary) -> str:
         (
             kind,
             number,
-            record["arm"],
-            record["variant"] or "",
-            f"{record['config']['learning_rate']:.4g}"
-            if alone
-            else wording.chosen(summary, record),
-            record["config"]["seed"],
-            "–"
-            if record["validation_accuracy"] is None
-            else percent(record["validation_accuracy"]),
-            percent(record["test"]["correct"] / record["test"]["count"])
-            if "test" in record
-            else "–",
-            record["status"],
-            f"`{record['weights_sha256'][:12]}`" if record["weights_sha256"] else "–",
+            record.arm,
+            record.variant or "",
+            f"{record.config.learning_rate:.4g}" if alone else wording.chosen(summary, record),
+            record.config.seed,
+            "–" if record.validation_accuracy is None else percent(record.validation_accuracy),
+            percent(record.test.accuracy) if record.test is not None else "–",
+            record.status,
+            f"`{record.weights_sha256[:12]}`" if record.weights_sha256 else "–",
         )
         for kind, number, record in numbered(summary.plan, summary.records)
     ]
@@ -162,7 +156,7 @@ def provenance(summary: Summary) -> str:
         commit = (code["commit"] or "not a git checkout")[:12]
         dirty = " with uncommitted changes" if code["dirty"] else ""
         packages = ", ".join(f"{name} {version}" for name, version in values["packages"].items())
-        count = sum(record["environment"] == digest for record in summary.records.values())
+        count = sum(record.environment == digest for record in summary.records.values())
         parts.append(
             f"- {count} runs (environment `{digest}`): commit `{commit}`{dirty}; "
             f"{values['processor']}, {values['cores']} cores, {values['cpu_capability']}, device "

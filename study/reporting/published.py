@@ -7,8 +7,8 @@ import statistics
 
 from mnist_core.runtime.formatting import markdown_table
 from study.analysis.summary import Confirmed, Summary, misclassified_marks
-from study.plans.base import Variant
-from study.records.run_folder import Record
+from study.plans.task import Variant
+from study.records.run_record import RunRecord
 from study.reporting.finding import accuracy, points
 from study.stats.comparisons import compare_at_looks, over_images_too, read_differences
 
@@ -71,9 +71,9 @@ def _convergence(adam: Confirmed, sgd: Confirmed) -> tuple[str, str]:
     return text, f"on {sum(sooner)} of {len(sooner)} seeds"
 
 
-def _epochs_until_fast(run: Record) -> float:
+def _epochs_until_fast(run: RunRecord) -> float:
     """Return the number of the first epoch with an accuracy of `FAST`; infinity without one."""
-    for number, epoch in enumerate(run["epochs"], start=1):
-        if (epoch["validation_accuracy"] or 0) >= FAST:
+    for number, epoch in enumerate(run.epochs, start=1):
+        if epoch.validation_accuracy >= FAST:
             return number
     return math.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,17 +12,19 @@ from mnist_core.runtime.formatting import markdown_table, percent
 from mnist_core.runtime.results_index import RESULTS, add_line
 from study.analysis import recipe_summary as wording
 from study.plans.recipe import RecipePlan
-from study.records.recipe_folder import RecipeFolder
-from study.records.run_folder import Record
+from study.records.run_folder import RunFolder
+from study.records.run_record import ReferenceRecord, RunRecord
 from study.stats.comparisons import mean_estimate
 
 
-def write_report(folder: RecipeFolder) -> str:
+def write_report(folder: RunFolder) -> str:
     """Write report.md and the index line of a run folder; return the finding in one line."""
     header = folder.read_header()
     plan: RecipePlan = header["plan"]
-    runs = folder.read_runs()
-    references = folder.read_references()
+    runs = [record for _, _, record in folder.numbered_rows()]
+    references: dict[str, list[ReferenceRecord]] = {}
+    for record in folder.read_references().values():
+        references.setdefault(record.name, []).append(record)
     sections = [
         f"# {wording.title(plan, header['data']['label'])}",
         wording.opening(plan, header, runs),
@@ -47,17 +49,17 @@ def write_report(folder: RecipeFolder) -> str:
     return headline
 
 
-def _runs(runs: Sequence[Record]) -> str:
+def _runs(runs: Sequence[RunRecord]) -> str:
     rows = [
         (
             number,
-            run["config"]["seed"],
+            run.config.seed,
             _validation(run),
-            f"{run['test']['correct']:,} of {run['test']['count']:,}" if "test" in run else "–",
-            percent(run["test"]["correct"] / run["test"]["count"]) if "test" in run else "–",
-            f"{wording.train_seconds(run):.2f} s",
-            run["status"],
-            f"`{run['weights_sha256'][:12]}`",
+            f"{run.test.correct:,} of {run.test.count:,}" if run.test is not None else "–",
+            percent(run.test.accuracy) if run.test is not None else "–",
+            f"{run.train_seconds:.2f} s",
+            run.status,
+            f"`{run.weights_sha256[:12]}`" if run.weights_sha256 else "–",
         )
         for number, run in enumerate(runs, start=1)
     ]
@@ -72,7 +74,7 @@ def _runs(runs: Sequence[Record]) -> str:
         "weights (SHA-256)",
     )
     table = markdown_table(rows, header=header, numeric=header[:6])
-    misclassified = [set(run["test"]["misclassified"]) for run in runs if "test" in run]
+    misclassified = [set(run.test.misclassified) for run in runs if run.test is not None]
     if len(misclassified) < 2:
         return table
     always, ever = set.intersection(*misclassified), set.union(*misclassified)
@@ -83,29 +85,29 @@ def _runs(runs: Sequence[Record]) -> str:
     )
 
 
-def _validation(run: Record) -> str:
+def _validation(run: RunRecord) -> str:
     """Return the accuracy on images that the run has not trained on, where there is one."""
-    accuracy = run["validation_accuracy"]
-    return percent(accuracy) if accuracy and not run["config"].get("train_on_validation") else "–"
+    accuracy = run.validation_accuracy
+    return percent(accuracy) if accuracy and not run.config.train_on_validation else "–"
 
 
-def _beside(runs: Sequence[Record], references: dict[str, list[Record]]) -> str:
+def _beside(runs: Sequence[RunRecord], references: Mapping[str, Sequence[ReferenceRecord]]) -> str:
     rows: list[tuple[object, ...]] = [
         (
             "this recipe",
-            runs[0]["config"]["epochs"],
+            runs[0].config.epochs,
             len(runs),
-            wording.times([wording.train_seconds(run) for run in runs]),
+            wording.times([run.train_seconds for run in runs]),
             _mean(wording.tested(runs)),
         )
     ]
     for name, outcomes in references.items():
         rows.append(
             (
-                f"{REFERENCES[name].label} ({outcomes[0]['parameters']:,} parameters)",
-                outcomes[0]["epochs"],
+                f"{REFERENCES[name].label} ({outcomes[0].parameters:,} parameters)",
+                outcomes[0].epochs,
                 len(outcomes),
-                wording.times([outcome["seconds"] for outcome in outcomes]),
+                wording.times([outcome.seconds for outcome in outcomes]),
                 _mean(wording.tested(outcomes)),
             )
         )
@@ -126,7 +128,7 @@ def _mean(accuracies: Sequence[float]) -> str:
 
 
 def _recipe(plan: RecipePlan) -> str:
-    values = {name: value for name, value in plan.config.to_dict().items() if name != "baseline"}
+    values = {name: value for name, value in plan.config.to_dict().items() if name != "seed"}
     rows = [(f"`{name}`", str(value)) for name, value in values.items()]
     architecture = plan.config.architecture()
     rows += [
@@ -137,13 +139,13 @@ def _recipe(plan: RecipePlan) -> str:
     return markdown_table(rows, header=("", ""))
 
 
-def _provenance(folder: RecipeFolder, header: dict[str, object], runs: Sequence[Record]) -> str:
+def _provenance(folder: RunFolder, header: dict[str, object], runs: Sequence[RunRecord]) -> str:
     parts = []
     for digest, values in folder.read_environments().items():
         code = values["code"]
         commit = (code["commit"] or "not a git checkout")[:12]
         packages = ", ".join(f"{name} {version}" for name, version in values["packages"].items())
-        count = sum(run["environment"] == digest for run in runs)
+        count = sum(run.environment == digest for run in runs)
         parts.append(
             f"- {count} runs (environment `{digest}`): commit `{commit}`"
             f"{' with uncommitted changes' if code['dirty'] else ''}; {values['processor']}, "
@@ -159,7 +161,7 @@ def _provenance(folder: RecipeFolder, header: dict[str, object], runs: Sequence[
 
 
 def _add_to_index(
-    folder: RecipeFolder, plan: RecipePlan, header: dict[str, object], headline: str
+    folder: RunFolder, plan: RecipePlan, header: dict[str, object], headline: str
 ) -> None:
     """Add a line to the index of the results, where the folder lies under them."""
     root = RESULTS if plan.dataset == "mnist" else RESULTS / plan.dataset

@@ -22,9 +22,9 @@ def sensitivity(summary: Summary) -> str:
     rows = []
     for searched in summary.searched:
         accuracies = sorted(
-            trial["validation_accuracy"]
+            trial.validation_accuracy
             for trial in searched.trials
-            if trial["status"] == "completed"
+            if trial.is_completed and trial.validation_accuracy is not None
         )
         best = searched.best
         rows.append(
@@ -33,7 +33,7 @@ def sensitivity(summary: Summary) -> str:
                 _range(searched),
                 len(searched.trials),
                 searched.not_completed,
-                f"{best['config']['learning_rate']:.3g}" if best else "–",
+                f"{best.config.learning_rate:.3g}" if best else "–",
                 percent(accuracies[-1]) if accuracies else "–",
                 percent(accuracies[len(accuracies) // 2]) if accuracies else "–",
                 percent(accuracies[0]) if accuracies else "–",

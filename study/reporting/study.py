@@ -9,7 +9,7 @@ from study.analysis.summary import Summary
 from study.analysis.trade_offs import TradeOffs
 from study.plans.base import StudyPlan
 from study.records import sessions as wall_time
-from study.records.incidents import History, most_at_once
+from study.records.incidents import Incidents, max_at_once
 from study.reporting import finding as wording
 from study.reporting import protocol as card
 from study.reporting import published, rule
@@ -60,7 +60,7 @@ def render(
         _diverged(summary),
         "## All runs",
         card.all_runs(summary),
-        *_happened(summary.history),
+        *_happened(summary.incidents),
         "## Protocol",
         card.protocol(summary),
         "## Provenance",
@@ -89,13 +89,13 @@ def _published(summary: Summary) -> list[str]:
 
 def _at_once(summary: Summary) -> str:
     """Say how many runs shared the machines, where the records say when they began."""
-    most = most_at_once(summary.records.values())
+    most = max_at_once(summary.records.values())
     return f"Up to {most} runs were trained at the same time." if most and most > 1 else ""
 
 
-def _happened(history: History) -> list[str]:
+def _happened(incidents: Incidents) -> list[str]:
     """Return the section on what happened on the way; nothing where nothing did."""
-    told = history.paragraphs()
+    told = incidents.paragraphs()
     return ["## What happened on the way", *told] if told else []
 
 
@@ -139,22 +139,20 @@ def _diverged(summary: Summary) -> str:
     rate = "learning rate" if alone else "parameter"
     rows = [
         (
-            record["key"],
+            record.key,
             wording.chosen(summary, record),
-            f"failed: {record['error']}" if "error" in record else record["status"],
-            record.get("diverged_at_step") or f"epoch {len(record['epochs'])}",
+            f"failed: {record.error}" if record.error is not None else record.status,
+            record.diverged_at_step or f"epoch {len(record.epochs)}",
         )
         for record in summary.records.values()
-        if record["status"] != "completed"
+        if not record.is_completed
     ]
     text = "None: every run completed with a finite loss."
     if rows:
         text = markdown_table(
             rows, header=("run", summary.plan.subject.chosen, "status", "at step")
         )
-    guessing = [
-        f"{record['key']} ({wording.chosen(summary, record)})" for record in summary.guessing
-    ]
+    guessing = [f"{record.key} ({wording.chosen(summary, record)})" for record in summary.guessing]
     if guessing:
         text += (
             "\n\nCompleted, but no better than guessing (validation loss of 2.25 or more, where "

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from mnist_core.runtime.formatting import duration, markdown_table, percent
 from study.analysis.summary import Summary
 from study.plans.base import StudyPlan
-from study.records.run_folder import run_seconds
 
 
 def section(summary: Summary) -> str:
@@ -35,7 +34,7 @@ def section(summary: Summary) -> str:
         "time to it, median (range)",
     )
     target = summary.plan.target_accuracy
-    total = sum(map(run_seconds, summary.records.values()))
+    total = sum(record.seconds for record in summary.records.values())
     return (
         markdown_table(rows, header=header, numeric=header[2:])
         + f"\n\nPer run on one worker with {summary.plan.threads} CPU thread(s), evaluation "

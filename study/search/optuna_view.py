@@ -29,7 +29,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist_core.errors import UserError
 from mnist_core.runtime.randomness import derive_seed
 from study.plans.base import INDEPENDENT_SAMPLERS, StudyPlan
-from study.records.run_folder import Record, RunFolder, trial_key
+from study.plans.task import trial_key
+from study.records.run_folder import RunFolder
+from study.records.run_record import RunRecord
 
 # What Optuna is told of a diverged run: it read nothing.
 DIVERGED_VALUE = 0.0
@@ -81,25 +83,12 @@ def sampler_options(plan: StudyPlan) -> str:
     return f"optuna {name}({', '.join(options)}), seeded anew per trial"
 
 
-def pruner_for(plan: StudyPlan) -> optuna.pruners.BasePruner:
-    """Return Optuna's pruner, with every option spelled out."""
-    if plan.pruner == "median":
-        return optuna.pruners.MedianPruner(
-            n_startup_trials=2, n_warmup_steps=0, interval_steps=1, n_min_trials=1
-        )
-    if plan.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(
-            min_resource=1, max_resource=plan.epochs, reduction_factor=3, bootstrap_count=0
-        )
-    return optuna.pruners.NopPruner()
-
-
 def designed_parameters(plan: StudyPlan, arm: str) -> list[dict[str, Any]]:
     """Return the parameters of all trials of an independent sampler, in their order: those of
     its sequence's first points that the plan allows, so that a longer sequence begins alike."""
     from scipy.stats import qmc
 
-    seed = derive_seed(plan.seed, "design", plan.sampler, arm) % 2**31
+    seed = derive_seed(plan.seed, "design", plan.sampler, plan.seed_name(arm)) % 2**31
     d, count = len(plan.spaces[arm].dimensions), plan.trials_each
     for exponent in itertools.count((count - 1).bit_length()):
         if plan.sampler == "lhs":
@@ -148,7 +137,7 @@ def from_optuna(plan: StudyPlan, arm: str, held: Mapping[str, Any]) -> dict[str,
 
 
 def propose(
-    plan: StudyPlan, arm: str, index: int, records: Mapping[str, Record]
+    plan: StudyPlan, arm: str, index: int, records: Mapping[str, RunRecord]
 ) -> dict[str, Any]:
     """Return the parameters of one trial, as a function of nothing but the plan and the records
     of the trials before it, which an adaptive sampler needs all of."""
@@ -160,7 +149,7 @@ def propose(
 
 
 def earlier_trials(
-    plan: StudyPlan, arm: str, index: int, records: Mapping[str, Record]
+    plan: StudyPlan, arm: str, index: int, records: Mapping[str, RunRecord]
 ) -> list[FrozenTrial]:
     """Return Optuna's view of an arm's trials before one."""
     keys = (trial_key(arm, earlier) for earlier in range(index))
@@ -184,7 +173,7 @@ def storage_errors(folder: RunFolder) -> Iterator[None]:
 class Search:
     """Optuna's studies of one plan."""
 
-    def __init__(self, plan: StudyPlan, folder: RunFolder, records: dict[str, Record]) -> None:
+    def __init__(self, plan: StudyPlan, folder: RunFolder, records: dict[str, RunRecord]) -> None:
         # Its warnings are about speed and versions: none that a user of a study could act on.
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._plan = plan
@@ -196,7 +185,7 @@ class Search:
         self._studies = {name: self._create(name, records) for name in plan.arms}
         self._running: dict[str, optuna.Trial] = {}
 
-    def _create(self, arm: str, records: dict[str, Record]) -> optuna.Study:
+    def _create(self, arm: str, records: dict[str, RunRecord]) -> optuna.Study:
         """Create a study whose trial numbers are the plan's indices: finished ones first as they
         ended, then the designed ones waiting. What an adaptive sampler saw must be a prefix."""
         plan = self._plan
@@ -205,7 +194,6 @@ class Search:
             storage=self._storage,
             direction="maximize",
             sampler=sampler_for(plan, arm, index=0),
-            pruner=pruner_for(plan),
         )
         study.set_user_attr("plan", plan.to_dict())
         designed = plan.sampler in INDEPENDENT_SAMPLERS
@@ -230,42 +218,38 @@ class Search:
         self._running[trial_key(arm, trial.number)] = trial
         return trial.number, from_optuna(self._plan, arm, trial.params)
 
-    def tell(self, record: Record) -> None:
+    def tell(self, record: RunRecord) -> None:
         """Tell Optuna how a trial ended."""
-        trial = self._running.pop(record["key"])
-        study = self._studies[record["arm"]]
-        if self._plan.pruner == "none":
-            for epoch in record["epochs"]:
-                trial.report(epoch["validation_accuracy"], epoch["epoch"])
+        trial = self._running.pop(record.key)
+        study = self._studies[record.arm]
+        for epoch in record.epochs:
+            trial.report(epoch.validation_accuracy, epoch.epoch)
         for name, value in _attributes(record).items():
             trial.set_user_attr(name, value)
-        if record["status"] == "pruned":
+        if record.status == "pruned":
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, told_value(record))
 
 
-def told_value(record: Record) -> float:
+def told_value(record: RunRecord) -> float:
     """Return what Optuna is told of a run that was not stopped."""
-    accuracy = record["validation_accuracy"]
+    accuracy = record.validation_accuracy
     return DIVERGED_VALUE if accuracy is None else float(accuracy)
 
 
-def _attributes(record: Record) -> dict[str, Any]:
-    return {"status": record["status"], "weights_sha256": record["weights_sha256"]}
+def _attributes(record: RunRecord) -> dict[str, Any]:
+    return {"status": record.status, "weights_sha256": record.weights_sha256}
 
 
-def finished_trial(plan: StudyPlan, arm: str, record: Record) -> FrozenTrial:
+def finished_trial(plan: StudyPlan, arm: str, record: RunRecord) -> FrozenTrial:
     """Build Optuna's view of a record."""
-    parameters = plan.parameters(arm, record["config"])
-    pruned = record["status"] == "pruned"
+    pruned = record.status == "pruned"
     return create_trial(
         state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
         value=None if pruned else told_value(record),
-        params=to_optuna(plan, arm, parameters),
+        params=to_optuna(plan, arm, record.parameters),
         distributions=distributions(plan, arm),
         user_attrs=_attributes(record),
-        intermediate_values={
-            epoch["epoch"]: epoch["validation_accuracy"] for epoch in record["epochs"]
-        },
+        intermediate_values={epoch.epoch: epoch.validation_accuracy for epoch in record.epochs},
     )

@@ -44,8 +44,7 @@ def try_plan(plan: StudyPlan, dataset: Dataset) -> None:
 def try_optimizers(plan: OptimizerPlan, dataset: Dataset) -> None:
     """Raise `UserError` where an optimizer cannot train somewhere in its space, naming where."""
     for name, space in plan.spaces.items():
-        default = space.parameters(plan.default_config(name).to_dict())
-        for parameters in corners(space, default):
+        for parameters in corners(space, plan.default_parameters(name)):
             config = plan.trial_config(name, parameters)
             require_batch_fits(dataset, config.batch_size)
             if not is_custom(name) and space.is_learning_rate_alone:

@@ -13,7 +13,6 @@ import optuna
 import pytest
 from support import study_processes
 
-from mnist_core.config import TrainConfig
 from study.execution import latency
 from study.records.run_folder import RunFolder
 
@@ -44,10 +43,10 @@ def undisturbed(tmp_path_factory):
 def test_every_trial_is_within_the_limits_and_every_run_has_ended_well(undisturbed):
     records = undisturbed.read_records()
     assert len(records) == RUNS
-    assert {record["status"] for record in records.values()} == {"completed"}
+    assert {record.status for record in records.values()} == {"completed"}
     for record in records.values():
-        if record["kind"] == "trial":
-            architecture = TrainConfig.from_dict(record["config"]).architecture()
+        if record.kind == "trial":
+            architecture = record.config.architecture()
             assert architecture.parameters() <= 6000
             assert architecture.forward_flops() <= 2_000_000
 
@@ -99,7 +98,5 @@ def test_optunas_dashboard_sees_what_was_proposed(undisturbed):
         study = optuna.load_study(study_name=name, storage=undisturbed.storage_url)
         assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
         for trial in study.trials:
-            layers = records[f"trial-{name}-{trial.number:03d}"]["config"]["network_options"][
-                "layers"
-            ]
+            layers = records[f"trial-{name}-{trial.number:03d}"].config.network_options["layers"]
             assert trial.params["width"] == layers[0]

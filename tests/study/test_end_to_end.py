@@ -140,30 +140,30 @@ def test_optunas_dashboard_sees_every_trial_complete(run_folder):
         for trial in study.trials:
             key = f"trial-{summary.study_name}-{trial.number:03d}"
             record = run_folder.read_records()[key]
-            assert trial.value == record["validation_accuracy"]
-            assert trial.params == {"learning_rate": record["config"]["learning_rate"]}
+            assert trial.value == record.validation_accuracy
+            assert trial.params == {"learning_rate": record.config.learning_rate}
 
 
 def test_records_hold_what_happened(run_folder):
     for record in run_folder.read_records().values():
-        assert record["status"] == "completed"
-        assert len(record["epochs"]) == 1
-        assert re.fullmatch(r"[0-9a-f]{64}", record["weights_sha256"])
-        assert record["environment"] in run_folder.read_environments()
-        assert record["config"]["batch_size"] == 64
-        if record["kind"] == "trial":
-            assert "test" not in record
+        assert record.status == "completed"
+        assert len(record.epochs) == 1
+        assert re.fullmatch(r"[0-9a-f]{64}", record.weights_sha256)
+        assert record.environment in run_folder.read_environments()
+        assert record.config.batch_size == 64
+        if record.kind == "trial":
+            assert record.test is None
         else:
-            test = record["test"]
-            assert test["count"] - test["correct"] == len(test["misclassified"])
-            assert test["count"] == json.loads(run_folder.plan_file.read_text())["data"]["test"]
+            test = record.score
+            assert test.count - test.correct == len(test.misclassified)
+            assert test.count == json.loads(run_folder.plan_file.read_text())["data"]["test"]
 
 
 def test_confirmations_of_one_seed_start_alike_and_other_seeds_differ(run_folder):
     records = run_folder.read_records()
-    digests = {record["weights_sha256"] for record in records.values()}
+    digests = {record.weights_sha256 for record in records.values()}
     assert len(digests) == 12
-    seeds = {record["config"]["seed"] for record in records.values()}
+    seeds = {record.config.seed for record in records.values()}
     assert len(seeds) == 3
 
 
@@ -190,4 +190,4 @@ def test_a_pruned_adaptive_study_is_the_same_with_one_worker_two_and_four(tmp_pa
         }
         assert states == {"COMPLETE", "PRUNED"}
     assert found[0] == found[1] == found[2]
-    assert "pruned" in {record["status"] for record in found[0].values()}
+    assert "pruned" in {record.status for record in found[0].values()}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from support import ROOT
 from support.dataset_files import written
-from support.study_samples import ENVIRONMENT, MNIST
+from support.study_samples import ENVIRONMENT, MNIST, run_task, write_record
 
 from mnist_core.__main__ import main as core
 from mnist_core.config import TrainConfig
@@ -24,12 +24,15 @@ from study import replay as replaying
 from study import report as reporting
 from study.analysis import recipe_summary as recipe_wording
 from study.plans.recipe import RecipePlan
-from study.records.recipe_folder import RecipeFolder, is_recipe, open_folder
+from study.plans.task import Task
 from study.records.run_folder import RunFolder
+from study.records.run_record import FinalScore, ReferenceRecord, RunRecord, Score
 from study.reporting import recipe as recipe_report
 from study.stats.comparisons import Estimate
 
-COMMITTED = [path for path in (ROOT / "results").glob("*/*") if is_recipe(path)]
+COMMITTED = [
+    path for path in (ROOT / "results").glob("*/*") if (path / "recipe-00.safetensors").exists()
+]
 
 
 def plan_of(**changes) -> RecipePlan:
@@ -38,33 +41,35 @@ def plan_of(**changes) -> RecipePlan:
 
 def run_record(
     key: str, config: TrainConfig, *, correct: int, seconds: float, misclassified=()
-) -> dict:
-    return {
-        "key": key,
-        "kind": "confirmation",
-        "arm": config.optimizer,
-        "variant": None,
-        "index": int(key[-2:]),
-        "config": config.to_dict(),
-        "environment": "environment0",
-        "status": "completed",
-        "epochs": [{"train_seconds": seconds / 2}, {"train_seconds": seconds / 2}],
-        "validation_accuracy": 0.991,
-        "weights_sha256": f"{correct:064d}",
-        "images_per_second": 5_000.0,
-        "seconds": seconds,
-        "test": {
-            "correct": correct,
-            "count": 10_000,
-            "misclassified": {str(image): 3 for image in misclassified},
-        },
-    }
+) -> RunRecord:
+    task = Task(
+        key=key,
+        kind="confirmation",
+        arm=config.optimizer,
+        variant=None,
+        index=int(key[-2:]),
+        config=config,
+    )
+    record = run_task(task, accuracy=0.991)
+    half = replace(record.epochs[0], train_seconds=seconds / 2)
+    return replace(
+        record,
+        epochs=(half, half),
+        weights_sha256=f"{correct:064d}",
+        seconds=seconds,
+        test=FinalScore(
+            correct=correct,
+            count=10_000,
+            loss=0.1,
+            misclassified=dict.fromkeys(misclassified, 3),
+        ),
+    )
 
 
 @pytest.fixture
-def folder(tmp_path) -> RecipeFolder:
-    plan = plan_of(beside=("fast", "examples"))
-    folder = RecipeFolder(tmp_path / "run")
+def folder(tmp_path) -> RunFolder:
+    plan = plan_of(compare_with=("fast", "examples"))
+    folder = RunFolder(tmp_path / "run")
     folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
     write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
     for index, (key, config) in enumerate(plan.run_configs().items()):
@@ -75,19 +80,19 @@ def folder(tmp_path) -> RecipeFolder:
             seconds=3.0 + index,
             misclassified=[7, 10 + index],
         )
-        write_json(folder.record_file(key), record)
+        write_record(folder, record)
     for name, seconds, correct in (("fast", 8.0, 9_905), ("examples", 240.0, 9_901)):
-        key = f"reference-{name}-00"
-        outcome = {
-            "key": key,
-            "name": name,
-            "seed": 0,
-            "epochs": REFERENCES[name].epochs,
-            "seconds": seconds,
-            "parameters": REFERENCES[name].parameters,
-            "test": {"correct": correct, "count": 10_000},
-        }
-        write_json(folder.record_file(key), outcome)
+        outcome = ReferenceRecord(
+            key=f"reference-{name}-00",
+            name=name,
+            seed=0,
+            epochs=REFERENCES[name].epochs,
+            seconds=seconds,
+            threads=2,
+            parameters=REFERENCES[name].parameters,
+            test=Score(correct=correct, count=10_000),
+        )
+        write_json(folder.record_file(outcome.key), outcome.to_dict())
     return folder
 
 
@@ -97,12 +102,12 @@ def test_a_recipe_stays_within_the_seeds_parameters(name):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    with pytest.raises(UserError, match=r"unknown recipe 'best'; known: .*seed"):
+    with pytest.raises(UserError, match=r"unknown recipe 'best'; known: .*baseline"):
         recipe("best")
 
 
 def test_a_plan_survives_its_file_whole():
-    plan = plan_of(beside=("fast",), seeds=7, threads=2)
+    plan = plan_of(compare_with=("fast",), seeds=7, threads=2)
     assert RecipePlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
@@ -124,11 +129,14 @@ def test_the_runs_have_seeds_of_their_own_that_more_runs_do_not_change():
         ({"seed": -1}, "seed must be in [0, 2**63), got -1"),
         ({"threads": 0}, "threads must be >= 1, got 0"),
         ({"target_accuracy": 1.5}, "target_accuracy must be between 0 and 1, got 1.5"),
-        ({"beside": ["slow"]}, "unknown recipe to measure beside 'slow'; known: examples, fast"),
-        ({"beside": ["fast"], "workers": 2}, "workers must be 1 with --beside, got 2"),
         (
-            {"beside": ["fast"], "config": TrainConfig(dataset="digits")},
-            "--beside needs MNIST, got digits",
+            {"compare_with": ["slow"]},
+            "unknown recipe to compare with 'slow'; known: examples, fast",
+        ),
+        ({"compare_with": ["fast"], "workers": 2}, "workers must be 1 with --compare-with, got 2"),
+        (
+            {"compare_with": ["fast"], "config": TrainConfig(dataset="digits")},
+            "--compare-with needs MNIST, got digits",
         ),
     ],
 )
@@ -153,7 +161,7 @@ def test_the_report_says_mean_interval_times_and_what_stands_beside(folder):
 
 def test_the_report_says_what_a_network_of_several_views_reads(tmp_path):
     plan = plan_of(config=TrainConfig(network_options={"views": 9}))
-    folder = RecipeFolder(tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
     folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
     recipe_report.write_report(folder)
     text = (folder.path / "report.md").read_text()
@@ -165,11 +173,11 @@ def test_the_report_says_what_a_network_of_several_views_reads(tmp_path):
 def test_the_report_gives_no_accuracy_on_validation_images_that_were_trained_on(tmp_path):
     def text_of(config: TrainConfig) -> str:
         plan = plan_of(config=config, seeds=2)
-        folder = RecipeFolder(tmp_path / config.digest())
+        folder = RunFolder(tmp_path / config.digest())
         folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
         write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
         for key, each in plan.run_configs().items():
-            write_json(folder.record_file(key), run_record(key, each, correct=9_900, seconds=1.0))
+            write_record(folder, run_record(key, each, correct=9_900, seconds=1.0))
         recipe_report.write_report(folder)
         return (folder.path / "report.md").read_text()
 
@@ -184,19 +192,19 @@ def test_the_report_gives_no_accuracy_on_validation_images_that_were_trained_on(
 
 def page_of(path: Path, plan: RecipePlan, *, correct: int = 9_900) -> str:
     """Write a plan's records and return its report."""
-    folder = RecipeFolder(path)
+    folder = RunFolder(path)
     folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
     write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
     for index, (key, config) in enumerate(plan.run_configs().items()):
         record = run_record(key, config, correct=correct * (1 + index) // plan.seeds, seconds=1.0)
-        write_json(folder.record_file(key), record)
+        write_record(folder, record)
     recipe_report.write_report(folder)
     return (folder.path / "report.md").read_text()
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
 def test_a_committed_recipe_is_the_one_of_its_name(path):
-    plan = RecipeFolder(path).read_header()["plan"]
+    plan = RunFolder(path).read_header()["plan"]
     assert plan.config.with_seed(0) == RECIPES[plan.recipe]
     assert plan.is_as_chosen
 
@@ -208,12 +216,13 @@ def test_a_report_says_where_the_recipe_of_its_name_is_another_one_now(tmp_path,
     monkeypatch.setitem(RECIPES, "baseline", changed)
     text = page_of(tmp_path / "changed", plan)
     assert (
-        "The recipe `seed` is another one now: `label_smoothing` was the default, is 0.1; " in text
+        "The recipe `baseline` is another one now: `label_smoothing` was the default, is 0.1; "
+        in text
     )
     assert "`learning_rate` was 0.001, is 0.01. `python -m study.replay` with this folder" in text
     monkeypatch.delitem(RECIPES, "baseline")
     text = page_of(tmp_path / "gone", plan)
-    assert "There is no recipe `seed` any more: `python -m study.replay`" in text
+    assert "There is no recipe `baseline` any more: `python -m study.replay`" in text
     assert "```bash" not in text
 
 
@@ -236,7 +245,7 @@ def test_only_a_recipe_as_it_was_chosen_is_said_to_have_been_searched_for(tmp_pa
         assert text.startswith(heading)
         assert "each of a seed of its own" in text
         assert "docs/recipes.md" not in text
-    assert "the recipe `record`, for 2 epochs where it has 24, reach" in text_of(
+    assert "the recipe `accuracy`, for 2 epochs where it has 24, reach" in text_of(
         "accuracy", epochs=2, batch_size=64
     )
 
@@ -267,7 +276,7 @@ def test_the_report_is_built_again_byte_for_byte(folder, capsys):
 
 
 def test_the_command_of_the_report_asks_for_the_same_plan(folder, tmp_path):
-    other = RecipeFolder(tmp_path / "other")
+    other = RunFolder(tmp_path / "other")
     other.begin(plan_of(seed=7), data=MNIST, started="2026-01-02T03:04:05Z")
     for each in (folder, other):
         recipe_report.write_report(each)
@@ -276,20 +285,19 @@ def test_the_command_of_the_report_asks_for_the_same_plan(folder, tmp_path):
         assert command.plan_of(command.parse(words), "mnist") == each.read_header()["plan"]
 
 
-def test_a_folder_is_opened_as_what_it_holds(folder, tmp_path):
-    assert is_recipe(folder.path)
-    assert isinstance(open_folder(folder.path), RecipeFolder)
-    assert type(open_folder(tmp_path)) is RunFolder
-    assert [number for _, number, _ in open_folder(folder.path).numbered_rows()] == [1, 2, 3]
+def test_a_folder_is_opened_as_what_it_holds(folder):
+    assert isinstance(RunFolder(folder.path).read_header()["plan"], RecipePlan)
+    assert [number for _, number, _ in RunFolder(folder.path).numbered_rows()] == [1, 2, 3]
 
 
 def test_another_plan_or_other_data_are_not_gone_on_with(folder):
     plan = folder.read_header()["plan"]
-    folder.require(plan, data=MNIST)
+    command._require_same(folder, plan, data=MNIST)
+    other = plan_of(compare_with=plan.compare_with, seeds=3000)
     with pytest.raises(UserError, match="began with other options: seeds was 3, now 3000"):
-        folder.require(plan_of(beside=plan.beside, seeds=3000), data=MNIST)
+        command._require_same(folder, other, data=MNIST)
     with pytest.raises(UserError, match="began with other data"):
-        folder.require(plan, data={**MNIST, "sha256": "b" * 64})
+        command._require_same(folder, plan, data={**MNIST, "sha256": "b" * 64})
     with pytest.raises(UserError, match="already holds a run"):
         folder.begin(plan, data=MNIST, started="now")
 
@@ -334,16 +342,16 @@ def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
 ):
     plan = folder.read_header()["plan"]
     words = ["baseline", "--dataset", "mnist", "--data-dir", str(learnable_mnist)]
-    options = command.parse([*words, "--beside", "fast,examples"])
+    options = command.parse([*words, "--compare-with", "fast,examples"])
     monkeypatch.setitem(REFERENCES, "fast", replace(REFERENCES["fast"], every=2))
-    for name in plan.beside:
+    for name in plan.compare_with:
         folder.record_file(f"reference-{name}-00").unlink()
         for index in (0, 1, 0):  # not the turn of the second run, and done already for the third
             command._run_reference(folder, plan, options, name, index)
     said = capsys.readouterr().out
     assert said.count("s of training") == 2
     found = folder.read_references()
-    assert {name: len(outcomes) for name, outcomes in found.items()} == {"fast": 1, "examples": 1}
+    assert set(found) == {"reference-fast-00", "reference-examples-00"}
     recipe_report.write_report(folder)
     assert "train_mnist_fast (215,194 parameters)" in (folder.path / "report.md").read_text()
 

@@ -6,19 +6,28 @@ import re
 import shutil
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 from support.study_processes import RUNS, run
-from support.study_samples import DIGITS, ENVIRONMENT, make_plan, run_task, write_study
+from support.study_samples import (
+    DIGITS,
+    ENVIRONMENT,
+    change_record,
+    make_plan,
+    run_task,
+    write_record,
+    write_study,
+)
 
-from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
 from mnist_core.runtime.atomic_files import write_json
 from study import replay
 from study.analysis.replay_outcomes import compared, differences
-from study.execution.worker import Task
-from study.records.run_folder import RunFolder, confirmation_key, numbered, trial_key
+from study.plans.task import Task, confirmation_key, trial_key
+from study.records.run_folder import RunFolder, numbered
+from study.records.run_record import FinalScore, RunRecord
 from study.report import write_report
 
 
@@ -37,21 +46,27 @@ def test_differences_are_named_to_the_leaf():
     assert differences(was, was) == []
 
 
-RECORD = {
-    "key": "trial-adam-000",
-    "status": "completed",
-    "weights_sha256": "a" * 64,
-    "validation_accuracy": 0.98,
-    "epochs": [
-        {"epoch": 1, "validation_accuracy": 0.9},
-        {"epoch": 2, "validation_accuracy": 0.98},
-    ],
-    "test": {"correct": 480, "count": 500},
-}
+def record_of(**changes: Any) -> RunRecord:
+    """Return a record of two epochs and a test; what is named differs."""
+    record = run_task(make_plan(epochs=2).trial_task("adam", 0, {"learning_rate": 0.01}))
+    first, second = record.epochs
+    known = {
+        "weights_sha256": "a" * 64,
+        "validation_accuracy": 0.98,
+        "epochs": (
+            replace(first, validation_accuracy=0.9),
+            replace(second, validation_accuracy=0.98),
+        ),
+        "test": FinalScore(correct=480, count=500, loss=0.1, misclassified={}),
+    }
+    return replace(record, **{**known, **changes})
+
+
+RECORD = record_of()
 
 
 def line(again, *causes):
-    return compared(RECORD, {**RECORD, **again}, causes=causes, environment={}).line
+    return compared(RECORD, replace(RECORD, **again), causes=causes, environment={}).line
 
 
 def test_a_different_row_says_by_how_much_and_why():
@@ -67,11 +82,16 @@ def test_a_different_row_says_by_how_much_and_why():
     [
         ({"validation_accuracy": 0.97}, "validation accuracy was 0.9800, is 0.9700 (-0.0100)"),
         (
-            {"test": {"correct": 481, "count": 500}},
+            {"test": replace(RECORD.score, correct=481)},
             "test accuracy was 0.9600, is 0.9620 (+0.0020), 480 of 500 and 481 of 500 right",
         ),
         (
-            {"epochs": [{"epoch": 1, "validation_accuracy": 0.8}, RECORD["epochs"][1]]},
+            {
+                "epochs": (
+                    replace(RECORD.epochs[0], validation_accuracy=0.8),
+                    RECORD.epochs[1],
+                )
+            },
             "validation accuracy after epoch 1 was 0.9000, is 0.8000 (-0.1000)",
         ),
         ({"status": "diverged"}, "it completed then, and diverged now"),
@@ -85,7 +105,7 @@ def test_the_same_weights_with_other_accuracies_are_not_identical(change, words)
 
 
 def test_a_row_that_fails_now_says_so():
-    failed = {"status": "failed", "error": "boom", "weights_sha256": None, "epochs": []}
+    failed = {"status": "failed", "error": "boom", "weights_sha256": None, "epochs": ()}
     assert line(failed, "x was 1, is 2") == (
         "trial-adam-000: fails now: boom; what differs: x was 1, is 2"
     )
@@ -96,7 +116,7 @@ class Pool:
 
     raises: ClassVar[dict[str, Exception]] = {}
 
-    def __init__(self, *, folder, **_):
+    def __init__(self, plan, *, folder, **_):
         write_json(folder / "environments" / "environment0.json", ENVIRONMENT)
 
     def __enter__(self):
@@ -117,27 +137,22 @@ class Pool:
 @pytest.fixture
 def synthetic(tmp_path, monkeypatch, digits):
     """Write a study whose rows are trained in no time."""
-    monkeypatch.setattr("study.execution.worker.WorkerPool", Pool)
+    monkeypatch.setattr("study.execution.pool.WorkerPool", Pool)
     plan = make_plan(trials=4, confirm_seeds=2)
     return write_study(tmp_path / "run", plan, data={**DIGITS, "sha256": digits.sha256})
 
 
 def make_reproducible(folder):
     """Give every record the accuracies that training it again gives."""
-    for key, record in folder.read_records().items():
-        task = Task(
-            **{name: record[name] for name in ("key", "kind", "arm", "variant", "index")},
-            config=TrainConfig.from_dict(record["config"]),
-        )
-        write_json(folder.record_file(key), run_task(task))
+    for record in folder.read_records().values():
+        names = ("key", "kind", "arm", "variant", "index", "parameters", "config")
+        write_record(folder, run_task(Task(**{name: getattr(record, name) for name in names})))
 
 
 def test_rows_without_weights_are_told_and_cost_nothing(synthetic, capsys):
     make_reproducible(synthetic)
-    file = synthetic.record_file(trial_key("sgd", 1))
-    record = json.loads(file.read_text())
-    record |= {"status": "failed", "error": "boom", "weights_sha256": None, "epochs": []}
-    file.write_text(json.dumps(record))
+    failed = {"status": "failed", "error": "boom", "weights_sha256": None, "epochs": ()}
+    change_record(synthetic, trial_key("sgd", 1), **failed)
     assert replay.main([str(synthetic.path), "--all"]) == 0
     said = capsys.readouterr().out
     assert "trial-sgd-001: skipped: it failed, and has no final weights to compare\n" in said
@@ -221,12 +236,12 @@ def test_rows_are_counted_as_the_report_counts_them(undisturbed):
     plan, records = undisturbed.read_header()["plan"], undisturbed.read_records()
     rows = numbered(plan, records)
     assert [row[:2] for row in rows[:2]] == [("trial", 1), ("trial", 2)]
-    assert rows[1][2]["key"] == trial_key("adam", 0)
-    assert rows[4][2]["key"] == confirmation_key("sgd", "tuned", 0)
+    assert rows[1][2].key == trial_key("adam", 0)
+    assert rows[4][2].key == confirmation_key("sgd", "tuned", 0)
     chosen = replay.chosen_records(options(undisturbed.path, all=True), undisturbed)
     assert len(chosen) == len(records) == RUNS
     chosen = replay.chosen_records(options(undisturbed.path, confirmation=4), undisturbed)
-    assert [record["key"] for record in chosen] == [confirmation_key("adam", "tuned", 1)]
+    assert [record.key for record in chosen] == [confirmation_key("adam", "tuned", 1)]
     with pytest.raises(UserError, match=r"trial must be the number of one of the 4 .* got 5"):
         replay.chosen_records(options(undisturbed.path, trial=5), undisturbed)
 
@@ -235,10 +250,10 @@ def test_rows_are_counted_as_the_report_counts_them(undisturbed):
 def test_every_row_of_a_study_replays_and_an_altered_one_is_told(undisturbed, tmp_path):
     altered = tmp_path / "altered"
     shutil.copytree(undisturbed.path, altered)
-    file = RunFolder(altered).record_file(trial_key("adam", 0))
-    record = json.loads(file.read_text())
-    record["config"]["learning_rate"] *= 1.01
-    file.write_text(json.dumps(record))
+    key = trial_key("adam", 0)
+    config = RunFolder(altered).read_records()[key].config
+    config = replace(config, learning_rate=1.01 * config.learning_rate)
+    change_record(RunFolder(altered), key, config=config)
     completed = run(tmp_path, altered, "--all", "--workers", 2, module="study.replay")
     assert completed.returncode == replay.EXIT_DIFFERENT, completed.stderr
     assert f"{RUNS - 1} of {RUNS} rows identical" in completed.stdout

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 
-from study.records.run_folder import Record, RunFolder
+from study.records.run_folder import RunFolder
 
 TIMEOUT_SECONDS = 120
 RUNS = 12
@@ -145,18 +146,19 @@ def started(folder: Path, *arguments: object, **keywords: Any) -> Iterator[Study
         study.process.communicate()
 
 
-def results(folder: RunFolder) -> dict[str, Record]:
+def results(folder: RunFolder) -> dict[str, dict[str, Any]]:
     """Return what must be the same in every run of a plan: all but the times."""
     return {
         key: {
-            "config": record["config"],
-            "status": record["status"],
-            "weights_sha256": record["weights_sha256"],
-            "validation_accuracy": record["validation_accuracy"],
-            "test": record.get("test"),
+            "parameters": record.parameters,
+            "config": record.config,
+            "status": record.status,
+            "weights_sha256": record.weights_sha256,
+            "validation_accuracy": record.validation_accuracy,
+            "test": record.test,
             "epochs": [
-                {name: value for name, value in epoch.items() if not name.endswith("_seconds")}
-                for epoch in record["epochs"]
+                replace(epoch, train_seconds=0.0, evaluation_seconds=0.0)
+                for epoch in record.epochs
             ],
         }
         for key, record in folder.read_records().items()

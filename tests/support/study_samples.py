@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,14 @@ import optuna
 import pytest
 
 from mnist_core.optim.registry import optimizer_spec
-from study.execution.run_queue import trial_task
-from study.execution.worker import Task
+from mnist_core.runtime.atomic_files import write_json
+from mnist_core.training.epoch_record import EpochRecord
 from study.plans.architectures import ArchitecturePlan
-from study.plans.base import VARIANTS, StudyPlan
+from study.plans.base import StudyPlan
 from study.plans.optimizers import OptimizerPlan
-from study.records.run_folder import Record, RunFolder, confirmation_key, trial_key
+from study.plans.task import VARIANTS, Task, confirmation_key, trial_key
+from study.records.run_folder import RunFolder
+from study.records.run_record import FinalScore, RunRecord, Status
 from study.search import optuna_view as search
 from study.search.optuna_view import Search
 
@@ -82,73 +85,83 @@ def accuracy_at(optimizer: str, learning_rate: float) -> float:
     return 0.98 - 0.2 * (place - 0.5) ** 2
 
 
-def run_task(task: Task, *, accuracy: float | None = None, status: str = "completed") -> Record:
+def run_task(
+    task: Task, *, accuracy: float | None = None, status: Status = "completed"
+) -> RunRecord:
     """Return the record that a worker might have written for a task."""
     if accuracy is None:
         accuracy = accuracy_at(task.config.optimizer, task.config.learning_rate)
     completed = status == "completed"
-    record: Record = {
-        "key": task.key,
-        "kind": task.kind,
-        "arm": task.arm,
-        "variant": task.variant,
-        "index": task.index,
-        "config": task.config.to_dict(),
-        "environment": "environment0",
-        "status": status,
-        "steps": 15,
-        "diverged_at_step": 7 if status == "diverged" else None,
-        "epochs": [
-            {
-                "epoch": epoch,
-                "window_losses": [2.0 / epoch, 1.0 / epoch, 0.5 / epoch],
-                "validation_loss": 1.0 - accuracy if accuracy > 0.2 else 2.3,
-                "validation_accuracy": accuracy,
-                "train_seconds": 1.5,
-                "evaluation_seconds": 0.5,
-            }
-            for epoch in range(1, (1 if status == "pruned" else task.config.epochs) + 1)
+    epochs = 1 if status == "pruned" else task.config.epochs
+    test = None
+    if task.kind == "confirmation" and completed:
+        test = FinalScore(correct=round(accuracy * 500), count=500, loss=0.1, misclassified={3: 5})
+    error = f"{task.arm} failed in a step: RuntimeError: boom | bang"
+    return RunRecord(
+        key=task.key,
+        kind=task.kind,
+        arm=task.arm,
+        variant=task.variant,
+        index=task.index,
+        parameters=task.parameters,
+        config=task.config,
+        environment="environment0",
+        started=None,
+        status=status,
+        steps=15,
+        diverged_at_step=7 if status == "diverged" else None,
+        error=error if status == "failed" else None,
+        epochs=tuple(
+            EpochRecord(
+                epoch=epoch,
+                window_losses=(2.0 / epoch, 1.0 / epoch, 0.5 / epoch),
+                validation_loss=1.0 - accuracy if accuracy > 0.2 else 2.3,
+                validation_accuracy=accuracy,
+                train_seconds=1.5,
+                evaluation_seconds=0.5,
+            )
+            for epoch in range(1, epochs + 1)
             if status not in ("diverged", "failed")
-        ],
-        "validation_accuracy": None if status in ("diverged", "failed") else accuracy,
-        "weights_sha256": None
+        ),
+        validation_accuracy=None if status in ("diverged", "failed") else accuracy,
+        weights_sha256=None
         if status in ("pruned", "failed")
         else f"{task.key}-{task.config.digest()}",
-        "images_per_second": 1234.5 if completed else 0.0,
-        "seconds": 2.0,
-    }
-    if status == "failed":
-        record["error"] = f"{task.arm} failed in a step: RuntimeError: boom | bang"
-    if task.kind == "confirmation" and completed:
-        count = 500
-        record["test"] = {
-            "correct": round(accuracy * count),
-            "count": count,
-            "loss": 0.1,
-            "misclassified": {"3": 5},
-        }
-    return record
+        images_per_second=1234.5 if completed else 0.0,
+        test=test,
+        seconds=2.0,
+    )
+
+
+def write_record(folder: RunFolder, record: RunRecord) -> None:
+    """Write a record as a worker does."""
+    write_json(folder.record_file(record.key), record.to_dict())
+
+
+def change_record(folder: RunFolder, key: str, **changes: Any) -> None:
+    """Write a record again, with other values."""
+    write_record(folder, replace(folder.read_records()[key], **changes))
 
 
 def search_records(
     plan: StudyPlan,
     folder: RunFolder,
-    known: Iterable[Record] = (),
+    known: Iterable[RunRecord] = (),
     *,
     objective: Callable[[str, float], float] = accuracy_at,
-) -> dict[str, Record]:
+) -> dict[str, RunRecord]:
     """Drive a search to its end from `known` records; return all of its records."""
-    records = {record["key"]: record for record in known}
+    records = {record.key: record for record in known}
     studies = Search(plan, folder, records)
     for arm in plan.arms:
-        done = sum(record["arm"] == arm for record in records.values())
+        done = sum(record.arm == arm for record in records.values())
         for _ in range(plan.trials_each - done):
             index, parameters = studies.ask(arm)
-            task = trial_task(plan, arm, index, parameters)
+            task = plan.trial_task(arm, index, parameters)
             rate = parameters["learning_rate"]
             record = run_task(task, accuracy=objective(arm, rate))
             studies.tell(record)
-            records[record["key"]] = record
+            records[record.key] = record
     return records
 
 
@@ -158,11 +171,11 @@ def proposals(plan: StudyPlan, path: Path, **keywords: Any) -> dict[str, list[fl
     return rates(plan, search_records(plan, RunFolder(path), **keywords))
 
 
-def rates(plan: StudyPlan, records: dict[str, Record]) -> dict[str, list[float]]:
+def rates(plan: StudyPlan, records: dict[str, RunRecord]) -> dict[str, list[float]]:
     """Return the trials' learning rates, by arm, in the trials' order."""
     return {
         name: [
-            records[trial_key(name, index)]["config"]["learning_rate"]
+            records[trial_key(name, index)].config.learning_rate
             for index in range(plan.trials_each)
         ]
         for name in plan.optimizers
@@ -200,32 +213,30 @@ def write_study(
     accuracies of (arm, variant) over the seeds; records for whose key `left_out` is true
     are not written.
     """
-    from mnist_core.runtime.atomic_files import write_json
-
     folder = RunFolder(path)
-    folder.create(plan, data=data, started="2026-01-02T03:04:05Z")
+    folder.begin(plan, data=data, started="2026-01-02T03:04:05Z")
     write_json(path / "environments" / "environment0.json", ENVIRONMENT)
     for arm in plan.arms:
-        status = "diverged" if arm in all_diverged else "completed"
+        status: Status = "diverged" if arm in all_diverged else "completed"
         status = "failed" if arm in all_failed else status
         for index in range(plan.trials_each):
             place = (index + 0.5) / plan.trials_each
-            task = trial_task(plan, arm, index, parameters_at(plan, arm, place))
+            task = plan.trial_task(arm, index, parameters_at(plan, arm, place))
             record = run_task(
                 task,
                 accuracy=0.97 - 0.1 * abs(place - best_place),
                 status=status,
             )
             if not left_out(task.key):
-                write_json(folder.record_file(task.key), record)
+                write_record(folder, record)
         for variant in VARIANTS:
             if variant == "tuned" and status != "completed":
                 continue
             values = (accuracies or {}).get((arm, variant))
-            config = plan.default_config(arm)
+            parameters = plan.default_parameters(arm)
             if variant == "tuned":
-                best = parameters_at(plan, arm, best_place)
-                config = plan.trial_config(arm, best)
+                parameters = parameters_at(plan, arm, best_place)
+            config = plan.trial_config(arm, parameters)
             for index, seed in enumerate(plan.confirmation_seeds()):
                 key = confirmation_key(arm, variant, index)
                 task = Task(
@@ -234,9 +245,10 @@ def write_study(
                     arm=arm,
                     variant=variant,
                     index=index,
+                    parameters=parameters,
                     config=config.with_seed(seed),
                 )
                 accuracy = list(values)[index] if values is not None else 0.95 + 0.002 * index
                 if not left_out(key):
-                    write_json(folder.record_file(key), run_task(task, accuracy=accuracy))
+                    write_record(folder, run_task(task, accuracy=accuracy))
     return folder

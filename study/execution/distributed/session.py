@@ -20,10 +20,10 @@ from study.execution import latency, session
 from study.execution.console import announce
 from study.execution.distributed.postgres import Database, parse_url
 from study.execution.distributed.shared_queue import SharedBoard
-from study.execution.worker import WorkerPool
+from study.execution.pool import WorkerPool
 from study.plans.base import StudyPlan
-from study.records.incidents import write_history
-from study.records.run_folder import RunFolder, study_header
+from study.records.incidents import write_incidents
+from study.records.run_folder import RunFolder, plan_header
 from study.report import write_report
 from study.search.optuna_view import Search, storage_errors
 from study.search.preflight import try_plan
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
         if options.output is None
         else RunFolder(folder_for(options.output, notice=dataset.notice, name=dataset.name))
     )
-    header = study_header(
+    header = plan_header(
         plan,
         data=session.describe(dataset),
         started=utc_now(),
@@ -58,6 +58,7 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
         scratch.make_folders()
         board = SharedBoard(
             database,
+            plan,
             name=name,
             header=header,
             scratch=scratch,
@@ -107,7 +108,7 @@ def _work(
     workers = options.workers or session.default_workers(plan)
 
     def make_pool() -> WorkerPool:
-        return session.worker_pool(options, plan, scratch, workers=workers, storage_url=None)
+        return session.worker_pool(options, plan, scratch, workers=workers)
 
     announce(plan, folder, dataset, workers=workers, done=len(board.records))
     print(f"  shared: {place}; the same command joins it", flush=True)
@@ -118,7 +119,7 @@ def _work(
         dataset,
         workers=workers,
         stale_after_seconds=options.stale_after,
-        on_loss=lambda task, how: None,  # the database knows
+        on_lost=lambda task, how: None,  # the database knows
     )
 
 
@@ -164,7 +165,7 @@ def _write_folder(board: SharedBoard, plan: StudyPlan, folder: RunFolder) -> str
             write_json(folder.path / "environments" / f"{digest}.json", environment)
         for key, record in board.records.items():
             write_json(folder.record_file(key), record)
-        write_history(folder.history_file, board.history())
+        write_incidents(folder.path, board.incidents())
         Search(plan, folder, board.records)
         latency.measure_once(folder.path, plan, board.records)
         return write_report(folder)

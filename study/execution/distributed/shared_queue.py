@@ -27,14 +27,16 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_core.errors import UserError
-from study.execution.distributed.incidents import SharedHistory
+from study.execution.distributed.incidents import SharedIncidents
 from study.execution.distributed.postgres import Database, LockLost
-from study.execution.run_queue import trial_task
-from study.execution.worker import Task
-from study.records.incidents import History
-from study.records.run_folder import Record, RunFolder, plan_from_dict, trial_key, with_arm
+from study.plans.base import StudyPlan
+from study.plans.task import Task, trial_key
+from study.records.incidents import Incidents
+from study.records.run_folder import RunFolder
+from study.records.run_record import RunRecord
 from study.search.confirmation import due, missing_trials
-from study.search.optuna_view import distributions, earlier_trials, propose, to_optuna, told_value
+from study.search.optuna_view import distributions, propose, to_optuna, told_value
+from study.search.pruning import earlier_trials
 
 CONFIRMATION = "confirmation"
 _POLL_SECONDS = 1.0
@@ -50,6 +52,7 @@ class SharedBoard:
     def __init__(
         self,
         database: Database,
+        plan: StudyPlan,
         *,
         name: str,
         header: Mapping[str, Any],
@@ -57,11 +60,11 @@ class SharedBoard:
         stale_after_seconds: int,
     ) -> None:
         self.header = json.loads(json.dumps(header))
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, RunRecord] = {}
         self.is_done = False
         self.finished_last = False
         """Whether the study was done when this process handed in a run."""
-        self._plan = plan_from_dict(self.header["plan"])
+        self._plan = plan
         self._database = database
         self._storage = database.storage
         self._name = name
@@ -99,7 +102,7 @@ class SharedBoard:
         task, self._claimed[task.key] = begun
         return task
 
-    def finish(self, task: Task, record: Record) -> bool:
+    def finish(self, task: Task, record: RunRecord) -> bool:
         """Hand in a record; False where the run had been given to another process."""
         is_ours = self._database.patiently(lambda: self._finish(task, record))
         self._claimed.pop(task.key)
@@ -130,9 +133,9 @@ class SharedBoard:
         """Return the environments that the records name."""
         return dict(self._attributes("environment"))
 
-    def history(self) -> History:
+    def incidents(self) -> Incidents:
         """Return what happened on the way. It is the same whoever asks, once all is done."""
-        return self._history.read(
+        return self._incidents.read(
             trial for study in self._studies.values() for trial in study.get_trials(deepcopy=False)
         )
 
@@ -159,7 +162,7 @@ class SharedBoard:
                 )
                 for lane in (CONFIRMATION, *self._plan.arms)
             }
-            self._history = SharedHistory(self._studies[CONFIRMATION], process=self._process)
+            self._incidents = SharedIncidents(self._studies[CONFIRMATION], process=self._process)
             study, notes = self._studies[CONFIRMATION], self._notes()
             asked = {"header": self.header, "stale_after_seconds": self._stale_after_seconds}
             for key, value in asked.items():
@@ -190,15 +193,15 @@ class SharedBoard:
             for trial in study.get_trials(deepcopy=False):
                 key = trial.user_attrs["key"]
                 if trial.state == TrialState.FAIL:
-                    self._history.note_loss(trial._trial_id, key=key, how=how)
+                    self._incidents.note_lost(trial._trial_id, key=key, how=how)
                 elif trial.state in _FINISHED:
-                    self.records[key] = with_arm(trial.user_attrs["record"])
+                    self.records[key] = RunRecord.from_dict(trial.user_attrs["record"], key=key)
                 elif not trial.state.is_finished():
                     self._open[key] = trial
         has_open = any(trial.state == TrialState.RUNNING for trial in self._open.values())
         self.is_done = not has_open and next(self._tasks(), None) is None
         if not self.is_done:  # nothing changes what a report tells of a study that is done
-            self._history.note_outages(self._database.outages)
+            self._incidents.note_outages(self._database.outages)
 
     def _fail_stale(self) -> None:
         for study in self._studies.values():
@@ -234,10 +237,10 @@ class SharedBoard:
         plan = self._plan
         if key not in self._proposals:
             self._proposals[key] = propose(plan, arm, index, self.records)
-        task = trial_task(plan, arm, index, self._proposals[key])
+        task = plan.trial_task(arm, index, self._proposals[key])
         if not task.prunable:
             return task
-        return replace(task, earlier=tuple(earlier_trials(plan, arm, index, self.records)))
+        return replace(task, earlier=earlier_trials(self.records, arm, index))
 
     def _claim(self) -> tuple[Task, int] | None:
         """Return a run that begins here, and its trial."""
@@ -267,7 +270,7 @@ class SharedBoard:
         self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         return trial_id
 
-    def _finish(self, task: Task, record: Record) -> bool:
+    def _finish(self, task: Task, record: RunRecord) -> bool:
         trial_id = self._claimed[task.key]
         with self._database.exclusive():
             state = self._storage.get_trial(trial_id).state
@@ -278,18 +281,18 @@ class SharedBoard:
         # went away.
         return state == TrialState.RUNNING or state in _FINISHED
 
-    def _write(self, trial_id: int, record: Record) -> None:
+    def _write(self, trial_id: int, record: RunRecord) -> None:
         """Store a record, and the environment that it names, before the trial counts as ended."""
-        digest = record["environment"]
+        digest = record.environment
         if f"environment-{digest}" not in self._notes():
             environment = self._scratch.read_environments()[digest]
             self._studies[CONFIRMATION].set_user_attr(f"environment-{digest}", environment)
-        for epoch in record["epochs"]:
+        for epoch in record.epochs:
             self._storage.set_trial_intermediate_value(
-                trial_id, epoch["epoch"], epoch["validation_accuracy"]
+                trial_id, epoch.epoch, epoch.validation_accuracy
             )
-        self._storage.set_trial_user_attr(trial_id, "record", record)
-        if record["status"] == "pruned":
+        self._storage.set_trial_user_attr(trial_id, "record", record.to_dict())
+        if record.status == "pruned":
             self._storage.set_trial_state_values(trial_id, TrialState.PRUNED)
         else:
             self._storage.set_trial_state_values(
@@ -299,7 +302,7 @@ class SharedBoard:
     def _fail(self, trial_id: int, key: str, *, how: str) -> None:
         with self._database.exclusive():
             if self._storage.get_trial(trial_id).state == TrialState.RUNNING:
-                self._history.note_loss(trial_id, key=key, how=how)
+                self._incidents.note_lost(trial_id, key=key, how=how)
                 self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
 

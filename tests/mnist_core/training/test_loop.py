@@ -18,8 +18,9 @@ from mnist_core.training import resume
 from mnist_core.training import state as learning
 from mnist_core.training.batches import epoch_batches
 from mnist_core.training.checkpoint import read_checkpoint
+from mnist_core.training.epoch_record import epoch_record_from_dict
 from mnist_core.training.evaluation import evaluate
-from mnist_core.training.loop import Progress, epoch_record_from_dict, train
+from mnist_core.training.loop import Progress, train
 
 CPU = torch.device("cpu")
 

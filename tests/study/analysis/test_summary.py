@@ -3,17 +3,16 @@ said."""
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
-from support.study_samples import make_plan, write_study
+from support.study_samples import change_record, make_plan, write_study
 
 from mnist_core.optim.registry import optimizer_spec
-from mnist_core.runtime.atomic_files import write_json
 from study.analysis.summary import summarise
 from study.plans.space import space_from_table
 from study.reporting import finding as wording
@@ -176,13 +175,10 @@ def test_a_study_in_which_everything_diverged_names_no_winner(summary):
 def test_a_broken_confirmation_keeps_its_optimizer_out_and_is_named(tmp_path, status):
     plan = make_plan(optimizers=("sgd", "adam", "nadam"), confirm_seeds=SEEDS)
     folder = write_study(tmp_path / "study", plan)
-    file = folder.record_file("confirm-adam-tuned-01")
-    record = json.loads(file.read_text())
-    record |= {"status": status, "validation_accuracy": None, "epochs": []}
-    del record["test"]
-    write_json(file, record)
+    broken = {"status": status, "validation_accuracy": None, "epochs": (), "test": None}
+    change_record(folder, "confirm-adam-tuned-01", **broken)
     found = summarise(folder.read_header(), folder.read_records(), folder.read_environments())
-    assert [entry["key"] for entry in found.broken_confirmations] == ["confirm-adam-tuned-01"]
+    assert [entry.key for entry in found.broken_confirmations] == ["confirm-adam-tuned-01"]
     assert "adam" not in [entry.confirmed.arm for entry in found.ranking]
     assert "adam" not in found.tuning_gains
     assert not found.is_partial
@@ -223,10 +219,9 @@ def test_no_runs_at_all_are_summarised(summary):
 def misclassified_always(folder, configuration, images):
     """Have every run of a configuration misclassified these test images, and no others."""
     for index in range(SEEDS):
-        file = folder.record_file(f"confirm-{configuration}-{index:02d}")
-        record = json.loads(file.read_text())
-        record["test"]["misclassified"] = {str(image): 0 for image in images}
-        write_json(file, record)
+        key = f"confirm-{configuration}-{index:02d}"
+        test = folder.read_records()[key].score
+        change_record(folder, key, test=replace(test, misclassified=dict.fromkeys(images, 0)))
 
 
 def test_a_verdict_needs_other_images_too(tmp_path):

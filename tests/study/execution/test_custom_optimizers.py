@@ -12,7 +12,7 @@ from support.custom_optimizers import LION, PLAIN, importable, write_module
 from support.study_processes import run
 
 from study import optimizers, replay, report
-from study.execution.worker import WorkerPool
+from study.execution.pool import WorkerPool
 from study.plans.optimizers import OptimizerPlan
 from study.records.run_folder import RunFolder
 
@@ -167,7 +167,7 @@ def test_bad_optimizers_lose_nothing_of_the_others(finished, tmp_path):
     folder, output = finished
     records = RunFolder(folder / "out").read_records()
     by_optimizer = {
-        name: {record["status"] for record in records.values() if record["arm"] == name}
+        name: {record.status for record in records.values() if record.arm == name}
         for name in ("adam", "lion:Lion", "bad:Fragile", "bad:Bottomless")
     }
     assert by_optimizer == {
@@ -176,7 +176,7 @@ def test_bad_optimizers_lose_nothing_of_the_others(finished, tmp_path):
         "bad:Fragile": {"failed"},
         "bad:Bottomless": {"diverged"},
     }
-    assert records["trial-bad.Fragile-000"]["error"] == (
+    assert records["trial-bad.Fragile-000"].error == (
         "bad:Fragile failed in a step: RuntimeError: boom"
     )
     assert "failed (bad:Fragile failed in a step: RuntimeError: boom)" in output
@@ -268,7 +268,7 @@ def test_the_header_holds_the_digest_of_a_users_source(tmp_path, monkeypatch):
     options = optimizers.parse([*SMALL, "--optimizers", name, "--trials", "1"])
     plan = OptimizerPlan(**optimizers.given_options(options))
     folder = RunFolder(tmp_path / "run")
-    folder.create(plan, data={}, started="")
+    folder.begin(plan, data={}, started="")
     header = json.loads(folder.plan_file.read_text())
     assert len(header["optimizers"][name]["source_sha256"]) == 64
     assert plan.changes(header["optimizers"]) == []

@@ -89,7 +89,7 @@ def test_a_study_terminated_then_killed_at_any_moment_goes_on_to_the_same_bits(
     records, pause_seconds = chance.randrange(done, RUNS), chance.random() * 0.5
     print(f"killed {pause_seconds:.3f} s after {records} records")  # shown where it fails
     with study_processes.started(tmp_path, "--resume", "--output", "out") as study:
-        study.wait_until(study.execution.worker, "a worker")
+        study.wait_until(study.workers, "a worker")
         study.wait_for_records(records, folder)
         time.sleep(pause_seconds)
         study.process.kill()
@@ -101,10 +101,10 @@ def test_a_study_terminated_then_killed_at_any_moment_goes_on_to_the_same_bits(
 
 def test_a_study_goes_on_after_workers_are_killed(start, folder, expected):
     with start() as study:
-        study.wait_until(lambda: len(study.execution.worker()) == 2, "two workers")
-        os.kill(study.execution.worker()[0], signal.SIGKILL)  # while the pool starts
+        study.wait_until(lambda: len(study.workers()) == 2, "two workers")
+        os.kill(study.workers()[0], signal.SIGKILL)  # while the pool starts
         study.wait_for_records(2, folder)
-        os.kill(random.choice(study.execution.worker()), signal.SIGKILL)
+        os.kill(random.choice(study.workers()), signal.SIGKILL)
         assert study.end() == 0
         assert study.is_gone()
         assert "Traceback" not in study.stderr
@@ -113,7 +113,7 @@ def test_a_study_goes_on_after_workers_are_killed(start, folder, expected):
 
 def test_ctrl_c_before_the_first_run_ends_soon_and_leaves_a_study_to_resume(start, folder):
     with start() as study:
-        study.wait_until(lambda: len(study.execution.worker()) == 2, "two workers")
+        study.wait_until(lambda: len(study.workers()) == 2, "two workers")
         time.sleep(0.3)  # they import, and have not begun
         os.killpg(study.process.pid, signal.SIGINT)
         assert study.end(timeout_seconds=20) == 130
@@ -134,7 +134,7 @@ def test_a_process_that_cannot_write_ends_the_study_and_loses_nothing(
 ):
     with start() as study:
         study.wait_for_records(2, folder)
-        for pid in study.execution.worker() if whose == "workers" else [study.process.pid]:
+        for pid in study.workers() if whose == "workers" else [study.process.pid]:
             stop_writing(pid, 100)
         assert study.end() == 2
         assert study.is_gone()

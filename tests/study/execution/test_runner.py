@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 
 import pytest
 from support.study_samples import keep_storage_in_memory, make_plan, run_task
@@ -18,9 +19,10 @@ from support.study_samples import keep_storage_in_memory, make_plan, run_task
 from mnist_core.errors import UserError
 from mnist_core.optim.registry import optimizer_spec
 from study.execution import runner
-from study.execution.run_queue import LocalBoard, trial_task
+from study.execution.run_queue import LocalBoard
 from study.execution.runner import MAX_ATTEMPTS, Runner, Watch
-from study.records.run_folder import RunFolder, confirmation_key, trial_key
+from study.plans.task import confirmation_key, trial_key
+from study.records.run_folder import RunFolder
 from study.search.confirmation import best_trial
 from study.search.optuna_view import Search
 
@@ -109,10 +111,10 @@ def run_board(
     *,
     stale_after_seconds=60,
     on_finish=lambda record: None,
-    on_loss=lambda task, how: None,
+    on_lost=lambda task, how: None,
 ):
     loop = Runner(
-        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_loss=on_loss
+        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_lost=on_lost
     )
     loop.run(make_pool)
 
@@ -158,7 +160,7 @@ def test_every_finished_run_is_reported_once(tmp_path):
     plan, seen = make_plan(), []
     board = LocalBoard(plan, Search(plan, RunFolder(tmp_path), {}), {})
     run_board(board, Pool, on_finish=seen.append)
-    assert sorted(record["key"] for record in seen) == expected_keys(plan)
+    assert sorted(record.key for record in seen) == expected_keys(plan)
 
 
 @pytest.mark.parametrize("sampler", ["lhs", "tpe"])
@@ -189,37 +191,34 @@ def test_the_search_comes_first_then_the_tuned_then_the_defaults(study):
 def test_the_best_by_validation_is_confirmed_and_the_test_split_has_no_say(study):
     def execute(task):
         record = run_task(task)
-        record["test"] = {
-            "correct": round(500 - 400 * record["validation_accuracy"]),
-            "count": 500,
-        }
-        return record
+        correct = round(500 - 400 * record.validation_accuracy)
+        return replace(record, test=record.test and replace(record.test, correct=correct))
 
     plan = make_plan()
     records = study(plan, Pool(execute))
     for name in plan.optimizers:
         trials = [records[trial_key(name, i)] for i in range(plan.trials_each)]
-        best = max(trials, key=lambda trial: trial["validation_accuracy"])
+        best = max(trials, key=lambda trial: trial.validation_accuracy)
         assert best_trial(plan, records, name) is best
         for index, seed in enumerate(plan.confirmation_seeds()):
-            tuned = records[confirmation_key(name, "tuned", index)]["config"]
-            default = records[confirmation_key(name, "default", index)]["config"]
-            assert tuned["learning_rate"] == best["config"]["learning_rate"]
-            assert default["learning_rate"] == optimizer_spec(name).default_learning_rate
-            assert tuned["seed"] == default["seed"] == seed
+            tuned = records[confirmation_key(name, "tuned", index)].config
+            default = records[confirmation_key(name, "default", index)].config
+            assert tuned.learning_rate == best.config.learning_rate
+            assert default.learning_rate == optimizer_spec(name).default_learning_rate
+            assert tuned.seed == default.seed == seed
 
 
 def test_of_equally_accurate_trials_the_one_with_the_smaller_loss_is_best():
     plan = make_plan(optimizers=("sgd",), trials=3)
     records = {}
     for index, loss in enumerate((0.3, 0.1, 0.2)):
-        task = trial_task(plan, "sgd", index, {"learning_rate": 0.1})
+        task = plan.trial_task("sgd", index, {"learning_rate": 0.1})
         record = run_task(task, accuracy=0.9)
-        record["epochs"][-1]["validation_loss"] = loss
-        records[task.key] = record
+        (epoch,) = record.epochs
+        records[task.key] = replace(record, epochs=(replace(epoch, validation_loss=loss),))
     best = best_trial(plan, records, "sgd")
     assert best is not None
-    assert best["index"] == 1
+    assert best.index == 1
 
 
 @pytest.mark.parametrize("status", ["diverged", "pruned"])
@@ -377,6 +376,6 @@ def test_a_run_that_hangs_is_lost_and_begun_again(study, tmp_path):
     def note(task, how):
         lost.append((task.key, how))
 
-    run_board(board, lambda: next(pools), stale_after_seconds=1, on_loss=note)
+    run_board(board, lambda: next(pools), stale_after_seconds=1, on_lost=note)
     assert board.records == undisturbed
     assert lost == [(trial_key("adam", 1), "no progress for 1 s, and its worker was ended")]

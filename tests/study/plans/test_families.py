@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.study_samples import make_architecture_plan
+from support.study_samples import make_architecture_plan, run_task
 
 from mnist_core.models.registry import NETWORKS
 from study.plans import families
 from study.plans.families import FAMILIES, WIDTHS, Limits
+from study.records.run_record import RunRecord
 from study.search.optuna_view import designed_parameters
 
 SEARCHED = tuple(name for name in FAMILIES if name != "baseline")
@@ -97,11 +99,12 @@ def test_a_proposal_depends_on_seed_family_and_index_alone(sampler):
 
 
 @pytest.mark.parametrize("arm", FAMILIES)
-def test_parameters_are_read_back_from_a_trials_configuration(arm):
+def test_parameters_are_read_back_from_a_trials_record(arm):
     plan = make_architecture_plan(families=(arm,), trials=8)
     for parameters in designed_parameters(plan, arm):
-        config = plan.trial_config(arm, parameters)
-        assert plan.parameters(arm, config.to_dict()) == parameters
+        record = run_task(plan.trial_task(arm, 0, parameters))
+        written = json.loads(json.dumps(record.to_dict()))
+        assert RunRecord.from_dict(written, key=record.key).parameters == parameters
 
 
 def test_the_limit_does_not_change_the_odds_of_what_costs_more():

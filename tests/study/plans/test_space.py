@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.custom_optimizers import LION, PLAIN, importable
-from support.study_samples import make_plan
+from support.study_samples import make_plan, run_task
 
 from mnist_core.errors import UserError
 from mnist_core.optim.registry import OPTIMIZERS
@@ -23,6 +23,7 @@ from study.plans.space import (
     space_from_table,
 )
 from study.plans.space_file import resolve, to_toml
+from study.records.run_record import RunRecord
 
 
 @pytest.fixture
@@ -116,7 +117,6 @@ def test_a_whole_file_means_what_it_says(lion, resolved):
     config = plan.trial_config(lion, chosen)
     assert (config.learning_rate, config.batch_size) == (1e-4, 32)
     assert config.optimizer_options == {"betas": (0.85, 0.98), "weight_decay": 0.1}
-    assert mine.parameters(json.loads(json.dumps(config.to_dict()))) == chosen
     untuned = plan.default_config(lion)
     assert (untuned.learning_rate, untuned.batch_size) == (3e-4, plan.batch_size)
     assert untuned.optimizer_options == {"betas": (0.9, 0.98), "weight_decay": 0.0}
@@ -400,9 +400,11 @@ def test_a_trials_parameters_are_read_back_from_its_configuration(table, units):
     parameters = {
         entry.name: entry.at(unit) for entry, unit in zip(refined.dimensions, units, strict=False)
     }
-    config = plan.trial_config("adam", parameters).to_dict()
-    found = refined.parameters(json.loads(json.dumps(config)))
-    assert repr(found) == repr(parameters)
+    record = run_task(plan.trial_task("adam", 0, parameters), accuracy=0.9)
+    written = json.loads(json.dumps(record.to_dict()))
+    found = RunRecord.from_dict(written, key=record.key)
+    assert found == record
+    assert repr(found.parameters) == repr(parameters)
     for entry in refined.dimensions:
         if not entry.choices:
             low, high = entry.low * (1 - 1e-12), entry.high * (1 + 1e-12)

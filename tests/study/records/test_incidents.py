@@ -3,22 +3,23 @@ nothing."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
-from support.study_samples import make_plan, write_study
+from support.study_samples import change_record, make_plan, run_task, write_study
 
 from mnist_core.errors import UserError
-from mnist_core.runtime.atomic_files import write_json
 from study.records.incidents import (
-    History,
-    Loss,
+    FILE,
+    Incidents,
+    LostRun,
     Outage,
-    most_at_once,
-    read_history,
-    write_history,
+    max_at_once,
+    read_incidents,
+    write_incidents,
 )
 from study.records.run_folder import RunFolder
+from study.records.run_record import RunRecord
 from study.report import write_report
 
 TITLE = "## What happened on the way"
@@ -35,74 +36,72 @@ def report(folder: RunFolder) -> str:
 
 
 def test_where_nothing_happened_there_is_nothing_to_tell(folder):
-    write_history(folder.history_file, History())
-    assert not folder.history_file.exists()
-    assert read_history(folder.history_file) == History()
+    write_incidents(folder.path, Incidents())
+    assert not (folder.path / FILE).exists()
+    assert read_incidents(folder.path) == Incidents()
     assert TITLE not in report(folder)
 
 
-def test_losses_are_counted_by_run_kept_and_told(folder):
-    history = History()
+def test_lost_runs_are_counted_by_run_kept_and_told(folder):
+    incidents = Incidents()
     for key in ("trial-sgd-001", "trial-adam-000", "trial-sgd-001"):
-        loss = Loss(key=key, time="2026-01-02T03:04:05Z", how="a worker process died")
-        history = history.with_loss(loss)
-    write_history(folder.history_file, history)
-    assert read_history(folder.history_file) == history
+        lost_run = LostRun(key=key, time="2026-01-02T03:04:05Z", how="a worker process died")
+        incidents = incidents.with_lost_run(lost_run)
+    write_incidents(folder.path, incidents)
+    assert read_incidents(folder.path) == incidents
     section = report(folder).split(TITLE)[1].split("##")[0]
     assert "trial-adam-000, trial-sgd-001 (2 times)" in section
     assert section.count("- 2026-01-02T03:04:05Z: trial-sgd-001 was lost: a worker process") == 2
     assert "PostgreSQL" not in section
 
 
-def test_a_history_from_before_losses_were_told_one_by_one_is_read(folder):
-    folder.history_file.write_text('{"processes": 6, "lost": {"trial-adam-000": 2}}')
-    assert read_history(folder.history_file) == History(processes=6, lost={"trial-adam-000": 2})
-    assert report(folder).count("trial-adam-000 (2 times)") == 1
-
-
 def test_times_without_the_database_are_kept_and_told(folder):
     outage = Outage(began="2026-01-02T03:04:05Z", ended="2026-01-02T03:14:05Z")
-    history = History(outages=(outage,))
-    write_history(folder.history_file, history)
-    assert read_history(folder.history_file) == history
+    incidents = Incidents(outages=(outage,))
+    write_incidents(folder.path, incidents)
+    assert read_incidents(folder.path) == incidents
     told = "- 2026-01-02T03:04:05Z: a process waited for the database until 2026-01-02T03:14:05Z"
     assert told in report(folder)
 
 
-def begun(second: float, seconds: float) -> dict[str, Any]:
-    return {"started": f"2026-01-02T03:04:{second:09.6f}+00:00", "seconds": seconds}
+RECORD = run_task(make_plan().trial_task("sgd", 0, {"learning_rate": 0.1}))
+
+
+def run_of(second: float, seconds: float) -> RunRecord:
+    started = f"2026-01-02T03:04:{second:09.6f}+00:00"
+    return replace(RECORD, started=started, seconds=seconds)
 
 
 def test_runs_at_the_same_time_are_counted_from_when_they_began():
-    one_after_another = [begun(0, 2), begun(2, 2), begun(4.5, 1)]
-    assert most_at_once(one_after_another) == 1
-    assert most_at_once([*one_after_another, begun(1, 2), begun(1.5, 1)]) == 3
-    assert most_at_once([*one_after_another, {"seconds": 3.0}]) is None
+    one_after_another = [run_of(0, 2), run_of(2, 2), run_of(4.5, 1)]
+    assert max_at_once(one_after_another) == 1
+    assert max_at_once([*one_after_another, run_of(1, 2), run_of(1.5, 1)]) == 3
+    assert max_at_once([*one_after_another, RECORD]) is None
 
 
 def test_the_report_tells_how_many_runs_shared_the_machines(folder):
     assert "at the same time" not in report(folder)
-    for key, record in folder.read_records().items():
-        write_json(folder.record_file(key), {**record, **begun(0, 2)})
-    count = len(folder.read_records())
-    assert f"Up to {count} runs were trained at the same time." in report(folder)
+    records = folder.read_records()
+    for key in records:
+        change_record(folder, key, started="2026-01-02T03:04:00.000000+00:00", seconds=2.0)
+    assert f"Up to {len(records)} runs were trained at the same time." in report(folder)
 
 
 def test_shared_studies_tell_how_many_processes_took_part(folder):
-    write_history(folder.history_file, History(processes=3))
+    write_incidents(folder.path, Incidents(processes=3))
     assert "3 processes shared the runs, through a PostgreSQL database." in report(folder)
 
 
-def test_a_history_changes_nothing_else_in_a_report(folder):
+def test_incidents_change_nothing_else_in_a_report(folder):
     before = report(folder)
-    write_history(folder.history_file, History(processes=3))
+    write_incidents(folder.path, Incidents(processes=3))
     told = report(folder)
     start = told.index(TITLE)
     end = told.index("## ", start + len(TITLE))
     assert told[:start] + told[end:] == before
 
 
-def test_a_damaged_history_is_named_with_the_way_out(folder):
-    folder.history_file.write_text("{")
-    with pytest.raises(UserError, match=r"history\.json is damaged .*delete it"):
+def test_a_damaged_file_is_named_with_the_way_out(folder):
+    (folder.path / FILE).write_text("{")
+    with pytest.raises(UserError, match=r"incidents\.json is damaged .*delete it"):
         report(folder)

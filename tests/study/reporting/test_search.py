@@ -3,27 +3,21 @@ show."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 import pytest
 from support import ROOT
-from support.study_samples import make_plan, write_study
+from support.study_samples import change_record, make_plan, write_study
 
-from mnist_core.runtime.atomic_files import write_json
 from study.analysis.summary import summarise
 from study.plans.space import space_from_table
-from study.records.run_folder import trial_key
+from study.plans.task import trial_key
 from study.reporting import search as search_tables
 from study.reporting import time as time_table
 
 
 def summary_of(folder):
     return summarise(folder.read_header(), folder.read_records(), folder.read_environments())
-
-
-def rewrite(folder, key, **changes):
-    file = folder.record_file(key)
-    write_json(file, {**json.loads(file.read_text()), **changes})
 
 
 @pytest.fixture
@@ -35,7 +29,7 @@ def study(tmp_path):
         folder = write_study(tmp_path / "study", plan, **keywords)
         for arm, values in (accuracies or {}).items():
             for index, value in enumerate(values):
-                rewrite(folder, trial_key(arm, index), validation_accuracy=value)
+                change_record(folder, trial_key(arm, index), validation_accuracy=value)
         return folder
 
     return make
@@ -64,7 +58,7 @@ def test_an_order_that_depends_on_the_budget_is_told(study):
 
 def test_pruned_trials_count_where_they_were_stopped_and_leave_a_search_complete(study):
     folder = study(accuracies={"sgd": [0.9, 0.95, 0.5, 0.97]})
-    rewrite(folder, trial_key("sgd", 2), status="pruned")
+    change_record(folder, trial_key("sgd", 2), status="pruned")
     text = search_tables.budgets(summary_of(folder))
     assert row(text, "SGD")[1].startswith(f"{100 * (0.9 + 0.95 + 0.5 + 0.97) / 4:.2f}")
     assert "A pruned trial counts with the accuracy at which it was stopped" in text
@@ -110,11 +104,11 @@ def test_the_ends_of_choices_are_edges_too(study, place, words):
     spaces = {"sgd": space_from_table("sgd", table)}
     folder = study(3, plan={"spaces": spaces})
     for index in range(3):
-        config = json.loads(folder.record_file(trial_key("sgd", index)).read_text())["config"]
-        rewrite(
+        config = folder.read_records()[trial_key("sgd", index)].config
+        change_record(
             folder,
             trial_key("sgd", index),
-            config={**config, "learning_rate": choices[index]},
+            config=replace(config, learning_rate=choices[index]),
             validation_accuracy=0.9 + 0.05 * (index == place),
         )
     assert row(search_tables.sensitivity(summary_of(folder)), "SGD")[-1] == words

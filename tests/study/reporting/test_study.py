@@ -22,8 +22,8 @@ from study.plans.base import RULE_VERSION
 from study.plans.optimizers import OptimizerPlan
 from study.plans.space import space_from_table
 from study.plans.space_file import resolve
-from study.records.recipe_folder import is_recipe
-from study.records.run_folder import RunFolder, trial_key
+from study.plans.task import trial_key
+from study.records.run_folder import RunFolder
 from study.report import write_report
 from study.reporting import rule
 from study.reporting import study as render
@@ -156,7 +156,7 @@ def test_a_rule_that_was_revised_after_the_runs_is_said_to_be(reports, tmp_path,
     ("changes", "said"),
     [
         ({"confirm_seeds": 5}, True),
-        ({"confirm_seeds": 5, "confirm_most": 20}, True),
+        ({"confirm_seeds": 5, "max_confirm_seeds": 20}, True),
         ({"confirm_seeds": 4}, False),
         ({"confirm_seeds": 5, "optimizers": (*THREE, "rmsprop", "adamw")}, False),
     ],
@@ -423,7 +423,7 @@ def test_a_committed_report_is_built_again_byte_for_byte(folder, tmp_path):
 
 @pytest.mark.parametrize(
     "folder",
-    [folder for folder in COMMITTED if not is_recipe(folder)],
+    [folder for folder in COMMITTED if not (folder / "recipe-00.safetensors").exists()],
     ids=lambda folder: folder.name,
 )
 def test_a_committed_study_leaves_nothing_to_run(folder):

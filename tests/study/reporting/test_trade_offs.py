@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from support.study_samples import ENVIRONMENT, MNIST, make_architecture_plan, write_study
@@ -109,7 +110,7 @@ def test_pictures_exist_are_shown_and_have_a_description(folder):
     shown = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", text_of(folder))
     assert sorted(name for _, name in shown) == sorted(p.name for p in folder.path.glob("*.png"))
     assert ("cost.png" in [name for _, name in shown]) == any(
-        record["kind"] == "trial" and record["status"] == "completed"
+        record.kind == "trial" and record.status == "completed"
         for record in folder.read_records().values()
     )
 
@@ -161,10 +162,11 @@ def test_fronts_are_of_validation_accuracy_alone(reports):
     summary = summary_of(folder)
     limits = summary.plan.limits
     found = trade_offs(summary, latency.read(folder.path), limits=limits)
-    for record in summary.records.values():
-        if "test" in record:
-            record["test"]["correct"] = 0
-    again = summarise(summary.header, summary.records, summary.environments)
+    records = {
+        key: replace(record, test=record.test and replace(record.test, correct=0))
+        for key, record in summary.records.items()
+    }
+    again = summarise(summary.header, records, summary.environments)
     changed = trade_offs(again, latency.read(folder.path), limits=limits)
     assert [one.fronts for one in found.confirmed] == [one.fronts for one in changed.confirmed]
     assert any(one.fronts for one in found.confirmed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.study_samples import make_plan, run_task
 
-from study.execution.run_queue import trial_task
 from study.records.run_folder import numbered
 from study.search.confirmation import due, remaining, seeds_due
 
@@ -22,7 +22,7 @@ def searched(plan):
         task.key: run_task(task)
         for optimizer in plan.optimizers
         for index in range(plan.trials_each)
-        for task in [trial_task(plan, optimizer, index, {"learning_rate": 0.001 * (index + 1)})]
+        for task in [plan.trial_task(optimizer, index, {"learning_rate": 0.001 * (index + 1)})]
     }
 
 
@@ -45,7 +45,7 @@ def unevenness(index, optimizer):
 
 
 def auto_plan(**changes):
-    values = {"optimizers": OPTIMIZERS, "trials": 6, "confirm_seeds": 5, "confirm_most": 20}
+    values = {"optimizers": OPTIMIZERS, "trials": 6, "confirm_seeds": 5, "max_confirm_seeds": 20}
     return make_plan(**{**values, **changes})
 
 
@@ -60,7 +60,7 @@ def auto_plan(**changes):
     ],
 )
 def test_looks_go_up_in_steps_of_the_first_to_the_most(first, most, looks):
-    assert make_plan(confirm_seeds=first, confirm_most=most).looks == looks
+    assert make_plan(confirm_seeds=first, max_confirm_seeds=most).looks == looks
 
 
 def test_undecided_optimizers_get_more_seeds_and_decided_ones_do_not():
@@ -82,7 +82,7 @@ def test_library_defaults_never_get_more_than_the_first_look():
     plan = auto_plan()
     records = searched(plan)
     finish(plan, records, accuracies=dict.fromkeys(OPTIMIZERS, 0.98))
-    defaults = [record for record in records.values() if record["variant"] == "default"]
+    defaults = [record for record in records.values() if record.variant == "default"]
     assert len(defaults) == 5 * len(OPTIMIZERS)
 
 
@@ -99,9 +99,10 @@ def test_the_test_split_has_no_say():
     records = searched(plan)
     finish(plan, records, accuracies=dict.fromkeys(OPTIMIZERS, 0.98), limit=30)
     before = seeds_due(plan, records)
-    for record in records.values():
-        if "test" in record:
-            record["test"]["correct"] = 0 if record["arm"] == "adam" else 500
+    for key, record in records.items():
+        if record.test is not None:
+            test = replace(record.test, correct=0 if record.arm == "adam" else 500)
+            records[key] = replace(record, test=test)
     assert seeds_due(plan, records) == before
 
 
@@ -126,11 +127,11 @@ def test_an_optimizer_without_a_best_holds_nobody_up():
     plan = auto_plan()
     records = searched(plan)
     for key, record in records.items():
-        if record["arm"] == "sgd":
-            records[key] = {**record, "status": "diverged", "validation_accuracy": None}
+        if record.arm == "sgd":
+            records[key] = replace(record, status="diverged", validation_accuracy=None)
     finish(plan, records, accuracies=dict.fromkeys(OPTIMIZERS, 0.98))
     assert seeds_due(plan, records) == {"sgd": 5, "adam": 20, "nadam": 20}
-    assert not any(r["arm"] == "sgd" and r["variant"] == "tuned" for r in records.values())
+    assert not any(r.arm == "sgd" and r.variant == "tuned" for r in records.values())
 
 
 @settings(max_examples=60, deadline=None)
@@ -155,7 +156,7 @@ def test_numbers_of_rows_do_not_move_when_more_runs_come_due():
     numbers = []
     for limit in (10, 20, 200):
         finish(plan, records, accuracies=dict.fromkeys(OPTIMIZERS, 0.98), limit=limit)
-        numbers.append({record["key"]: number for _, number, record in numbered(plan, records)})
+        numbers.append({record.key: number for _, number, record in numbered(plan, records)})
     for before, after in pairwise(numbers):
         assert before.items() <= after.items()
 

@@ -24,17 +24,17 @@ from support.study_samples import (
 )
 
 from mnist_core.optim.registry import optimizer_spec
-from study.execution.run_queue import trial_task
 from study.plans.base import INDEPENDENT_SAMPLERS, SAMPLERS
 from study.plans.space import space_from_table
 from study.records.run_folder import RunFolder
+from study.records.run_record import RunRecord
 from study.search.optuna_view import (
     Search,
     designed_parameters,
-    pruner_for,
     sampler_for,
     sampler_options,
 )
+from study.search.pruning import pruner_for
 
 SLOW_GP = pytest.param("gp", marks=pytest.mark.slow)
 ALL = [SLOW_GP if name == "gp" else name for name in SAMPLERS]
@@ -163,7 +163,7 @@ def test_a_resumed_search_proposes_what_an_undisturbed_one_does(
 ):
     plan = plan_for(sampler)
     known = [
-        run_task(trial_task(plan, name, index, {"learning_rate": values[index]}))
+        run_task(plan.trial_task(name, index, {"learning_rate": values[index]}))
         for name, values in undisturbed(sampler).items()
         for index in range(finished if name == "sgd" else TRIALS_EACH)
     ]
@@ -174,12 +174,12 @@ def test_a_resumed_search_proposes_what_an_undisturbed_one_does(
 def test_records_behind_a_gap_are_kept_and_the_gap_filled(sampler, undisturbed, folder):
     plan = plan_for(sampler)
     known = [
-        run_task(trial_task(plan, name, index, {"learning_rate": values[index]}))
+        run_task(plan.trial_task(name, index, {"learning_rate": values[index]}))
         for name, values in undisturbed(sampler).items()
         for index in range(TRIALS_EACH)
         if index not in (0, 3)
     ]
-    search = Search(plan, folder, {record["key"]: record for record in known})
+    search = Search(plan, folder, {record.key: record for record in known})
     assert [search.ask("adam") for _ in range(2)] == [
         (0, {"learning_rate": undisturbed(sampler)["adam"][0]}),
         (3, {"learning_rate": undisturbed(sampler)["adam"][3]}),
@@ -229,7 +229,7 @@ def test_a_finished_search_opens_in_optuna_with_every_trial_complete(sampler, fo
             name
         ]
         assert study.best_value == max(
-            record["validation_accuracy"] for record in records.values() if record["arm"] == name
+            record.validation_accuracy for record in records.values() if record.arm == name
         )
 
 
@@ -238,8 +238,8 @@ def test_diverged_and_pruned_trials_are_told_now_and_after_a_resume(folder):
     search, records = Search(plan, folder, {}), {}
     for status in ("completed", "diverged", "pruned"):
         index, parameters = search.ask("sgd")
-        record = run_task(trial_task(plan, "sgd", index, parameters), status=status)
-        records[record["key"]] = record
+        record = run_task(plan.trial_task("sgd", index, parameters), status=status)
+        records[record.key] = record
         search.tell(record)
 
     def seen():
@@ -334,14 +334,14 @@ def several(sampler, **changes):
 
 def asked(plan, folder, known=()):
     """Drive Adam's search to its end from known records; return all parameters and records."""
-    records = {record["key"]: record for record in known}
+    records = {record.key: record for record in known}
     search, found = Search(plan, folder, records), []
     for _ in range(plan.trials_each - len(records)):
         index, parameters = search.ask("adam")
-        task = trial_task(plan, "adam", index, parameters)
+        task = plan.trial_task("adam", index, parameters)
         record = run_task(task, accuracy=0.5 + 40 * parameters["learning_rate"])
         search.tell(record)
-        records[record["key"]] = record
+        records[record.key] = record
         found.append(parameters)
     return found, records
 
@@ -362,7 +362,9 @@ def test_parameters_of_every_kind_are_proposed_again_and_after_a_resume(sampler,
         assert parameters["schedule"] in ("constant", "cosine")
         assert type(parameters["amsgrad"]) is bool
     assert len({json.dumps(parameters) for parameters in found}) == plan.trials_each
-    kept = [json.loads(json.dumps(records[f"trial-adam-{i:03d}"])) for i in range(3)]
+    keys = [f"trial-adam-{index:03d}" for index in range(3)]
+    written = {key: json.loads(json.dumps(records[key].to_dict())) for key in keys}
+    kept = [RunRecord.from_dict(values, key=key) for key, values in written.items()]
     again, _ = asked(plan, RunFolder(tmp_path), kept)
     assert again == found[3:]
 
@@ -394,9 +396,9 @@ def test_a_failed_trial_is_told_as_having_read_nothing(folder):
     plan = make_plan()
     search = Search(plan, folder, {})
     index, parameters = search.ask("sgd")
-    record = run_task(trial_task(plan, "sgd", index, parameters), status="failed")
+    record = run_task(plan.trial_task("sgd", index, parameters), status="failed")
     search.tell(record)
-    Search(plan, folder, {record["key"]: record})
+    Search(plan, folder, {record.key: record})
     trial = optuna.load_study(study_name="sgd", storage=folder.storage_url).trials[0]
     assert (trial.state.name, trial.value, trial.user_attrs["status"]) == (
         *("COMPLETE", 0.0, "failed"),

@@ -26,7 +26,7 @@ from study.stats.comparisons import (
     undecided,
 )
 
-AUTO = OptimizerPlan(confirm_seeds=AUTO_SEEDS[0], confirm_most=AUTO_SEEDS[1]).looks
+AUTO = OptimizerPlan(confirm_seeds=AUTO_SEEDS[0], max_confirm_seeds=AUTO_SEEDS[1]).looks
 METHOD = (ROOT / "docs" / "method.md").read_text()
 STUDIES = 1500
 DRAWN_FROM = "optimizers-20261125T232608Z"
@@ -70,13 +70,12 @@ def real_runs() -> tuple[Runs, ...]:
     root = ROOT / "results" / "mnist"
     arms: dict[str, list[tuple[float, float, list[int]]]] = {}
     for record in RunFolder(root / DRAWN_FROM).read_records().values():
-        if record["variant"] == "tuned":
-            test = record["test"]
-            arms.setdefault(record["arm"], []).append(
+        if record.variant == "tuned":
+            arms.setdefault(record.arm, []).append(
                 (
-                    record["validation_accuracy"],
-                    test["correct"] / test["count"],
-                    [int(image) for image in test["misclassified"]],
+                    record.validation_accuracy,
+                    record.score.accuracy,
+                    list(record.score.misclassified),
                 )
             )
     found = []

@@ -13,7 +13,7 @@ from support.study_samples import DIGITS, ENVIRONMENT
 from mnist_core.runtime.atomic_files import write_json
 from study.execution.distributed.postgres import Database, parse_url
 from study.execution.distributed.shared_queue import SharedBoard
-from study.records.run_folder import RunFolder, study_header
+from study.records.run_folder import RunFolder, plan_header
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,10 @@ def join(url, name, tmp_path):
         write_json(scratch.path / "environments" / "environment0.json", ENVIRONMENT)
         database = Database(parse_url(url), name=name, stale_after_seconds=stale_after)
         opened.append(database)
-        header = study_header(plan, data=data, started="2026-01-02T03:04:05Z")
+        header = plan_header(plan, data=data, started="2026-01-02T03:04:05Z")
         return SharedBoard(
             database,
+            plan,
             name=name,
             header=header,
             scratch=scratch,

@@ -20,7 +20,7 @@ from support import study_processes
 from support.postgres_server import SECRETS
 from support.study_processes import OPTIONS, RUNS
 
-from study.records.incidents import read_history
+from study.records.incidents import read_incidents
 from study.records.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
@@ -140,15 +140,15 @@ def assert_undisturbed(shared, undisturbed):
         undisturbed_report = (undisturbed.path / "report.md").read_text()
         assert without_times(report) == without_times(undisturbed_report)
         lost = Counter(key for key, state in states if state == "FAIL")
-        history = read_history(folder.history_file)
-        assert history.lost == dict(lost) == Counter(loss.key for loss in history.losses)
+        incidents = read_incidents(folder.path)
+        assert Counter(lost_run.key for lost_run in incidents.lost_runs) == lost
         assert all(key in report for key in lost)
         files = [file for file in shared.folder.rglob("*") if file.is_file()]
         everything = shared.said() + "".join(
             file.read_bytes().decode(errors="replace") for file in files
         )
         assert not [secret for secret in SECRETS if secret in everything]
-        return history
+        return incidents
 
     return check
 
@@ -167,7 +167,7 @@ def test_processes_whose_clocks_differ_are_killed_at_random_moments(
             (kind, pid)
             for study in studies
             for kind, pids in (
-                ("worker", study.execution.worker()),
+                ("workers", study.workers()),
                 ("process", [study.process.pid] if study.process.poll() is None else []),
             )
             for pid in pids
@@ -182,9 +182,9 @@ def test_processes_whose_clocks_differ_are_killed_at_random_moments(
     assert set(codes) <= {0, -signal.SIGKILL}
     if 0 not in codes:
         assert shared.start().end() == 0
-    history = assert_undisturbed()
+    incidents = assert_undisturbed()
     # Nobody took a run that was alive for a stale one.
-    assert sum(history.lost.values()) <= len(killed)
+    assert len(incidents.lost_runs) <= len(killed)
 
 
 def test_three_processes_do_what_one_does_though_the_server_is_stopped_in_the_middle(
@@ -199,12 +199,12 @@ def test_three_processes_do_what_one_does_though_the_server_is_stopped_in_the_mi
     assert shared.end() == [0, 0, 0]
     assert "note: waiting for the PostgreSQL database" in shared.said()
     assert "note: the database is back" in shared.said()
-    history = assert_undisturbed()
-    assert history.processes == sum(f"/{RUNS}]" in study.stdout for study in shared.processes)
-    assert history.outages
+    incidents = assert_undisturbed()
+    assert incidents.processes == sum(f"/{RUNS}]" in study.stdout for study in shared.processes)
+    assert incidents.outages
     assert shared.said().count("report: results/digits/digits-") == 1
     assert shared.said().count("another process wrote the report") == 2
-    written = {file.name for file in shared.run_folder.path.iterdir()} - {"history.json"}
+    written = {file.name for file in shared.run_folder.path.iterdir()} - {"incidents.json"}
     alone = {file.name for file in undisturbed.path.iterdir()} - {"sessions.json"}
     assert written == alone  # how long a session took is told of one process's studies alone
     # The same command on a complete study writes the folder again, here into another place.
@@ -214,7 +214,7 @@ def test_three_processes_do_what_one_does_though_the_server_is_stopped_in_the_mi
     assert study_processes.results(RunFolder(tmp_path / "again")) == study_processes.results(
         undisturbed
     )
-    assert read_history(RunFolder(tmp_path / "again").history_file) == history
+    assert read_incidents(tmp_path / "again") == incidents
 
 
 def test_a_worker_that_hangs_and_a_process_that_was_stopped_cost_their_run(
@@ -223,16 +223,16 @@ def test_a_worker_that_hangs_and_a_process_that_was_stopped_cost_their_run(
     hung, stopped, _ = (shared.start() for _ in range(3))
     shared.wait_for_runs(2)
     for study in (hung, stopped):
-        study.wait_until(study.execution.worker, "a worker")
+        study.wait_until(study.workers, "a worker")
     os.kill(hung.workers()[0], signal.SIGSTOP)  # for ever: its own process ends it
     os.kill(stopped.process.pid, signal.SIGSTOP)
     shared.wait_for_runs(RUNS)
     os.kill(stopped.process.pid, signal.SIGCONT)
     assert shared.end() == [0, 0, 0]
-    history = assert_undisturbed()
+    incidents = assert_undisturbed()
     # The hung worker's run is lost for certain, the other unless it was stopped between two runs.
-    assert 1 <= len(history.losses) <= 2
-    assert all(loss.how.startswith("no progress for 8 s") for loss in history.losses)
+    assert 1 <= len(incidents.lost_runs) <= 2
+    assert all(lost_run.how.startswith("no progress for 8 s") for lost_run in incidents.lost_runs)
 
 
 @pytest.mark.long

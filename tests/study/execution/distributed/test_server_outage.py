@@ -34,11 +34,11 @@ def test_a_server_that_goes_away_is_waited_for_and_nothing_is_lost(
     work(board)
     assert board.records == alone
     assert_each_finished_once(trials(), alone)
-    history = board.history()
-    assert history.lost == {}
-    (outage,) = history.outages
+    incidents = board.incidents()
+    assert incidents.lost_runs == ()
+    (outage,) = incidents.outages
     assert outage.began <= outage.ended
-    assert join(plan).history() == history
+    assert join(plan).incidents() == incidents
 
 
 def test_a_server_that_stays_away_ends_the_process_with_the_way_out(
@@ -82,7 +82,7 @@ def test_a_connection_cut_between_any_two_writes_costs_nothing(
     assert writes["all"] >= cut_after
     assert len(board.records) == plan.rows
     assert_each_finished_once(trials(), board.records)
-    assert board.history().lost == {}
+    assert board.incidents().lost_runs == ()
 
 
 def write_under_the_lock(database, name, meanwhile):

@@ -24,6 +24,7 @@ from support.study_samples import (
 
 from mnist_core.errors import UserError
 from study.plans.optimizers import OptimizerPlan
+from study.plans.task import EarlierTrial
 from study.records.run_folder import RunFolder
 
 KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "2"))
@@ -56,12 +57,12 @@ def test_processes_share_the_runs_and_do_each_once(plan, join, alone, trials):
     assert [board.records for board in boards] == [alone] * 3
     assert sum(board.finished_last for board in boards) == 1
     assert_each_finished_once(trials(), alone)
-    assert boards[0].history().processes == sum(bool(keys) for keys in done)
-    assert boards[0].history().lost == {}
+    assert boards[0].incidents().processes == sum(bool(keys) for keys in done)
+    assert boards[0].incidents().lost_runs == ()
 
 
 def test_runs_that_come_due_late_are_run_too(join, tmp_path):
-    plan = small_plan(optimizers=("adam", "adamw"), confirm_seeds=2, confirm_most=5)
+    plan = small_plan(optimizers=("adam", "adamw"), confirm_seeds=2, max_confirm_seeds=5)
     boards = [join(plan) for _ in range(2)]
     work(boards[0], runs=plan.rows - 1)
     assert not boards[0].is_done
@@ -75,14 +76,14 @@ def test_a_process_that_joins_later_goes_on_where_the_others_are(plan, join, alo
     board = join(plan)
     assert sorted(first + work(board)) == sorted(alone)
     assert board.records == alone
-    before = board.history()
+    before = board.incidents()
     assert before.processes == 2
     with join(plan) as again:
         assert again.is_done
         assert again.records == alone
-        assert again.history() == before
+        assert again.incidents() == before
         assert again.environments() == {"environment0": ENVIRONMENT}
-    assert board.history() == before
+    assert board.incidents() == before
 
 
 @pytest.fixture
@@ -111,13 +112,14 @@ def test_a_run_without_heartbeats_goes_to_another_process_and_its_own_result_is_
     assert not stopped.finished_last
     assert stopped.records == alone
     assert_each_finished_once(trials(), alone)
-    history = stopped.history()
-    assert history.lost == {task.key: 1}
-    assert history.processes == 2
-    (loss,) = history.losses
-    assert loss.key == task.key
-    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", loss.time)
-    assert loss.how.startswith("no progress for 600 s: its process died, was stopped or was cut")
+    incidents = stopped.incidents()
+    assert [lost_run.key for lost_run in incidents.lost_runs] == [task.key]
+    assert incidents.processes == 2
+    (lost_run,) = incidents.lost_runs
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", lost_run.time)
+    assert lost_run.how.startswith(
+        "no progress for 600 s: its process died, was stopped or was cut"
+    )
 
 
 def test_a_run_that_makes_progress_keeps_its_process(join, let_an_hour_pass):
@@ -128,7 +130,7 @@ def test_a_run_that_makes_progress_keeps_its_process(join, let_an_hour_pass):
     other = join(stale_after=600)
     assert task.key not in work(other, runs=3)
     assert slow.finish(task, run_task(task))
-    assert slow.history().lost == {}
+    assert slow.incidents().lost_runs == ()
 
 
 def test_a_run_whose_worker_died_is_free_at_once(join):
@@ -136,9 +138,11 @@ def test_a_run_whose_worker_died_is_free_at_once(join):
     task = board.claim()
     board.release(task, how="a test")
     assert board.claim().key == task.key
-    history = board.history()
-    assert history.lost == {task.key: 1}
-    assert [(loss.key, loss.how) for loss in history.losses] == [(task.key, "a test")]
+    incidents = board.incidents()
+    assert [lost_run.key for lost_run in incidents.lost_runs] == [task.key]
+    assert [(lost_run.key, lost_run.how) for lost_run in incidents.lost_runs] == [
+        (task.key, "a test")
+    ]
 
 
 def test_a_process_that_ends_gives_back_what_it_had_begun(join, trials):
@@ -147,7 +151,9 @@ def test_a_process_that_ends_gives_back_what_it_had_begun(join, trials):
     assert (task.key, TrialState.FAIL) in trials()
     other = join()
     assert other.claim().key == task.key
-    assert [loss.how for loss in other.history().losses] == ["its process ended before it"]
+    assert [lost_run.how for lost_run in other.incidents().lost_runs] == [
+        "its process ended before it"
+    ]
 
 
 @pytest.mark.parametrize("dies_in", ["record_heartbeat", "set_trial_state_values"])
@@ -221,11 +227,12 @@ def test_median_pruning_sees_the_trials_before(join):
     plan = small_plan(pruner="median", schedule="constant", epochs=2)
     board = join(plan)
     first = board.claim()
-    board.finish(first, run_task(first))
+    board.finish(first, record := run_task(first))
+    reached = record.validation_accuracy
     tasks = [board.claim(), board.claim()]
     assert [task.index for task in tasks] == [0, 1]
     assert [len(task.earlier) for task in tasks] == [0, 1]
-    assert tasks[1].earlier[0].params == {"learning_rate": first.config.learning_rate}
+    assert tasks[1].earlier == (EarlierTrial(accuracies=(reached, reached), is_pruned=False),)
 
 
 def test_proposals_do_not_depend_on_what_was_lost(join, tmp_path):

@@ -9,7 +9,6 @@ run of less (-k, -x, a failure) writes its report under runs/bench/, which git i
 
 from __future__ import annotations
 
-import datetime
 import re
 import shlex
 from collections import Counter
@@ -29,7 +28,7 @@ from mnist_core.runtime.provenance import code_version, environment
 
 _SUITE = pytest.StashKey[Suite]()
 _LEFT = pytest.StashKey[Counter[str]]()
-_STARTED = pytest.StashKey[datetime.datetime]()
+_LINES = pytest.StashKey[list[str]]()
 
 
 def _workload(item: pytest.Item) -> Workload | None:
@@ -47,7 +46,6 @@ def _disabled(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Set the process up as mnist_core's commands do."""
     prepare_process()
-    config.stash[_STARTED] = datetime.datetime.now(datetime.UTC)
     config.stash[_LEFT] = Counter()
 
 
@@ -58,15 +56,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         workload = _workload(item)
         if workload is None:
             continue
-        options: dict[str, Any] = {
-            "group": workload.group,
-            "max_time": share.seconds,
-            "min_rounds": share.rounds,
-        }
         timer = _timer(workload)
-        if timer is not None:
-            options["timer"] = timer
-        item.add_marker(pytest.mark.benchmark(**options))
+        item.add_marker(
+            pytest.mark.benchmark(
+                group=workload.group,
+                max_time=share.seconds,
+                min_rounds=share.rounds,
+                **({} if timer is None else {"timer": timer}),
+            )
+        )
         # What a compiler or a profiler of another version warns of is no reason to stop timing.
         item.add_marker(pytest.mark.filterwarnings("default"))
 
@@ -92,7 +90,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Count the cases of each group, so that its last one is known."""
     config = session.config
     # One call of each case shows that it runs: any images do, and no file is needed.
-    suite = Suite(dataset_name="digits" if _disabled(config) else "auto")
+    suite = Suite(dataset_name="digits" if _disabled(config) else "auto", command=_command(config))
     config.stash[_SUITE] = suite
     for item in session.items:
         workload = _workload(item)
@@ -151,19 +149,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     suite.abandon()
     if not suite.groups:
         return
-    command, started = _command(session.config), session.config.stash[_STARTED]
     # xdist's workers are disabled by pytest-benchmark; nothing comes here from them.
     if exitstatus == pytest.ExitCode.INTERRUPTED:
         try:
-            lines = write_results.keep_finished(suite, command=command, started=started)
+            lines = write_results.keep_finished(suite)
         except OSError as error:
             lines = [f"error: the finished groups could not be written: {error}"]
     else:
         passed = exitstatus == pytest.ExitCode.OK
         try:
-            lines = write_results.write_reports(
-                suite, passed=passed, command=command, started=started
-            )
+            lines = write_results.write_reports(suite, passed=passed)
         except write_results.ProfilingError as error:
             lines = str(error).splitlines()
             session.exitstatus = error.exit_code
@@ -171,9 +166,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             lines = [f"error: the reports could not be written: {error}"]
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
     session.config.stash[_LINES] = lines
-
-
-_LINES = pytest.StashKey[list[str]]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,9 +1,10 @@
-"""The figures that the suite exists for: each a question, a ratio, what was to be reached."""
+"""The key figures of a run: each is a question with a ratio, and most have a target."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from bench.analysis import ratios
 from bench.analysis.ratios import Ratio
@@ -12,7 +13,7 @@ from bench.analysis.summary import COMPUTE, GroupSummary, Row, Summary, speed_ra
 
 @dataclass(frozen=True, kw_only=True)
 class KeyFigure:
-    """One figure with its interval, and the target it has, if it has one."""
+    """One figure with its interval and, where it has one, its target."""
 
     question: str
     answer: str
@@ -23,7 +24,7 @@ class KeyFigure:
 
     @property
     def verdict(self) -> str:
-        """Say whether the target is reached, and whether the interval leaves a doubt."""
+        """Say whether the target is reached, and whether the interval includes it."""
         if self.target is None:
             return ""
         low, high = self.ratio.low, self.ratio.high
@@ -81,46 +82,41 @@ def _shares(summary: Summary) -> Iterator[KeyFigure]:
 def _formats(summary: Summary) -> Iterator[KeyFigure]:
     """Compare number formats, memory layouts and compiling, a training step each."""
     float32 = {"mode": "eager", "precision": "float32", "layout": "channels-last"}
-    bfloat16, contiguous = {"precision": "bfloat16"}, {"layout": "contiguous"}
-    compiled = {"mode": "compiled"}
-    for batch, one, other, question, answer, target in (
-        *(
-            (
-                batch,
-                {**float32, **bfloat16},
-                float32,
-                f"How much faster is a step in bfloat16, batch {batch:,}?",
-                "times float32",
-                1.5,
-            )
-            for batch in (64, 256, 1024)
-        ),
-        (
-            64,
+    for batch in (64, 256, 1024):
+        yield from _pair(
+            summary,
+            batch,
+            {**float32, "precision": "bfloat16"},
             float32,
-            {**float32, **contiguous},
-            "How much faster is channels-last in a float32 step, batch 64?",
-            "times contiguous",
-            None,
-        ),
-        (
-            64,
-            {**float32, **compiled},
-            float32,
-            "How much faster is a compiled float32 step, batch 64?",
-            "times eager",
-            None,
-        ),
-    ):
-        group = _group(summary, batch)
-        first, second = (group.row(**one), group.row(**other)) if group else (None, None)
-        if first and second:
-            yield KeyFigure(
-                question=question,
-                answer=answer,
-                ratio=speed_ratio(first.case, second.case),
-                target=target,
-            )
+            question=f"How much faster is a step in bfloat16, batch {batch:,}?",
+            answer="times float32",
+            target=1.5,
+        )
+    yield from _pair(
+        summary,
+        64,
+        float32,
+        {**float32, "layout": "contiguous"},
+        question="How much faster is channels-last in a float32 step, batch 64?",
+        answer="times contiguous",
+    )
+    yield from _pair(
+        summary,
+        64,
+        {**float32, "mode": "compiled"},
+        float32,
+        question="How much faster is a compiled float32 step, batch 64?",
+        answer="times eager",
+    )
+
+
+def _pair(
+    summary: Summary, batch: int, one: dict[str, str], other: dict[str, str], **words: Any
+) -> Iterator[KeyFigure]:
+    group = _group(summary, batch)
+    first, second = (group.row(**one), group.row(**other)) if group else (None, None)
+    if first and second:
+        yield KeyFigure(ratio=speed_ratio(first.case, second.case), **words)
 
 
 def _loop(summary: Summary) -> Iterator[KeyFigure]:

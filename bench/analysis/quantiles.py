@@ -32,7 +32,6 @@ class TooFewSamplesError(UserError):
 class Quantile:
     """A percentile, its interval and the number of samples it stands on."""
 
-    percentile: float
     value: float
     low: float
     high: float
@@ -76,7 +75,6 @@ def quantile(
     low, high = order_statistic_interval(samples, p, confidence=confidence)
     drawn_low, drawn_high = resampled_interval(blocks, p, confidence=confidence)
     return Quantile(
-        percentile=percentile,
         value=sorted(samples)[max(0, math.ceil(p * count) - 1)],
         low=min(low, drawn_low),
         high=max(high, drawn_high),

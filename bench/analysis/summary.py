@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.analysis import ratios
 from bench.analysis.quantiles import Quantile, percentiles
@@ -109,7 +109,7 @@ class Summary:
     """Everything that a report says of a run."""
 
     record: Record
-    groups: tuple[GroupSummary, ...] = field(repr=False)
+    groups: tuple[GroupSummary, ...]
 
     def of(self, kind: GroupKind, metric: Metric = "throughput") -> list[GroupSummary]:
         """Return the groups of a kind."""

@@ -134,9 +134,9 @@ def checked_out(revision: str) -> Iterator[Path]:
 def _require_layout(folder: Path, revision: str) -> None:
     if not (folder / "mnist_core" / "training").is_dir():
         raise UserError(
-            f"a revision must have mnist_core.training, which this checkout's bench imports, got "
-            f"{revision}, in which mnist_core is laid out otherwise; compare later revisions, or "
-            "check that one out and use the bench.compare that it holds"
+            "a revision must have mnist_core.training, which this checkout's bench imports, got "
+            f"{revision}, from before the package had folders; compare later revisions, or check "
+            "out a revision from before the folders and use its own bench.compare"
         )
 
 

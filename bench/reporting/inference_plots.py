@@ -13,17 +13,15 @@ from matplotlib.text import Annotation
 from bench.analysis.quantiles import Quantile
 from bench.analysis.summary import GroupSummary, Row, Summary
 from bench.reporting.axes import colour, plain, ticks
+from bench.workloads.workload import Workload
 
-_STYLES = {
-    "plain PyTorch call": "o--",
-    "contiguous": "v:",
-    "channels-last": "s-",
-    "compiled": "P-.",
-    "bfloat16": "^-",
-    "ONNX Runtime": "D-",
-    "float32, CUDA graph": "D-",
-    "bfloat16, CUDA graph": "v-",
-}
+_STYLES = {"plain": "o--", "compiled": "P-.", "onnxruntime": "D-", "captured": "D:"}
+"""By mode; eager variants have one for their number format and memory layout."""
+
+
+def _style(work: Workload) -> str:
+    eager = "v:" if work.layout == "contiguous" else "s-"
+    return _STYLES.get(work.mode, "^-" if work.precision == "bfloat16" else eager)
 
 
 def known_percentiles(row: Row) -> dict[float, float]:
@@ -92,14 +90,12 @@ def throughput(summary: Summary) -> Figure | None:
 def _lines(axes: Axes, groups: list[GroupSummary], *, labelled: bool) -> list[Annotation]:
     """Draw a line for each variant; return their labels, where they are to have some."""
     labels = []
-    for name, style in _STYLES.items():
+    for name in dict.fromkeys(row.workload.name for group in groups for row in group.rows):
         points = [row for group in groups for row in group.rows if row.workload.name == name]
-        if not points:
-            continue
         axes.plot(
             [row.workload.batch_size for row in points],
             [row.per_second.value for row in points],
-            style,
+            _style(points[0].workload),
             color=colour(points[0]),
         )
         last = points[-1]

@@ -1,4 +1,4 @@
-"""Numbers as their spread supports them: no digit that the interval does not carry."""
+"""Numbers as text, with the digits that their intervals support."""
 
 from __future__ import annotations
 
@@ -64,11 +64,3 @@ def percent_with_interval(ratio: Ratio, *, target: float | None = None) -> str:
 def spread(fraction: float) -> str:
     """Format a relative spread: '± 2.1 %'."""
     return f"± {100 * fraction:.1f} %"
-
-
-def duration(seconds: float, half_width: float) -> str:
-    """Format a time in the unit that suits it."""
-    unit, scale = next(
-        (pair for pair in (("s", 1.0), ("ms", 1e3)) if seconds * pair[1] >= 1.0), ("µs", 1e6)
-    )
-    return f"{rounded(seconds * scale, decimals(half_width * scale))} {unit}"

@@ -1,12 +1,13 @@
-"""One run of the suite: cases register as their tests come, each group ends interleaved.
+"""One run of the suite: tests add their cases, and each group ends with interleaved blocks.
 
-A test times its case by itself through pytest-benchmark, whose table, JSON and comparison stand on
-that. When the last test of a group is through, all of its cases are timed once more in turn, a
-block of each, and these times are what the records, the reports and every ratio stand on.
+A test times its case by itself through pytest-benchmark, for that plugin's table, JSON and
+comparison. After the last test of a group, all of its cases are timed once more in turn, a block of
+each at a time. Records, reports and every ratio come from these times.
 """
 
 from __future__ import annotations
 
+import datetime
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,11 +40,17 @@ class Suite:
     """The cases of a run: those under way, those measured, those skipped and why."""
 
     dataset_name: str
+    command: str = "pytest bench/ --benchmark-only"
+    started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
     groups: list[GroupRecord] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     _open: dict[str, list[_Case]] = field(default_factory=dict)
     _sizes: dict[tuple[str, str, int | None], int] = field(default_factory=dict)
     """Of the fastest matrix product, by device, format and threads."""
+
+    def groups_of(self, device: str) -> tuple[GroupRecord, ...]:
+        """Return the groups of a device that were measured."""
+        return tuple(group for group in self.groups if group.device == device)
 
     def prepare(self, workload: Workload) -> Prepared:
         """Make a case ready to be called."""

@@ -1,7 +1,7 @@
 """The end of a run: one record and one report a device, and a line in the index.
 
-The record is written before the profiles are made, so that nothing that happens to them costs the
-timings, and once more with them.
+The record is written before profiling, so that a failure there does not lose the timings. It is
+written again with the profiles.
 """
 
 from __future__ import annotations
@@ -46,82 +46,72 @@ class ProfilingError(RuntimeError):
         self.exit_code = exit_code
 
 
-def write_reports(
-    suite: Suite, *, passed: bool, command: str, started: datetime.datetime
-) -> list[str]:
-    """Write what was measured since `started` (UTC), and say where.
+def write_reports(suite: Suite, *, passed: bool) -> list[str]:
+    """Write what was measured, and say where.
 
     Only a whole run goes under results/. Raises `ProfilingError` once everything is written that
     does not need the profiles.
     """
     lines, failures, exit_code = [], [], EXIT_FAILED
     for device in DEVICES:
-        groups = tuple(group for group in suite.groups if group.device == device)
-        if not groups:
+        if not suite.groups_of(device):
             continue
-        complete = passed and is_complete(suite, device)
-        folder, made = _write_record(
-            suite, groups, complete=complete, command=command, started=started
+        folder, record = _write_record(
+            suite, device, complete=passed and is_complete(suite, device)
         )
-        if complete:
+        if record.complete:
             try:
                 profiles = _profile(device, folder.name, suite.dataset_name)
             except ProfilingError as error:
                 failures.append(str(error))
                 exit_code = max(exit_code, error.exit_code)
             else:
-                made = dataclasses.replace(made, profiles=profiles, seconds=_since(started))
-                record_file.write(folder, made)
-        page.write(folder)
-        if complete:
-            _add_to_index(folder, made)
-        lines.append(f"report: {(folder / 'report.md').relative_to(ROOT)}")
-        if not complete:
+                record = dataclasses.replace(
+                    record, profiles=profiles, seconds=_since(suite.started)
+                )
+                record_file.write(folder, record)
+        lines.append(f"report: {page.write(folder).relative_to(ROOT)}")
+        if record.complete:
+            _add_to_index(folder, record)
+        else:
             lines.append("  (a part of the suite: kept out of results/)")
     if failures:
         raise ProfilingError("\n".join([*lines, *failures]), exit_code=exit_code)
     return lines
 
 
-def keep_finished(suite: Suite, *, command: str, started: datetime.datetime) -> list[str]:
+def keep_finished(suite: Suite) -> list[str]:
     """Write the records of an interrupted run's finished groups, and say how to render them."""
-    lines = []
-    for device in DEVICES:
-        groups = tuple(group for group in suite.groups if group.device == device)
-        if groups:
-            folder, _ = _write_record(
-                suite, groups, complete=False, command=command, started=started
-            )
-            where = folder.relative_to(ROOT)
-            lines.append(f"interrupted; the finished groups: python -m bench.report {where}")
-    return lines
+    folders = [
+        _write_record(suite, device, complete=False)[0]
+        for device in DEVICES
+        if suite.groups_of(device)
+    ]
+    return [
+        f"interrupted; the finished groups: python -m bench.report {folder.relative_to(ROOT)}"
+        for folder in folders
+    ]
 
 
-def _write_record(
-    suite: Suite,
-    groups: tuple[GroupRecord, ...],
-    *,
-    complete: bool,
-    command: str,
-    started: datetime.datetime,
-) -> tuple[Path, Record]:
+def _write_record(suite: Suite, device: str, *, complete: bool) -> tuple[Path, Record]:
     """Write a device's record without profiles; return its folder and the record."""
-    device, stamp = groups[0].device, started.strftime("%Y%m%dT%H%M%SZ")
+    stamp = suite.started.strftime("%Y%m%dT%H%M%SZ")
     folder = (RESULTS if complete else PARTIAL) / "bench" / device / stamp
-    made = Record(
-        created_utc=started.strftime("%Y-%m-%d %H:%M"),
+    groups = suite.groups_of(device)
+    record = Record(
+        created_utc=suite.started.strftime("%Y-%m-%d %H:%M"),
         device=device,
         complete=complete,
-        command=command,
-        seconds=_since(started),
+        command=suite.command,
+        seconds=_since(suite.started),
         environment=_environment(groups, device),
         dataset=_dataset(suite, device),
         groups=groups,
         skipped=suite.skipped,
         trace_folder=f"runs/bench/{device}/{stamp}/traces" if complete else None,
     )
-    record_file.write(folder, made)
-    return folder, made
+    record_file.write(folder, record)
+    return folder, record
 
 
 def _since(started: datetime.datetime) -> float:
@@ -157,32 +147,28 @@ def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]
     return found
 
 
-def _add_to_index(folder: Path, made: Record) -> None:
+def _add_to_index(folder: Path, record: Record) -> None:
     finding = "; ".join(
         f"{rounding.percent_with_interval(figure.ratio)} {figure.answer}, float32 step"
-        for figure in key_figures(summarise(made))
+        for figure in key_figures(summarise(record))
         if figure.is_share and figure.target is not None and not figure.at_most
     )
-    machine = made.environment
-    what = machine["device"] if made.device == "cuda" else machine["processor"]
+    machine = record.environment
+    what = machine["device"] if record.device == "cuda" else machine["processor"]
     results_index.add_line(
         RESULTS / "README.md",
         section="bench",
         title="Benchmarks",
         header=("started", "machine", "training step, batch 64"),
         key=folder.relative_to(RESULTS).as_posix(),
-        cells=(made.created_utc, f"{what}, {machine['cores']} cores", finding),
+        cells=(record.created_utc, f"{what}, {machine['cores']} cores", finding),
     )
 
 
 def is_complete(suite: Suite, device: str) -> bool:
     """Tell whether every case of the device was measured, or could not be on this machine."""
-    done = {
-        case.workload.id
-        for group in suite.groups
-        for case in group.cases
-        if case.workload.role == "case"
-    } | set(suite.skipped)
+    cases = (case.workload for group in suite.groups for case in group.cases)
+    done = {workload.id for workload in cases if workload.role == "case"} | set(suite.skipped)
     return all(workload.id in done for workload in WORKLOADS if workload.device == device)
 
 

@@ -1,4 +1,4 @@
-"""The one file that owns the clock: what a sample is, and when a call is warm.
+"""The one file that reads the clock: what a sample is, and when a call is warm.
 
 A sample is the time of `iterations` calls in a row between two readings of the clock, divided by
 their number; for a latency `iterations` is 1. On CUDA the clock waits for the device before each
@@ -73,7 +73,7 @@ class ReportedClock:
 
 @dataclass(frozen=True, kw_only=True)
 class WarmUp:
-    """The proof that timings were steady, or that they were not, before anything counted."""
+    """Whether timings became steady before any sample was taken."""
 
     steady: bool
     window_seconds: tuple[float, ...]

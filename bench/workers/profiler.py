@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,8 @@ def run(scenario: Scenario, *, device: torch.device, dataset: str, folder: Path)
     for private in ("host_name", "traceName"):
         trace.pop(private, None)
     write_atomically(path, json.dumps(trace))
-    time_of = device_time if device.type == "cuda" else cpu_time
+    # Of an event and its children: the kernels that they started, or their time on the CPU.
+    time_of = attrgetter("device_time_total" if device.type == "cuda" else "cpu_time_total")
     return Profile(
         scenario=scenario,
         steps=scenario.active_steps,
@@ -210,16 +212,6 @@ def _profiled(steps: Iterator[None], device: torch.device, *, active: int, **opt
     return profiler
 
 
-def cpu_time(event: Any) -> float:
-    """Return an event's time on the CPU in µs, children included."""
-    return float(event.cpu_time_total)
-
-
-def device_time(event: Any) -> float:
-    """Return the time in µs of the kernels that an event and its children started."""
-    return float(event.device_time_total)
-
-
 def split(
     table: list[Any], *, training: bool, time_of: Callable[[Any], float]
 ) -> dict[str, float]:
@@ -240,12 +232,7 @@ def split(
 
 def operators(table: list[Any], *, steps: int, device: str) -> tuple[Operator, ...]:
     """Return the operators with most self time, those that only group others left out."""
-
-    def self_time(event: Any) -> float:
-        return float(
-            event.self_device_time_total if device == "cuda" else event.self_cpu_time_total
-        )
-
+    self_time = attrgetter("self_device_time_total" if device == "cuda" else "self_cpu_time_total")
     whole = sum(self_time(event) for event in table)
     ordered = sorted(
         (e for e in table if not e.key.startswith(_STEP) and e.key not in (_FORWARD, _DATA)),

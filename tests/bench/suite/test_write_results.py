@@ -28,7 +28,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
     monkeypatch.setattr(write_results, "PARTIAL", tmp_path / "runs")
     monkeypatch.setattr(write_results, "is_complete", lambda suite, device: True)
     monkeypatch.setattr(plots, "draw", lambda summary, folder: [])
-    return Suite(dataset_name="digits", groups=[group()])
+    return Suite(dataset_name="digits", command="pytest bench/", started=STARTED, groups=[group()])
 
 
 def group() -> GroupRecord:
@@ -37,9 +37,7 @@ def group() -> GroupRecord:
 
 
 def write(suite: Suite) -> list[str]:
-    return write_results.write_reports(
-        suite, passed=True, command="pytest bench/", started=STARTED
-    )
+    return write_results.write_reports(suite, passed=True)
 
 
 def test_timings_outlive_a_profile_that_fails(
@@ -92,7 +90,7 @@ def test_the_record_is_written_before_the_profile_and_its_time_counts(
 def test_an_interrupted_run_keeps_its_finished_groups_and_says_how_to_render_them(
     suite: Suite, tmp_path: Path
 ) -> None:
-    lines = write_results.keep_finished(suite, command="pytest bench/", started=STARTED)
+    lines = write_results.keep_finished(suite)
     where = f"runs/bench/cpu/{STAMP}"
     assert lines == [f"interrupted; the finished groups: python -m bench.report {where}"]
     kept = record_file.read(tmp_path / where)

@@ -92,16 +92,19 @@ class GroupSummary:
             threads = ", one thread" if work.threads else all_threads
         return f"batch {work.batch_size:,}{threads}"
 
+    @property
+    def instabilities(self) -> set[str]:
+        """Return the words of the rows whose blocks were not alike."""
+        return {row.instability for row in self.rows if row.instability}
+
+    @property
+    def not_separated(self) -> list[Row]:
+        """Return the rows that the noise floor does not let tell from the reference."""
+        return [row for row in self.rows if row.versus is not None and not row.separated]
+
     def row(self, **values: object) -> Row | None:
         """Return the first row whose workload has these values of its fields."""
-        return next(
-            (
-                row
-                for row in self.rows
-                if all(getattr(row.workload, name) == value for name, value in values.items())
-            ),
-            None,
-        )
+        return next((row for row in self.rows if row.workload.has(**values)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,14 +155,7 @@ def _reference(compared: list[CaseRecord]) -> CaseRecord:
 
 def _beside(group: GroupRecord, **values: object) -> CaseRecord | None:
     """Return the first case whose workload has these values of its fields."""
-    return next(
-        (
-            case
-            for case in group.cases
-            if all(getattr(case.workload, name) == value for name, value in values.items())
-        ),
-        None,
-    )
+    return next((case for case in group.cases if case.workload.has(**values)), None)
 
 
 def speed_ratio(case: CaseRecord, reference: CaseRecord) -> Ratio:

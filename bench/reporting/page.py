@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench.analysis import record_file
+from bench.analysis.host_load import host_load
 from bench.analysis.key_figures import key_figures
 from bench.analysis.record import Record
 from bench.analysis.summary import GroupSummary, Summary, summarise
@@ -67,21 +68,23 @@ def folder_for(path: Path) -> Path:
 
 
 def _context(summary: Summary, pictures: list[str]) -> dict[str, Any]:
-    rows = [(group, row) for group in summary.groups for row in group.rows]
     return {
         "summary": summary,
         "record": summary.record,
         "pictures": pictures,
         "figures": key_figures(summary),
         "skipped": list(_skipped(summary.record)),
+        "host": host_load(summary.record),
         "not_separated": [
             f"{row.workload.name} ({group.record.label})"
-            for group, row in rows
-            if group.record.kind != "limits" and row.versus and not row.separated
+            for group in summary.groups
+            if group.record.kind != "limits"
+            for row in group.not_separated
         ],
         "unstable": [
             f"{row.workload.name} ({group.record.label}): {row.instability}"
-            for group, row in rows
+            for group in summary.groups
+            for row in group.rows
             if row.instability
         ],
         "not_steady": [

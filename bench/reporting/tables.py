@@ -11,18 +11,12 @@ from bench.analysis.key_figures import KeyFigure
 from bench.analysis.quantiles import Quantile
 from bench.analysis.ratios import Ratio
 from bench.analysis.record import Record
-from bench.analysis.stability import BIMODAL, DRIFTING, NOISY
 from bench.analysis.summary import GroupSummary, Row, floor_width
 from bench.reporting import rounding
 from mnist_core.runtime.formatting import markdown_table
 
 SPLIT_PARTS = ("data", "forward", "backward", "optimizer", "rest")
 NOT_SEPARATED = " ≈"
-UNSTABLE = {
-    BIMODAL: "the blocks fall into two groups, and no figure of the row is typical of both",
-    DRIFTING: "the first half of the blocks differs from the second by more than 5 %",
-    NOISY: "the middle half of the blocks spans more than ± 10 %",
-}
 
 
 def key_figures(figures: Sequence[KeyFigure]) -> str:
@@ -91,7 +85,7 @@ def _header(summary: GroupSummary) -> list[str]:
         if any(row.intensity for row in rows) and not optimizers:
             header.append("FLOP/byte")
     header += ["spread", "n"]
-    return [*header, "blocks"] if any(row.instability for row in rows) else header
+    return [*header, "blocks"] if summary.instabilities else header
 
 
 def _ratio(row: Row) -> str:
@@ -135,24 +129,8 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 }
 
 
-def notes(summary: GroupSummary) -> str:
-    """Explain the marks of a group's table."""
-    text = []
-    if any(row.versus is not None and not row.separated for row in summary.rows):
-        text.append(
-            "≈: not separated from the reference: the interval reaches into the noise floor."
-        )
-    words = sorted({row.instability for row in summary.rows if row.instability})
-    text += [f"{word.capitalize()}: {UNSTABLE[word]}." for word in words]
-    if summary.noise_floor is not None:
-        text.append(
-            "Noise floor: the same code differed from itself by up to "
-            f"{_floor_percent(summary.noise_floor)}."
-        )
-    return " ".join(text)
-
-
-def _floor_percent(floor: Ratio) -> str:
+def floor_percent(floor: Ratio) -> str:
+    """Return how far from itself the same code was."""
     return f"{100 * (math.exp(floor_width(floor)) - 1):.1f} %"
 
 
@@ -162,7 +140,7 @@ def noise_floors(groups: Sequence[GroupSummary]) -> str:
         (
             summary.record.label,
             rounding.with_interval(summary.noise_floor),
-            f"± {_floor_percent(summary.noise_floor)}",
+            f"± {floor_percent(summary.noise_floor)}",
             str(summary.noise_floor.count),
         )
         for summary in groups
@@ -214,47 +192,3 @@ def operators(profile: dict[str, Any]) -> str:
     rows.append(["everything else", "", f"{100 * rest:.1f} %"])
     header = ("operator", "calls a step", "self time")
     return markdown_table(rows, header=header, numeric=header[1:])
-
-
-def host_text(record: Record) -> str:
-    """Say how loaded the machine was and whether its clock moved."""
-    states = [s for group in record.groups for s in (group.host_before, group.host_after)]
-    loads = [s["load_1_minute"] for s in states if s["load_1_minute"] is not None]
-    clocks = [mhz for s in states for mhz in s["megahertz"] or []]
-    text = []
-    if loads:
-        text.append(
-            f"Load average between groups (this run included): {min(loads):.1f} to "
-            f"{max(loads):.1f} on {record.environment['cores']} cores."
-        )
-    if clocks:
-        low, high = min(clocks), max(clocks)
-        moved = (
-            f"stayed at {low:,.0f} MHz as far as the system shows it"
-            if low == high
-            else f"moved between {low:,.0f} and {high:,.0f} MHz"
-        )
-        text.append(f"The clock frequency {moved}.")
-    else:
-        text.append("The clock frequency is not readable here.")
-    return " ".join([*text, *_taken(record)])
-
-
-def _taken(record: Record) -> list[str]:
-    """Say what others took of the cores during the groups, where the system shows it."""
-    pairs = [(g.host_before, g.host_after) for g in record.groups]
-    keys = ("steal_ticks", "all_ticks", "involuntary_switches")
-    known = [(b, a) for b, a in pairs if all(s[k] is not None for s in (b, a) for k in keys)]
-    if not known:
-        return []
-    steal = [
-        100 * (a["steal_ticks"] - b["steal_ticks"]) / max(1, a["all_ticks"] - b["all_ticks"])
-        for b, a in known
-    ]
-    lost = [a["involuntary_switches"] - b["involuntary_switches"] for b, a in known]
-    threads = [state["threads"] for pair in known for state in pair]
-    return [
-        f"Group by group, a hypervisor took {min(steal):.1f} to {max(steal):.1f} % of the cores' "
-        f"time, this process lost a core that it wanted {min(lost):,} to {max(lost):,} times, and "
-        f"it had {min(threads)} to {max(threads)} threads."
-    ]

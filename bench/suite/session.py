@@ -1,8 +1,8 @@
 """One run of the suite: tests add their cases, and each group ends with interleaved blocks.
 
 A test times its case by itself through pytest-benchmark, for that plugin's table, JSON and
-comparison. After the last test of a group, all of its cases are timed once more in turn, a block of
-each at a time. Records, reports and every ratio come from these times.
+comparison. After the last test of a group, all of its cases are timed once more in turn, a block
+of each at a time. Records, reports and every ratio come from these times.
 """
 
 from __future__ import annotations

@@ -85,6 +85,10 @@ class Workload:
         """Return the name that pytest's -k and the records know the case by."""
         return f"{self.group}/{self.name}"
 
+    def has(self, **values: object) -> bool:
+        """Tell whether the fields have these values."""
+        return all(getattr(self, name) == value for name, value in values.items())
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back."""
         return asdict(self)

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
-from support import ROOT
-
-from bench.analysis import record_file
-from bench.analysis.record import GroupRecord
-from bench.reporting import tables
 from bench.timing import host
-
-RECORDS = ROOT / "results" / "bench" / "cpu"
 
 
 def test_frequencies_of_a_processor_that_shows_them() -> None:
@@ -44,19 +36,3 @@ def test_stolen_time_is_the_eighth_field_and_guests_are_not_counted_twice() -> N
     assert host.core_time(text) == (60, 1000)
     assert host.core_time("") is None
     assert host.core_time("cpu 1 2 3\n") is None
-
-
-def test_the_report_says_what_others_took_and_nothing_where_it_is_not_known() -> None:
-    before = {**host.state(), "steal_ticks": 10, "all_ticks": 1000, "involuntary_switches": 4}
-    after = {**before, "steal_ticks": 30, "all_ticks": 2000, "involuntary_switches": 54}
-    before["threads"], after["threads"] = 3, 5
-    group = GroupRecord(
-        name="cpu: a group", device="cpu", host_before=before, host_after=after, cases=()
-    )
-    made = record_file.read(next(RECORDS.glob("*/record.json")))
-    text = tables.host_text(replace(made, groups=(group,)))
-    assert "took 2.0 to 2.0 % of the cores' time" in text
-    assert "50 to 50 times, and it had 3 to 5 threads" in text
-    unknown = {**before, "steal_ticks": None, "all_ticks": None}
-    group = replace(group, host_before=unknown, host_after=unknown)
-    assert "hypervisor" not in tables.host_text(replace(made, groups=(group,)))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from mnist_core.data import registry as datasets
+from mnist_core.data.registry import DATASETS, dataset_spec
 from mnist_core.data.spec import DatasetSpec
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.models.architecture import Architecture
@@ -154,7 +154,7 @@ class TrainConfig:
         )
         _require(0 <= self.translation < 1, "translation must be in [0, 1)", self.translation)
         if self.horizontal_flip and not spec.flip_keeps_class:
-            suited = [name for name, entry in datasets.DATASETS.items() if entry.flip_keeps_class]
+            suited = [name for name, entry in DATASETS.items() if entry.flip_keeps_class]
             raise UserError(
                 f"horizontal_flip must be false for {self.dataset}: a mirrored {spec.shown} is "
                 f"not of its class any more; it suits {', '.join(suited)}"
@@ -190,7 +190,7 @@ class TrainConfig:
     @property
     def dataset_spec(self) -> DatasetSpec:
         """Return what is known of the data set."""
-        return datasets.require_known(self.dataset)
+        return dataset_spec(self.dataset)
 
     def architecture(self) -> Architecture:
         """Return the network's architecture."""

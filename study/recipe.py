@@ -203,7 +203,7 @@ def _run_reference(
     folder: RunFolder, plan: RecipePlan, options: argparse.Namespace, name: str, index: int
 ) -> None:
     """Time another recipe in a process of its own, where it is its turn and not yet done."""
-    from mnist_core.data.splits import find_mnist
+    from mnist_core.data.locate import find_mnist
     from mnist_core.runtime.atomic_files import write_json
 
     key = f"reference-{name}-{index:02d}"

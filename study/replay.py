@@ -109,7 +109,7 @@ def replay(
     folder: RunFolder, rows: Sequence[RunRecord], *, data_dir: Path | None, workers: int
 ) -> Iterator[Outcome]:
     """Train rows again; yield an outcome of each, in their order."""
-    from mnist_core.data import splits as data
+    from mnist_core.data.load import load
     from mnist_core.runtime.device import prepare_process
     from study.analysis.replay_outcomes import impossible, skipped
     from study.execution.pool import WorkerPool
@@ -123,7 +123,7 @@ def replay(
         for row in rows:
             yield skipped(row) if row.weights_sha256 is None else impossible(row, error)
         return
-    dataset = data.load(plan.dataset, data_dir=data_dir, device=device)
+    dataset = load(plan.dataset, data_dir=data_dir, device=device)
     was, now = header["data"]["sha256"], dataset.sha256
     other_data = [] if was == now else [f"the data, whose SHA-256 was {was}, is {now}"]
     arms = dict.fromkeys(row.arm for row in rows)

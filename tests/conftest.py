@@ -23,7 +23,9 @@ from support import postgres_server, study_processes
 from support.dataset_files import WrittenSet, written
 
 from mnist_core.config import TrainConfig
-from mnist_core.data import splits as data
+from mnist_core.data.load import load
+from mnist_core.data.locate import DATA_DIR_VARIABLE
+from mnist_core.data.splits import Dataset
 from mnist_core.runtime.device import prepare_process
 from study.records.run_folder import RunFolder
 
@@ -61,43 +63,39 @@ def isolated_process(tmp_path_factory, monkeypatch) -> Iterator[None]:
 @pytest.fixture
 def without_mnist(monkeypatch) -> None:
     """Hide MNIST: no folder is named, and the (isolated) cache folder is empty."""
-    monkeypatch.delenv(data.DATA_DIR_VARIABLE, raising=False)
+    monkeypatch.delenv(DATA_DIR_VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="session")
-def digits() -> data.Dataset:
-    return data.load("digits", data_dir=None, device=CPU)
+def digits() -> Dataset:
+    return load("digits", data_dir=None, device=CPU)
 
 
 @pytest.fixture(scope="session")
-def small_digits(digits) -> data.Dataset:
+def small_digits(digits) -> Dataset:
     """256 training images: eight steps of 32."""
-
-    def head(split: data.Split, count: int) -> data.Split:
-        return data.Split(split.images[:count], split.labels[:count])
-
     return replace(
         digits,
-        train=head(digits.train, 256),
-        validation=head(digits.validation, 100),
-        test=head(digits.test, 100),
+        train=digits.train.first(256),
+        validation=digits.validation.first(100),
+        test=digits.test.first(100),
         sha256="of the small digits",
     )
 
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
-    folder = os.environ.get(data.DATA_DIR_VARIABLE)
+    folder = os.environ.get(DATA_DIR_VARIABLE)
     if not folder:
-        pytest.skip(f"real MNIST is needed: {data.DATA_DIR_VARIABLE} does not name its folder")
+        pytest.skip(f"real MNIST is needed: {DATA_DIR_VARIABLE} does not name its folder")
     return Path(folder)
 
 
 @pytest.fixture(scope="session")
-def mnist(mnist_folder, tmp_path_factory) -> data.Dataset:
+def mnist(mnist_folder, tmp_path_factory) -> Dataset:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("mnist-cache")))
-        return data.load("mnist", data_dir=mnist_folder, device=CPU)
+        return load("mnist", data_dir=mnist_folder, device=CPU)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import tomllib
 import pytest
 from support import ROOT
 
-from mnist_core.data.splits import DATA_DIR_VARIABLE
+from mnist_core.data.locate import DATA_DIR_VARIABLE
 
 PACKAGES = ("mnist_core", "study", "bench")
 

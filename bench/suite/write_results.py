@@ -173,7 +173,7 @@ def is_complete(suite: Suite, device: str) -> bool:
 
 
 def _dataset(suite: Suite, device: str) -> dict[str, Any]:
-    dataset = data.load(suite.dataset_name, device)
+    dataset = data.load_cached(suite.dataset_name, device)
     return {
         "name": dataset.name,
         "label": dataset.label,

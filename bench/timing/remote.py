@@ -82,7 +82,7 @@ class Worker:
 
 def _environment() -> dict[str, str]:
     """Return the variables of a child, whose folder may be another one."""
-    from mnist_core.data.splits import DATA_DIR_VARIABLE  # with torch, which no child needs
+    from mnist_core.data.locate import DATA_DIR_VARIABLE  # with torch, which no child needs
 
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     if variables.get(DATA_DIR_VARIABLE):

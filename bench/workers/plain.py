@@ -27,7 +27,7 @@ class _Served:
     def prepare(self, workload: dict[str, Any], dataset: str) -> int:
         """Make the training ready; return the images of an epoch less its first batch."""
         case = Workload.from_dict(workload)
-        full = data.load(dataset, "cpu")
+        full = data.load_cached(dataset, "cpu")
         size = plain_pytorch.BATCH_SIZE
         steps = min(PLAIN_STEPS, len(full.train) // size - 1)
         split = data.subset(full, (steps + 1) * size).train

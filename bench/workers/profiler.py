@@ -149,7 +149,7 @@ def _steps(scenario: Scenario, device: torch.device, dataset: str) -> Iterator[N
                 network(batch)
             yield
     optimizer = build_optimizer("adam", network.parameters(), learning_rate=1e-12)
-    loaded = data.load(dataset, device.type)
+    loaded = data.load_cached(dataset, device.type)
     config = TrainConfig(dataset=loaded.name, batch_size=scenario.batch_size)
     active = scenario.active_steps
     # In whole preparations: the last of an epoch is smaller where its images run out.

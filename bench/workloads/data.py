@@ -19,16 +19,16 @@ from torch import Tensor
 from bench.workloads.prepared import Prepared, timed
 from bench.workloads.workload import PLAIN_STEPS, Workload
 from mnist_core.config import TrainConfig
-from mnist_core.data import splits
+from mnist_core.data.load import load
 from mnist_core.data.splits import Dataset, Split
 from mnist_core.references import plain_pytorch
 from mnist_core.training import batches
 
 
 @functools.cache
-def load(name: str, device_type: str) -> Dataset:
+def load_cached(name: str, device_type: str) -> Dataset:
     """Load a data set onto a device; `auto` falls back to the embedded digits."""
-    return splits.load(name, data_dir=None, device=torch.device(device_type))
+    return load(name, data_dir=None, device=torch.device(device_type))
 
 
 def subset(dataset: Dataset, count: int) -> Dataset:
@@ -72,7 +72,7 @@ class _Epochs:
 
 def pipeline(workload: Workload, dataset_name: str) -> Prepared:
     """Make ready what makes the batches of an epoch, and nothing else."""
-    full = load(dataset_name, workload.device)
+    full = load_cached(dataset_name, workload.device)
     steps = min(PLAIN_STEPS, len(full.train) // workload.batch_size - 1)
     count = steps * workload.batch_size
     if workload.mode == "plain":

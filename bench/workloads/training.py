@@ -70,7 +70,7 @@ def optimizer_step(workload: Workload) -> Prepared:
 
 def training_loop(workload: Workload, dataset_name: str) -> Prepared:
     """Make a whole run ready, or its bare steps on batches that were made before."""
-    full = data.load(dataset_name, workload.device)
+    full = data.load_cached(dataset_name, workload.device)
     steps = min(LOOP_STEPS[workload.device], len(full.train) // workload.batch_size)
     dataset = data.subset(full, steps * workload.batch_size)
     config = TrainConfig(

@@ -84,11 +84,11 @@ def assignments(flag: str, given: Sequence[str]) -> dict[str, Any]:
 
 def load_dataset(options: argparse.Namespace, *, name: str | None = None) -> Dataset:
     """Prepare the process and load the data set asked for, saying which one it is."""
-    from mnist_core.data import splits as data
+    from mnist_core.data.load import load
     from mnist_core.runtime.device import prepare_process
 
     device = prepare_process(device=options.device, threads=options.threads)
-    dataset = data.load(name or options.dataset, data_dir=options.data_dir, device=device)
+    dataset = load(name or options.dataset, data_dir=options.data_dir, device=device)
     if dataset.notice:
         print(f"note: {dataset.notice}", flush=True)
     return dataset

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from mnist_core.cli.arguments import NETWORK_OPTION_HELP, add_assignments, assignments
-from mnist_core.data.registry import DATASETS, require_known
+from mnist_core.data.registry import DATASETS, dataset_spec
 from mnist_core.data.spec import DatasetSpec
 from mnist_core.models.architecture import Architecture
 from mnist_core.models.registry import NETWORKS, architecture, network_spec
@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a Markdown table."""
     changes = assignments("--network-option", options.network_option)
-    dataset = require_known(options.dataset)
+    dataset = dataset_spec(options.dataset)
     if options.network == "all":
         _print_networks(changes, dataset)
     else:

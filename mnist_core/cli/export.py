@@ -81,14 +81,14 @@ def run(options: argparse.Namespace) -> int:
 def _images(options: argparse.Namespace, dataset: str) -> tuple[Tensor, str]:
     """Return what to check the export on, and what that is."""
     from mnist_core.data.download import UnavailableError
-    from mnist_core.data.registry import require_known
+    from mnist_core.data.registry import dataset_spec
     from mnist_core.models.onnx_export import random_images
 
     try:
         loaded = load_dataset(options, name=dataset)
     except UnavailableError as error:
         print(f"note: {error}\nchecking the export on images of noise instead", flush=True)
-        return random_images(require_known(dataset).shape), "images of noise"
+        return random_images(dataset_spec(dataset).shape), "images of noise"
     return loaded.test.images, f"images of {loaded.label}, test split"
 
 

@@ -28,8 +28,8 @@ from mnist_core.data.registry import (
     AUGMENTATION_HELP,
     AUTO,
     DATASETS,
+    dataset_spec,
     require_choice,
-    require_known,
 )
 from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, with_hint
@@ -152,7 +152,7 @@ def _config(options: argparse.Namespace, begun: TrainConfig, dataset_name: str) 
     names = (*_HELP, "horizontal_flip", "train_on_validation")
     changes = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if hasattr(options, "augmentation"):
-        named = require_known(dataset_name).augmentation(options.augmentation)
+        named = dataset_spec(dataset_name).augmentation(options.augmentation)
         changes = {**_WITHOUT_DISTORTIONS, **named.settings(), **changes}
     if changes.get("optimizer", begun.optimizer) != begun.optimizer:
         changes["learning_rate"] = default_learning_rate(changes["optimizer"])

@@ -1,7 +1,6 @@
 """Downloads through torchvision, of which either everything arrives at its place or nothing.
 
-torchvision checks the MD5 that it pins of each archive. Files of which no checksum is published
-get one beside them then: see `mnist_core.data.integrity`.
+torchvision checks the MD5 that it pins of each archive, and takes archives that are already there.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from mnist_core.data import integrity as files
+from mnist_core.data.files import CHECKSUM_NAME, MALFORMED, last_line, parse, write_checksum
 from mnist_core.data.spec import DatasetSpec, Source
 from mnist_core.errors import UserError
 
@@ -25,32 +24,34 @@ TIMEOUT_SECONDS = 30.0
 
 
 class UnavailableError(UserError):
-    """Say that a data set could neither be found nor downloaded."""
+    """Report that a data set could neither be found nor downloaded."""
 
 
 def download(
-    spec: DatasetSpec, source: Source, folders: list[Path], *, asked_for: Path | None
+    spec: DatasetSpec, source: Source, folders: list[Path], *, data_dir: Path | None
 ) -> Path:
-    """Download into the folder that was asked for, else into the first of `folders` that can be
-    written; return which. It happens beside the place, and the folder is moved there in one step,
-    so that neither a kill nor a second process at the same time leaves half of it.
+    """Download into `data_dir`, or without one into the first of `folders` that can be written;
+    return which.
 
-    Raises `UserError` where the folder asked for cannot be written, else `UnavailableError`, with
-    what was looked for where, if the data cannot be had.
+    The files are downloaded beside their place, and their folder is moved there in one step, so
+    that neither a kill nor a second process at the same time leaves a part of them.
+
+    Raises `UserError` where `data_dir` cannot be written, else `UnavailableError`, with what was
+    looked for where, if the data cannot be had.
     """
     reason = ""
-    for root in [asked_for] if asked_for else folders:
+    for root in [data_dir] if data_dir else folders:
         try:
             temporary = _make_room(root, source)
         except OSError as error:
             reason = f"cannot write into {root}: {error.strerror}"
             continue
         try:
-            _download_into(temporary, source)
+            _copy_archives(source, folders, temporary)
+            _download_into(temporary, spec, source)
             _move(temporary / source.folder, root / source.folder)
-        except (OSError, RuntimeError, http.client.HTTPException) as error:
-            said = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
-            reason = f"into {root}: {said}"
+        except (OSError, http.client.HTTPException, *MALFORMED) as error:
+            reason = f"into {root}: {last_line(error)}"
             break
         else:
             return root
@@ -58,18 +59,15 @@ def download(
             shutil.rmtree(temporary, ignore_errors=True)
             _remove_empty(root, source)
     else:
-        if asked_for:
+        if data_dir:
             raise UserError(
                 f"{spec.label} is not there yet, and --data-dir, into which it would be "
-                f"downloaded, cannot be used: {reason}.{files.unpacking(source, folders)} Name "
-                "another --data-dir."
+                f"downloaded, cannot be used: {reason}. Name another --data-dir."
             )
     raise UnavailableError(
         f"{spec.label} is in none of "
         + ", ".join(str(folder / source.folder) for folder in folders)
-        + f", and could not be downloaded ({reason})."
-        + files.unpacking(source, folders)
-        + " Put the files "
+        + f", and could not be downloaded ({reason}). Put the files "
         + ", ".join(source.files)
         + " into one of these folders, name another with --data-dir or MNIST_DATA_DIR, "
         "or use --dataset digits."
@@ -92,34 +90,39 @@ def _remove_empty(root: Path, source: Source) -> None:
             folder.rmdir()  # succeeds only where nothing came
 
 
-def _download_into(root: Path, source: Source) -> None:
-    """Download, keep the files of this data set alone, and write their checksums down."""
-    from torchvision import datasets as torchvision_datasets
+def _copy_archives(source: Source, folders: list[Path], root: Path) -> None:
+    """Copy archives that lie in one of the folders to where torchvision looks for them."""
+    for name in source.archives():
+        found = [folder / name for folder in folders if (folder / name).is_file()]
+        if found:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found[0], root / name)
 
-    constructor = getattr(torchvision_datasets, source.torchvision_class)
-    # torchvision prints every mirror that it tries; its progress bar goes to stderr.
+
+def _download_into(root: Path, spec: DatasetSpec, source: Source) -> None:
+    """Download, and keep the files of this data set alone."""
+    # torchvision's progress bar goes to stderr; what it prints is not for the user.
     with _socket_timeout(TIMEOUT_SECONDS), redirect_stdout(io.StringIO()):
-        for arguments in source.downloads:
-            constructor(str(root), download=True, **arguments)
+        dataset = parse(spec, source, root, download=True)
     folder = root / source.folder
     for path in folder.iterdir():
         if path.name not in source.files:
             path.unlink()  # archives, and EMNIST's other parts: 1.7 GB
-    if not all(map(files.is_of_content, source.files.values())):
-        files.write_checksums(folder, source.files)
+    if spec.sha256 is None:
+        write_checksum(dataset, folder)
 
 
 def _move(folder: Path, place: Path) -> None:
-    """Move a folder, or into a folder that is there the files that it lacks."""
+    """Move a folder, or its files into a folder that is there: the checksum first, so that no
+    kill leaves the files without it."""
     try:
         os.rename(folder, place)
     except OSError:
         if not place.is_dir():
             raise
-        # Another process was faster, or there are files of other sets: EMNIST's parts share one.
-        for path in folder.iterdir():
-            if not (place / path.name).exists():
-                os.rename(path, place / path.name)
+        # Another process was faster, or other files are there: archives, EMNIST's other parts.
+        for path in sorted(folder.iterdir(), key=lambda path: path.name != CHECKSUM_NAME):
+            os.replace(path, place / path.name)
 
 
 @contextlib.contextmanager

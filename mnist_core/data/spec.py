@@ -19,31 +19,26 @@ DIGITS = tuple("0123456789")
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where a data set's files lie below a root, and how torchvision downloads them there."""
+    """Which files a data set consists of, and which class of torchvision.datasets reads them."""
 
-    folder: str
-    """torchvision's own."""
-    format: str
-    """`idx`: a file of images, then one of labels. `cifar`: pickled batches of both."""
-    train: Mapping[str, str | None] = field(hash=False)
-    """Files, and the checksum that is published of each: `sha256:…` or `md5:…` of its content, or
-    `gz-md5:…` of the archive NAME.gz that it comes in."""
-    test: Mapping[str, str | None] = field(hash=False)
     torchvision_class: str
-    downloads: tuple[Mapping[str, str], ...] = field(default=({},), hash=False)
-    """Arguments of the class, beside the root, of each call that downloads a part."""
+    folder: str
+    """Below a root, as the class has it."""
+    files: tuple[str, ...]
+    train: Mapping[str, str | bool] = field(default_factory=lambda: {"train": True}, hash=False)
+    """Arguments of the class, beside the root, for the part that one may train on."""
+    test: Mapping[str, str | bool] = field(default_factory=lambda: {"train": False}, hash=False)
     archive: str | None = None
-    """The one archive, below a root, in which all files are published; None where each comes in
-    one of its own, NAME.gz beside it."""
+    """The one archive, below a root, that holds all files; None where each has its own, NAME.gz
+    beside it."""
     is_transposed: bool = False
-    """Whether the images lie on their side, rows for columns."""
-    skipped_test_images: int = 0
-    """Images at the start of the test file that are not part of the test split."""
+    """Whether the files have rows and columns of an image exchanged."""
 
-    @property
-    def files(self) -> dict[str, str | None]:
-        """Return all files with their checksums."""
-        return {**self.train, **self.test}
+    def archives(self) -> list[str]:
+        """Return the paths below a root at which torchvision looks for archives."""
+        if self.archive is not None:
+            return [self.archive]
+        return [f"{self.folder}/{name}.gz" for name in self.files]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +94,8 @@ class DatasetSpec:
     """What is usual for such images; not tuned here."""
     source: Source | None = None
     """None for a set that an installed package holds."""
+    sha256: str | None = None
+    """Of the splits (`mnist_core.data.splits`); None where nobody here had the files."""
 
     def augmentation(self, name: str) -> Augmentation:
         """Return an augmentation by its name; `UserError` names the known ones."""

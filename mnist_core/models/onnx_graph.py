@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from mnist_core.data.registry import require_known
+from mnist_core.data.registry import dataset_spec
 from mnist_core.data.spec import DatasetSpec
 from mnist_core.errors import UserError
 from mnist_core.models.network import Network, weights_digest
@@ -51,7 +51,7 @@ class Form:
     @property
     def spec(self) -> DatasetSpec:
         """Return what is known of the data set: shape, classes, mean and deviation."""
-        return require_known(self.dataset)
+        return dataset_spec(self.dataset)
 
 
 def missing_libraries() -> list[str]:

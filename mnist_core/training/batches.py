@@ -14,9 +14,7 @@ import torch
 from torch import Tensor
 
 from mnist_core.config import TrainConfig
-from mnist_core.data.augment import bilinear as affine
-from mnist_core.data.augment import elastic
-from mnist_core.data.augment import nearest as augment
+from mnist_core.data.augment import bilinear, elastic, nearest
 from mnist_core.data.splits import Dataset, Split, normalise
 from mnist_core.runtime.randomness import generator
 
@@ -39,10 +37,10 @@ class Draws:
     flips: Tensor | None = None
     """[n] bool: whether it is mirrored."""
     coefficients: Tensor | None = None
-    """[n, 6] int32, and `shifts`: see `augment.Transforms`."""
+    """[n, 6] int32, and `shifts`: see `nearest.Transforms`."""
     shifts: Tensor | None = None
     maps: Tensor | None = None
-    """[n, 2, 3] float32: see `affine.draw`."""
+    """[n, 2, 3] float32: see `bilinear.draw`."""
     bends: Tensor | None = None
     """[n, 2, p, p] float32: see `elastic.draw`."""
 
@@ -66,10 +64,10 @@ def draw_epoch(dataset: Dataset, config: TrainConfig, *, epoch: int) -> Draws:
     drawn = {"order": order[:count]}
     if config.horizontal_flip:
         draws = generator(config.seed, "flip", epoch)
-        drawn["flips"] = augment.draw_flips(count, generator=draws)
+        drawn["flips"] = nearest.draw_flips(count, generator=draws)
     draws = generator(config.seed, "augmentation", epoch)
     if config.interpolation == "bilinear":
-        drawn["maps"] = affine.draw(
+        drawn["maps"] = bilinear.draw(
             count,
             rotation_degrees=config.rotation_degrees,
             translation=config.translation,
@@ -78,7 +76,7 @@ def draw_epoch(dataset: Dataset, config: TrainConfig, *, epoch: int) -> Draws:
             generator=draws,
         )
     elif config.rotation_degrees or config.translation:
-        transforms = augment.draw(
+        transforms = nearest.draw(
             count,
             side=dataset.train.images.shape[-1],
             rotation_degrees=config.rotation_degrees,
@@ -97,14 +95,14 @@ def prepare(dataset: Dataset, draws: Draws) -> tuple[Tensor, Tensor]:
     labels [n] int64. The draws must lie on the device of the data."""
     images = dataset.train.images[draws.order]
     if draws.flips is not None:
-        images = augment.flip(images, draws.flips)
+        images = nearest.flip(images, draws.flips)
     if draws.maps is not None:
         moved = draws.bends
         if moved is not None:
             moved = elastic.displacements(moved, size=images.shape[2:])
-        images = affine.apply(images, draws.maps, displacements=moved)
+        images = bilinear.apply(images, draws.maps, displacements=moved)
     if draws.coefficients is not None and draws.shifts is not None:
-        images = augment.apply(images, augment.Transforms(draws.coefficients, draws.shifts))
+        images = nearest.apply(images, nearest.Transforms(draws.coefficients, draws.shifts))
     normalised = normalise(images, mean=dataset.mean, std=dataset.std)
     return normalised, dataset.train.labels[draws.order]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mnist_core.data import splits as data
+from mnist_core.data.load import load
 from mnist_core.data.splits import Dataset
 from mnist_core.errors import EXIT_INTERRUPTED, OptimizerError, UserError, with_hint
 from mnist_core.runtime.device import available_cores, prepare_process
@@ -104,10 +104,10 @@ def default_workers(plan: StudyPlan) -> int:
     return max(1, available_cores() // plan.threads)
 
 
-def load(options: argparse.Namespace, name: str, device: str) -> Dataset:
+def load_dataset(options: argparse.Namespace, name: str, device: str) -> Dataset:
     """Load the data set asked for, saying so where it is another one."""
     resolved = prepare_process(device=device, threads=1)
-    dataset = data.load(name, data_dir=options.data_dir, device=resolved)
+    dataset = load(name, data_dir=options.data_dir, device=resolved)
     if dataset.notice:
         print(f"note: {dataset.notice}", flush=True)
     return dataset
@@ -116,7 +116,7 @@ def load(options: argparse.Namespace, name: str, device: str) -> Dataset:
 def _create(
     options: argparse.Namespace, given: dict[str, Any], asked: str, *, kind: type[StudyPlan]
 ) -> tuple[RunFolder, StudyPlan, Dataset]:
-    dataset = load(options, asked, given.get("device", kind.device))
+    dataset = load_dataset(options, asked, given.get("device", kind.device))
     plan = kind(dataset=dataset.name, **given)
     try_plan(plan, dataset)
     started = utc_now()
@@ -166,7 +166,7 @@ def _reopen(
             f"the study in {folder.path} began with other options: {'; '.join(different)}. "
             "Resume without them, or start anew in another --output."
         )
-    dataset = load(options, plan.dataset, plan.device)
+    dataset = load_dataset(options, plan.dataset, plan.device)
     if dataset.sha256 != header["data"]["sha256"]:
         raise UserError(f"the study in {folder.path} began with other data than are here now")
     changed = changed_sources(header)

@@ -60,14 +60,14 @@ def start(
     global _session
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
-    from mnist_core.data import splits
+    from mnist_core.data.load import load
     from mnist_core.runtime import provenance
     from mnist_core.runtime.device import prepare_process
 
     resolved = prepare_process(device=device, threads=threads)
     _session = Session(
         folder=RunFolder(folder),
-        dataset=splits.load(dataset, data_dir=data_dir, device=resolved),
+        dataset=load(dataset, data_dir=data_dir, device=resolved),
         environment=provenance.environment(resolved),
         pruner=pruner,
         progress=progress,

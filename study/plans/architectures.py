@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mnist_core.config import Option, TrainConfig
-from mnist_core.data.registry import require_known
+from mnist_core.data.registry import dataset_spec
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.optim.registry import optimizer_spec
 from study.plans import families
@@ -64,7 +64,7 @@ class ArchitecturePlan(StudyPlan):
     @property
     def limits(self) -> Limits:
         """Return what an architecture may cost."""
-        spec = require_known(self.dataset)
+        spec = dataset_spec(self.dataset)
         return Limits(
             parameters=self.max_parameters,
             forward_flops=self.max_flops,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from mnist_core.config import Option, TrainConfig
-from mnist_core.data.registry import require_known
+from mnist_core.data.registry import dataset_spec
 from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, unknown_name
 from study.plans.space import SearchSpace, parameters_text, space_from_table
@@ -280,7 +280,7 @@ class StudyPlan(ABC):
 
     def _settings(self) -> dict[str, Any]:
         """Return what every run has where its arm's space does not say otherwise."""
-        augmentation = require_known(self.dataset).augmentation(self.augmentation)
+        augmentation = dataset_spec(self.dataset).augmentation(self.augmentation)
         return {
             "schedule": self.schedule,
             "batch_size": self.batch_size,

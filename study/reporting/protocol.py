@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from mnist_core.data.registry import require_known
+from mnist_core.data.registry import dataset_spec
 from mnist_core.optim.custom import is_custom
 from mnist_core.runtime.formatting import markdown_table, percent
 from study.analysis.summary import Summary
@@ -51,7 +51,7 @@ def protocol(summary: Summary) -> str:
     """Return the card of what was fixed before the study began."""
     plan, data = summary.plan, summary.header["data"]
     subject = plan.subject
-    augmentation = require_known(plan.dataset).augmentation(plan.augmentation)
+    augmentation = dataset_spec(plan.dataset).augmentation(plan.augmentation)
     seeds = ", ".join(map(str, plan.confirmation_seeds()))
     rows = [
         ("data", f"{data['label']}, SHA-256 of the splits `{data['sha256'][:16]}…`"),

@@ -41,9 +41,9 @@ def refused(capsys):
 @pytest.fixture
 def finished(tmp_path):
     """A finished study of digits whose data are this machine's."""
-    from mnist_core.data import splits as data
+    from mnist_core.data.load import load
 
-    dataset = data.load("digits", data_dir=None, device=torch.device("cpu"))
+    dataset = load("digits", data_dir=None, device=torch.device("cpu"))
     return write_study(
         tmp_path / "study", make_plan(), data={**DIGITS, "sha256": dataset.sha256}
     ).path
@@ -194,7 +194,7 @@ def test_ctrl_c_before_there_is_a_folder_promises_nothing(monkeypatch, capsys, t
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("study.execution.session.load", interrupt)
+    monkeypatch.setattr("study.execution.session.load_dataset", interrupt)
     assert optimizers.main(["--dataset", "digits", "--output", str(tmp_path / "new")]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 

@@ -1,24 +1,28 @@
-"""Data sets that the tests write in the original formats, small or at full size.
+"""Data sets that the tests write in the published formats, small or at full size.
 
 A `WrittenSet` holds the files' bytes, the images that they show, and the registry's entry with the
-sizes and checksums of these files in the place of the published ones.
+sizes and the SHA-256 of these images in the place of the published ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import pickle
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torchvision.datasets
 
 from mnist_core.data.registry import DATASETS
 from mnist_core.data.spec import DatasetSpec, Source
 
 BLOCK = 1_000
-SKIPPED = 7
+SKIPPED = {"qmnist": 10_000}
+"""Images at the start of the test file that are not part of the test split."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,35 @@ class WrittenSet:
             (folder / name).write_bytes(content)
         return folder
 
+    def pins(self) -> dict[str, Any]:
+        """Return the attributes of torchvision's CIFAR10 that pin the MD5 of its files."""
+        if self.spec.name != "cifar10":
+            return {}
+        md5 = {name: hashlib.md5(content).hexdigest() for name, content in self.contents.items()}
+        *train, test, meta = md5.items()
+        return {
+            "train_list": train,
+            "test_list": [test],
+            "meta": {"filename": meta[0], "key": "label_names", "md5": meta[1]},
+        }
+
     def install(self, monkeypatch) -> WrittenSet:
-        """Put the entry into the registry for the time of a test."""
+        """Put the entry into the registry, and its MD5 into torchvision, until a test ends."""
         monkeypatch.setitem(DATASETS, self.spec.name, self.spec)
+        for name, value in self.pins().items():
+            monkeypatch.setattr(torchvision.datasets.CIFAR10, name, value)
         return self
+
+    def install_download(self, monkeypatch, download) -> None:
+        """Have torchvision call `download(root)` where it would download the data set."""
+
+        def stand_in(dataset) -> None:
+            folder = Path(dataset.root) / self.source.folder
+            if not all((folder / name).exists() for name in self.contents):
+                download(Path(dataset.root))
+
+        kind = getattr(torchvision.datasets, self.source.torchvision_class)
+        monkeypatch.setattr(kind, "download", stand_in)
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -55,27 +84,6 @@ def idx(array: np.ndarray) -> bytes:
     kind, stored = (8, array) if array.dtype == np.uint8 else (12, array.astype(">i4"))
     header = struct.pack(f">HBB{array.ndim}I", 0, kind, array.ndim, *array.shape)
     return header + stored.tobytes()
-
-
-def python2_batch(pixels: np.ndarray, labels: np.ndarray) -> bytes:
-    """Pickle a batch of CIFAR's opcode by opcode as Python 2 did, whose strings are bytes."""
-
-    def text(value: bytes) -> bytes:
-        return b"U" + bytes([len(value)]) + value
-
-    def number(value: int) -> bytes:
-        return b"J" + struct.pack("<i", value)
-
-    dtype = b"cnumpy\ndtype\n" + text(b"u1") + b"K\0K\1\x87R"
-    dtype += b"(K\3" + text(b"|") + b"NNN" + number(-1) + number(-1) + b"K\0tb"
-    array = (
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" + text(b"b") + b"\x87R"
-    )
-    array += b"(K\1" + number(len(pixels)) + number(pixels.shape[1]) + b"\x86" + dtype + b"\x89"
-    array += b"T" + struct.pack("<i", pixels.size) + pixels.tobytes() + b"tb"
-    classes = b"](" + b"".join(b"K" + bytes([label]) for label in labels.tolist()) + b"e"
-    entries = text(b"data") + array + text(b"labels") + classes
-    return b"\x80\2}(" + text(b"batch_label") + text(b"training batch 1 of 5") + entries + b"u."
 
 
 def images_of(spec: DatasetSpec, labels: np.ndarray, *, seed: int) -> np.ndarray:
@@ -100,62 +108,60 @@ def written(name: str, *, train: int, validation: int, test: int) -> WrittenSet:
     """Write a data set of so many images; for CIFAR-10, a fifth of the first two in each batch."""
     spec = DATASETS[name]
     assert spec.source is not None
-    skipped = min(SKIPPED, spec.source.skipped_test_images)
-    if test == spec.test_images:
-        skipped = spec.source.skipped_test_images
-    classes = len(spec.classes)
-    train_labels = np.arange(train + validation) % classes
-    test_labels = np.arange(skipped + test) * 3 % classes
+    skipped = SKIPPED.get(name, 0)
+    train_labels = np.arange(train + validation) % len(spec.classes)
+    test_labels = np.arange(skipped + test) * 3 % len(spec.classes)
     train_images = images_of(spec, train_labels, seed=1)
     test_images = images_of(spec, test_labels, seed=2)
-    contents: dict[str, bytes] = {}
-    for files, images, labels in (
-        (list(spec.source.train), train_images, train_labels),
-        (list(spec.source.test), test_images, test_labels),
-    ):
-        if spec.source.format == "cifar":
-            parts = zip(np.split(images, len(files)), np.split(labels, len(files)), strict=True)
-            for file, (some_images, some_labels) in zip(files, parts, strict=True):
-                pixels = some_images.reshape(len(some_images), -1)
-                contents[file] = python2_batch(pixels, some_labels)
-            continue
-        stored = images[:, 0].swapaxes(1, 2) if spec.source.is_transposed else images[:, 0]
-        contents[files[0]] = idx(np.ascontiguousarray(stored))
-        contents[files[1]] = idx(_labels_as_stored(files[1], labels))
-    changed = replace(
-        spec.source,
-        train=_checksums(spec.source.train, contents),
-        test=_checksums(spec.source.test, contents),
-        skipped_test_images=skipped,
-    )
+    parts = (train_images, train_labels), (test_images, test_labels)
+    contents = _cifar10(spec, *parts) if name == "cifar10" else _idx_files(spec.source, *parts)
+    test_split = test_images[skipped:], test_labels[skipped:]
+    cut = train_images[:train], train_labels[:train], train_images[train:], train_labels[train:]
     return WrittenSet(
         replace(
             spec,
             train_images=train,
             validation_images=validation,
             test_images=test,
-            source=changed,
+            sha256=spec.sha256 and sha256_of_arrays(*cut, *test_split),
         ),
         contents,
         (train_images, train_labels),
-        (test_images[skipped:], test_labels[skipped:]),
+        test_split,
     )
 
 
-def _labels_as_stored(file: str, labels: np.ndarray) -> np.ndarray:
-    if not file.endswith("idx2-int"):
-        return labels.astype(np.uint8)
-    # QMNIST: class, then partition, writer and so on (github.com/facebookresearch/qmnist)
-    others = np.arange(len(labels) * 7, dtype=np.int32).reshape(-1, 7) * 1_000
-    return np.concatenate([labels.astype(np.int32)[:, None], others], axis=1)
+def sha256_of_arrays(*arrays: np.ndarray) -> str:
+    """Return what the registry pins of the images and labels of the splits."""
+    parts = [f"{array.shape}{array.dtype}".encode() + array.tobytes() for array in arrays]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def _checksums(published, contents: dict[str, bytes]) -> dict[str, str | None]:
-    """Replace the checksums of content by those of what was written."""
-    found = {}
-    for name, checksum in published.items():
-        kind = checksum.split(":")[0] if checksum else None
-        if kind in ("sha256", "md5"):
-            checksum = f"{kind}:{hashlib.new(kind, contents[name]).hexdigest()}"
-        found[name] = checksum
-    return found
+def _cifar10(spec: DatasetSpec, train, test) -> dict[str, bytes]:
+    """Return pickled batches, their pixels channel by channel, and the names of the classes."""
+    assert spec.source is not None
+    batches = [*zip(*(np.split(array, 5) for array in train), strict=True), test]
+    values: list[dict[str, Any]] = [
+        {"data": images.reshape(len(images), -1), "labels": labels.tolist()}
+        for images, labels in batches
+    ]
+    values.append({"label_names": list(spec.classes)})
+    return {
+        name: pickle.dumps(value, protocol=2)
+        for name, value in zip(spec.source.files, values, strict=True)
+    }
+
+
+def _idx_files(source: Source, *parts) -> dict[str, bytes]:
+    """Return a file of images and one of labels for each part."""
+    arrays = []
+    for images, labels in parts:
+        stored = images[:, 0].swapaxes(1, 2) if source.is_transposed else images[:, 0]
+        arrays += [np.ascontiguousarray(stored), labels.astype(np.uint8)]
+    if source.torchvision_class == "QMNIST":
+        # class, then partition, writer and so on (github.com/facebookresearch/qmnist)
+        for place in (1, 3):
+            labels = arrays[place].astype(np.int32)
+            others = np.arange(len(labels) * 7, dtype=np.int32).reshape(-1, 7) * 1_000
+            arrays[place] = np.concatenate([labels[:, None], others], axis=1)
+    return {name: idx(array) for name, array in zip(source.files, arrays, strict=True)}

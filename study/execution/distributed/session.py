@@ -36,7 +36,8 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
     """Take part in a shared study of a kind; return the exit code."""
     given = dict(given)
     url = parse_url(options.storage)
-    dataset = session.load(options, given.pop("dataset", "auto"), given.get("device", kind.device))
+    name = given.pop("dataset", "auto")
+    dataset = session.load_dataset(options, name, given.get("device", kind.device))
     plan = kind(dataset=dataset.name, **given)
     try_plan(plan, dataset)
     name = options.study_name or default_name(plan, dataset)

@@ -135,10 +135,10 @@ def test_without_its_files_a_set_is_exported_on_noise_of_its_shape(placed, monke
     pytest.importorskip("onnx", reason="the extra [onnx] is not installed")
     assert main(train(placed.spec.name)) == 0
 
-    def fail(root, **arguments):
+    def fail(root):
         raise RuntimeError("no route to host")
 
-    monkeypatch.setattr(f"torchvision.datasets.{placed.source.torchvision_class}", fail)
+    placed.install_download(monkeypatch, fail)
     monkeypatch.delenv("MNIST_DATA_DIR", raising=False)
     export = ["export", f"run/{CHECKPOINT}", "--output", "model.onnx", "--data-dir", "elsewhere"]
     assert main([*export, "--threads", "1"]) == 0
@@ -202,7 +202,10 @@ def test_a_study_lands_among_its_data_sets_results_and_says_what_it_is_of(run_py
         "import sys\n"
         "from mnist_core.data.registry import DATASETS\n"
         "from mnist_core.data.spec import Augmentation, DatasetSpec, Source\n"
+        "from torchvision.datasets import CIFAR10\n"
         f"DATASETS['cifar10'] = {small.spec!r}\n"
+        f"for name, value in {small.pins()!r}.items():\n"
+        "    setattr(CIFAR10, name, value)\n"
         "if __name__ == '__main__':\n"
         "    from study.optimizers import main\n"
         "    sys.exit(main(sys.argv[1:]))\n"

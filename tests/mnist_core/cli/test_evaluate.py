@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from mnist_core.__main__ import main
-from mnist_core.data import splits as data
 from mnist_core.data.registry import DATASETS
 from mnist_core.data.splits import Dataset
 from mnist_core.training.evaluation import Evaluation
@@ -133,7 +132,7 @@ def test_a_checkpoint_of_other_data_is_refused(fake_mnist, capsys, monkeypatch, 
     fake_mnist.place(tmp_path / "data")
     command = ["train", "--data-dir", "data", "--epochs", "1", "--batch-size", "10"]
     assert main([*command, "--threads", "1", "--output", "run"]) == 0
-    other = replace(fake_mnist.spec, train_images=31, validation_images=9)
+    other = replace(fake_mnist.spec, train_images=31, validation_images=9, sha256=None)
     monkeypatch.setitem(DATASETS, "mnist", other)
     assert main(["evaluate", f"run/{CHECKPOINT}", "--data-dir", "data"]) == 2
     error = capsys.readouterr().err
@@ -160,7 +159,7 @@ def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_loaded(
     folder, reason, run, monkeypatch, capsys, tmp_path
 ):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(data, "load", lambda *arguments, **keywords: pytest.fail("loaded"))
+    monkeypatch.setattr("mnist_core.data.load.load", lambda *_, **__: pytest.fail("loaded"))
     picture = tmp_path / folder / "x.png"
     assert main(["evaluate", str(run / CHECKPOINT), "--picture", str(picture)]) == 2
     assert capsys.readouterr().err == (

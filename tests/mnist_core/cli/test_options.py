@@ -11,7 +11,6 @@ import torch
 from mnist_core.__main__ import main
 from mnist_core.cli import train
 from mnist_core.config import TrainConfig
-from mnist_core.data import splits as data
 from mnist_core.data.registry import DATASETS
 from mnist_core.errors import UserError
 from mnist_core.optim.registry import OPTIMIZERS
@@ -197,7 +196,7 @@ def test_what_the_parser_does_not_know_is_exit_code_2(arguments, capsys):
 
 
 def test_wrong_options_are_refused_before_anything_is_loaded(monkeypatch, capsys):
-    monkeypatch.setattr(data, "load", lambda *arguments, **keywords: pytest.fail("loaded"))
+    monkeypatch.setattr("mnist_core.data.load.load", lambda *_, **__: pytest.fail("loaded"))
     assert "unknown optimizer" in refusal(capsys, "train", "--optimizer", "lbfgs")
 
 

@@ -36,10 +36,10 @@ def in_an_empty_folder(tmp_path, monkeypatch) -> None:
 
 @pytest.fixture
 def offline(monkeypatch, without_mnist) -> None:
-    def fail(root, **options):
+    def fail(dataset):
         raise RuntimeError("no route to host")
 
-    monkeypatch.setattr("torchvision.datasets.MNIST", fail)
+    monkeypatch.setattr("torchvision.datasets.MNIST.download", fail)
 
 
 def result_of(folder) -> dict:
@@ -123,7 +123,7 @@ def test_an_altered_file_of_mnist_is_exit_code_2_and_never_a_run(fake_mnist, cap
     raw = fake_mnist.place(tmp_path / "data")
     (raw / "train-labels-idx1-ubyte").write_bytes(b"")
     assert main(["train", "--data-dir", "data", "--output", "run"]) == 2
-    assert "train-labels-idx1-ubyte is empty" in capsys.readouterr().err
+    assert "MNIST in data/MNIST/raw is truncated or altered" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -11,10 +11,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from mnist_core.data import splits as data
-from mnist_core.data.augment import nearest as augment
+from mnist_core.data.augment import nearest
 from mnist_core.data.registry import DATASETS
-from mnist_core.data.splits import normalise
+from mnist_core.data.splits import Dataset, Split, normalise
 from mnist_core.runtime.randomness import generator
 from mnist_core.training.batches import (
     epoch_batches,
@@ -125,7 +124,7 @@ def test_an_epochs_images_are_augmented_by_draws_of_the_epoch(
     numbered, make_config, rotation_degrees, translation
 ):
     config = make_config(rotation_degrees=rotation_degrees, translation=translation, seed=5)
-    transforms = augment.draw(
+    transforms = nearest.draw(
         256,
         side=28,
         rotation_degrees=rotation_degrees,
@@ -133,7 +132,7 @@ def test_an_epochs_images_are_augmented_by_draws_of_the_epoch(
         generator=generator(5, "augmentation", 2),
     )
     original = numbered.train.images[labels_of(numbered, config, epoch=2)]
-    expected = normalise(augment.apply(original, transforms), mean=numbered.mean, std=numbered.std)
+    expected = normalise(nearest.apply(original, transforms), mean=numbered.mean, std=numbered.std)
     actual = images_of(numbered, config, epoch=2)
     assert torch.equal(actual, expected)
     assert not torch.equal(actual, normalise(original, mean=numbered.mean, std=numbered.std))
@@ -143,25 +142,25 @@ def test_an_epochs_images_are_augmented_by_draws_of_the_epoch(
 def pictures():
     """32 images in the shape of CIFAR-10's, whose labels are their numbers."""
     pixels = np.random.default_rng(0).integers(0, 256, size=(32, 3, 32, 32), dtype=np.uint8)
-    split = data.Split(torch.from_numpy(pixels), torch.arange(32))
+    split = Split(torch.from_numpy(pixels), torch.arange(32))
     spec = DATASETS["cifar10"]
-    return data.Dataset(spec=spec, train=split, validation=split, test=split, sha256="of noise")
+    return Dataset(spec=spec, train=split, validation=split, test=split, sha256="of noise")
 
 
 def test_images_are_mirrored_by_draws_of_their_own_before_they_are_rotated(pictures, make_config):
     config = make_config(dataset="cifar10", horizontal_flip=True, seed=5)
     order = labels_of(pictures, config, epoch=2)
     assert torch.equal(order, labels_of(pictures, make_config(dataset="cifar10", seed=5), epoch=2))
-    flips = augment.draw_flips(32, generator=generator(5, "flip", 2))
-    transforms = augment.draw(
+    flips = nearest.draw_flips(32, generator=generator(5, "flip", 2))
+    transforms = nearest.draw(
         32,
         side=32,
         rotation_degrees=10.0,
         translation=0.1,
         generator=generator(5, "augmentation", 2),
     )
-    mirrored = augment.flip(pictures.train.images[order], flips)
-    expected = augment.apply(mirrored, transforms)
+    mirrored = nearest.flip(pictures.train.images[order], flips)
+    expected = nearest.apply(mirrored, transforms)
     actual = images_of(pictures, config, epoch=2)
     assert torch.equal(actual, normalise(expected, mean=pictures.mean, std=pictures.std))
 

@@ -8,7 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mnist_core.config import TrainConfig
-from mnist_core.data import splits as data
+from mnist_core.data.load import load
 from mnist_core.models.network import weights_digest
 from mnist_core.optim.registry import (
     OPTIMIZERS,
@@ -138,7 +138,7 @@ def test_what_is_captured_is_said_of_every_optimizer():
 
 @pytest.fixture(scope="module")
 def cuda_digits():
-    return data.load("digits", data_dir=None, device=prepare_process(device="cuda", threads=1))
+    return load("digits", data_dir=None, device=prepare_process(device="cuda", threads=1))
 
 
 class TestOnCuda:

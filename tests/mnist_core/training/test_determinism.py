@@ -14,7 +14,8 @@ import torch
 
 from mnist_core.__main__ import main
 from mnist_core.config import TrainConfig
-from mnist_core.data import splits as data
+from mnist_core.data.load import load
+from mnist_core.data.locate import DATA_DIR_VARIABLE
 from mnist_core.runtime.device import prepare_process
 from mnist_core.training.loop import train
 
@@ -22,14 +23,14 @@ CPU = torch.device("cpu")
 RESUME_FILE = "resume.pt"
 _TRAIN_AND_PRINT = """
 import json, sys
-from mnist_core.data import splits as data
+from mnist_core.data.load import load
 from mnist_core.runtime.device import prepare_process
 from mnist_core.config import TrainConfig
 from mnist_core.training.loop import train
 device = prepare_process(threads=1)
 for values in json.loads(sys.argv[1]):
     config = TrainConfig.from_dict(values)
-    dataset = data.load(config.dataset, data_dir=None, device=device)
+    dataset = load(config.dataset, data_dir=None, device=device)
     print(train(config, dataset).weights_sha256)
 """
 SPECS = {
@@ -143,7 +144,7 @@ def test_kill_9_and_resume_gives_the_bits_of_an_uninterrupted_run(digest_of, tmp
 def test_on_mnist_kill_9_and_resume_in_fresh_processes_keep_the_promise(
     mnist_folder, monkeypatch, tmp_path
 ):
-    monkeypatch.setenv(data.DATA_DIR_VARIABLE, str(mnist_folder))
+    monkeypatch.setenv(DATA_DIR_VARIABLE, str(mnist_folder))
     config = TrainConfig(epochs=2, schedule="one-cycle", batch_size=256, learning_rate=5e-3)
     with started(config, tmp_path / "whole") as whole:  # beside the other, on another core
         resumed = kill_and_resume(config, tmp_path / "killed", timeout_seconds=300)
@@ -158,7 +159,7 @@ def test_on_mnist_kill_9_and_resume_in_fresh_processes_keep_the_promise(
 @pytest.mark.parametrize("name", SPECS)
 def test_on_cuda_the_same_configuration_gives_the_same_bits(name):
     device = prepare_process(device="cuda", threads=1)
-    digits = data.load("digits", data_dir=None, device=device)
+    digits = load("digits", data_dir=None, device=device)
     config = config_of(name, epochs=2)
     first, second = (train(config, digits) for _ in range(2))
     assert first.weights_sha256 == second.weights_sha256

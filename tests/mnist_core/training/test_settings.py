@@ -5,19 +5,13 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as tv
 
 from mnist_core.config import TrainConfig
-from mnist_core.data.augment import bilinear as affine
-from mnist_core.data.augment import elastic
 from mnist_core.data.splits import Split, normalise
 from mnist_core.models.network import Bfloat16, build_network, weights_digest
-from mnist_core.runtime.randomness import generator
 from mnist_core.training.batches import epoch_batches
 from mnist_core.training.evaluation import evaluate
 from mnist_core.training.loop import train
@@ -149,101 +143,3 @@ def test_bfloat16_rounds_the_forward_pass_and_leaves_the_weights_float32():
     assert rounded.dtype == torch.float32
     assert 0 < float((exact - rounded).abs().max()) < 0.05
     assert {p.dtype for p in wrapped.parameters()} == {torch.float32}
-
-
-@pytest.mark.parametrize(
-    ("angle", "shear", "scale", "shift"),
-    [
-        (0, 0, 1.0, (0, 0)),
-        (30, 0, 1.0, (0, 0)),
-        (-12, 20, 0.8, (2, -3)),
-        (5, -15, 1.3, (-4, 1)),
-    ],
-)
-@pytest.mark.parametrize("side", [28, 32])
-def test_an_affine_transform_is_torchvisions(angle, shear, scale, shift, side):
-    pixels = torch.randint(0, 256, (2, 3, side, side), generator=torch.Generator().manual_seed(0))
-    images = pixels.to(torch.uint8)
-    expected = tv.affine(
-        images.float(),
-        angle=angle,
-        translate=list(shift),
-        scale=scale,
-        shear=[shear, 0.0],
-        interpolation=InterpolationMode.BILINEAR,
-    )
-    ones = torch.ones(2, dtype=torch.float64)
-    maps = affine.inverse_maps(
-        np.deg2rad(angle) * ones,
-        shear=np.deg2rad(shear) * ones,
-        scale=scale * ones,
-        shift=torch.tensor(shift, dtype=torch.float64).expand(2, 2) * 2 / side,
-    )
-    torch.testing.assert_close(affine.apply(images, maps), expected, rtol=0, atol=0.05)
-
-
-def test_no_transform_leaves_every_pixel_as_it_is():
-    images = torch.randint(0, 256, (4, 1, 28, 28)).to(torch.uint8)
-    maps = affine.draw(
-        4,
-        rotation_degrees=0.0,
-        translation=0.0,
-        scaling=0.0,
-        shear_degrees=0.0,
-        generator=generator(0, "test"),
-    )
-    torch.testing.assert_close(affine.apply(images, maps), images.float(), rtol=0, atol=1e-3)
-
-
-def test_transforms_are_uniform_in_their_ranges():
-    maps = affine.draw(
-        20_000,
-        rotation_degrees=20.0,
-        translation=0.0,
-        scaling=0.2,
-        shear_degrees=0.0,
-        generator=generator(0, "test"),
-    ).double()
-    scale = maps[:, :, :2].det().rsqrt()
-    angle = torch.rad2deg(torch.atan2(maps[:, 0, 1], maps[:, 0, 0]))
-    for values, low, high in ((scale, 0.8, 1.2), (angle, -20.0, 20.0)):
-        share = (values - low) / (high - low)
-        quantiles = torch.quantile(share, torch.linspace(0, 1, 11, dtype=torch.float64))
-        assert quantiles == pytest.approx(np.linspace(0, 1, 11), abs=0.02)
-
-
-def test_shifts_are_shares_of_the_side():
-    maps = affine.draw(
-        1_000,
-        rotation_degrees=0.0,
-        translation=0.25,
-        scaling=0.0,
-        shear_degrees=0.0,
-        generator=generator(0, "test"),
-    )
-    side_shares = maps[:, :, 2] / 2
-    assert 0.24 < float(side_shares.max()) <= 0.25
-    assert -0.25 <= float(side_shares.min()) < -0.24
-
-
-def test_grid_points_are_displaced_as_drawn_and_the_pixels_between_them_smoothly():
-    points = elastic.draw(300, elastic=0.03, generator=generator(0, "test"))
-    assert points.shape == (300, 2, elastic.POINTS, elastic.POINTS)
-    quantiles = torch.quantile(points.flatten()[:10_000], torch.linspace(0, 1, 11))
-    assert quantiles.numpy() == pytest.approx(np.linspace(-0.06, 0.06, 11), abs=0.003)
-    # 29 pixels: every seventh lies on a grid point
-    field = elastic.displacements(points, size=(29, 29))
-    torch.testing.assert_close(field[:, ::7, ::7].permute(0, 3, 1, 2), points)
-    for steps in (field.diff(dim=1), field.diff(dim=2)):
-        assert float(steps.abs().max()) < 0.04  # of a largest change of 0.12 within 7 pixels
-
-
-def test_a_displacement_that_is_the_same_everywhere_is_a_shift():
-    images = torch.randint(0, 256, (3, 1, 28, 28)).to(torch.uint8)
-    unmoved = torch.eye(2, 3).expand(3, 2, 3)
-    points = torch.tensor([2 * 2.0 / 28, -2 * 1.0 / 28]).view(1, 2, 1, 1).expand(3, 2, 5, 5)
-    field = elastic.displacements(points, size=(28, 28))
-    moved = affine.apply(images, unmoved, displacements=field)
-    # what was found 2 to the right and 1 above now lies here
-    expected = images[:, :, :-1, 2:].float()
-    torch.testing.assert_close(moved[:, :, 1:, :-2], expected, rtol=0, atol=1e-2)

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.stats import chi2_contingency, ks_2samp, kstest, spearmanr
 from torchvision.transforms import RandomAffine, RandomRotation
 
-from mnist_core.data.augment import nearest as augment
+from mnist_core.data.augment import nearest
 from mnist_core.runtime.randomness import generator
 
 ANGLES = st.floats(-180, 180)
@@ -27,8 +27,8 @@ def noise(count: int, *, channels: int = 1, side: int = 28, seed: int = 0) -> to
     return torch.from_numpy(random.integers(1, 256, size=shape, dtype=np.uint8))
 
 
-def transforms_of(angles, shifts, *, side: int = 28) -> augment.Transforms:
-    return augment.from_angles(
+def transforms_of(angles, shifts, *, side: int = 28) -> nearest.Transforms:
+    return nearest.from_angles(
         torch.tensor(angles, dtype=torch.float64),
         torch.tensor(shifts, dtype=torch.int32).view(-1, 2),
         side=side,
@@ -44,7 +44,7 @@ def by_torchvision(image: torch.Tensor, angle: float, shift: tuple[int, int]) ->
 
 
 def check_against_torchvision(images, angles, shifts) -> None:
-    actual = augment.apply(images, transforms_of(angles, shifts, side=images.shape[-1]))
+    actual = nearest.apply(images, transforms_of(angles, shifts, side=images.shape[-1]))
     for image, angle, shift, result in zip(images, angles, shifts, actual, strict=True):
         expected = by_torchvision(image, angle, shift)
         assert torch.equal(result, expected), f"angle {angle}, shift {shift}"
@@ -83,7 +83,7 @@ def test_several_channels_give_torchvisions_pixels(angle, side):
 def test_no_rotation_and_no_shift_is_the_identity(side, channels, turns):
     images = noise(2, channels=channels, side=side)
     transforms = transforms_of([360.0 * turns] * 2, [[0, 0]] * 2, side=side)
-    assert torch.equal(augment.apply(images, transforms), images)
+    assert torch.equal(nearest.apply(images, transforms), images)
 
 
 @given(x=st.integers(-30, 30), y=st.integers(-30, 30), side=SIDES)
@@ -95,26 +95,26 @@ def test_a_shift_moves_whole_pixels_and_fills_with_zero(x, y, side):
         for column in range(side):
             if 0 <= row - y < side and 0 <= column - x < side:
                 expected[..., row, column] = images[..., row - y, column - x]
-    assert torch.equal(augment.apply(images, transforms_of([0.0], [[x, y]], side=side)), expected)
+    assert torch.equal(nearest.apply(images, transforms_of([0.0], [[x, y]], side=side)), expected)
 
 
 def test_a_quarter_turn_is_counter_clockwise():
     images = noise(1)
-    turned = augment.apply(images, transforms_of([90.0], [[0, 0]]))
+    turned = nearest.apply(images, transforms_of([90.0], [[0, 0]]))
     assert torch.equal(turned, images.rot90(1, dims=(2, 3)))
 
 
 def test_each_image_gets_its_own_transform_whatever_the_batch():
     images = noise(50)
     transforms = drawn(50, seed=3)
-    whole = augment.apply(images, transforms)
+    whole = nearest.apply(images, transforms)
     for part in (slice(0, 7), slice(7, 50)):
-        some = augment.Transforms(transforms.coefficients[part], transforms.shifts[part])
-        assert torch.equal(augment.apply(images[part], some), whole[part])
+        some = nearest.Transforms(transforms.coefficients[part], transforms.shifts[part])
+        assert torch.equal(nearest.apply(images[part], some), whole[part])
 
 
 def drawn(count: int, *, seed: int, degrees: float = 10.0, translation: float = 0.1):
-    return augment.draw(
+    return nearest.draw(
         count,
         side=28,
         rotation_degrees=degrees,
@@ -123,7 +123,7 @@ def drawn(count: int, *, seed: int, degrees: float = 10.0, translation: float = 
     )
 
 
-def angles_of(transforms: augment.Transforms) -> np.ndarray:
+def angles_of(transforms: nearest.Transforms) -> np.ndarray:
     """Read the angles, in degrees, back out of PIL's matrices (their inverse turns them)."""
     a, b = transforms.coefficients[:, 0].double(), transforms.coefficients[:, 1].double()
     return torch.rad2deg(torch.atan2(-b, a)).numpy()
@@ -202,13 +202,13 @@ def test_the_matrix_is_the_inverse_rotation_about_the_centre():
 def test_chosen_images_are_mirrored_as_torchvision_mirrors_them(shape):
     channels, side = shape
     images = noise(20, channels=channels, side=side)
-    flips = augment.draw_flips(20, generator=generator(0, "flip", 1))
+    flips = nearest.draw_flips(20, generator=generator(0, "flip", 1))
     assert 0 < int(flips.sum()) < 20
-    for image, is_flipped, result in zip(images, flips, augment.flip(images, flips), strict=True):
+    for image, is_flipped, result in zip(images, flips, nearest.flip(images, flips), strict=True):
         assert torch.equal(result, TF.hflip(image) if is_flipped else image)
 
 
 def test_every_second_image_is_mirrored_on_average_independently_of_its_neighbour():
-    flips = augment.draw_flips(100_000, generator=generator(0, "flip", 1)).double()
+    flips = nearest.draw_flips(100_000, generator=generator(0, "flip", 1)).double()
     assert float(flips.mean()) == pytest.approx(0.5, abs=0.006)
     assert float((flips[1:] * flips[:-1]).mean()) == pytest.approx(0.25, abs=0.006)

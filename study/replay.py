@@ -197,11 +197,12 @@ def _keep(folder: RunFolder, outcomes: Sequence[Outcome]) -> None:
     """Leave the outcome of all rows in the study's folder."""
     from mnist_core.runtime.atomic_files import write_atomically, write_json
     from mnist_core.runtime.provenance import utc_now
-    from study.analysis.replay_outcomes import page, to_dict
+    from study.analysis.replay_outcomes import to_dict
+    from study.reporting.page import render
 
     kept = to_dict(outcomes, date=utc_now())
     write_json(folder.path / "replay.json", kept)
-    write_atomically(folder.path / "replay.md", page(kept))
+    write_atomically(folder.path / "replay.md", render("replay.md.j2", **kept))
     print(f"kept: {folder.path / 'replay.md'}")
 
 

@@ -21,6 +21,26 @@ Generated: every report is built from the raw records beside it. Newest first.
 """
 
 
+def add_run(
+    folder: Path,
+    *,
+    dataset: str,
+    section: str,
+    title: str,
+    header: Sequence[str],
+    cells: Sequence[str],
+) -> None:
+    """Add a run's folder to results/README.md, or to the data set's own index where it is not
+    MNIST; an output elsewhere keeps its report to itself."""
+    root = RESULTS if dataset == "mnist" else RESULTS / dataset
+    try:
+        key = folder.resolve().relative_to(root.resolve())
+    except ValueError:
+        return
+    index = root / "README.md"
+    add_line(index, section=section, title=title, header=header, key=key.as_posix(), cells=cells)
+
+
 def add_line(
     index: Path, *, section: str, title: str, header: Sequence[str], key: str, cells: Sequence[str]
 ) -> None:

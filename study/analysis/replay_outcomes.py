@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from mnist_core.runtime.formatting import markdown_table
 from study.records.run_record import RunRecord
 
 SCHEMA = 1
@@ -158,35 +157,3 @@ def to_dict(outcomes: Sequence[Outcome], *, date: str) -> dict[str, Any]:
         "causes": list(dict.fromkeys(cause for outcome in outcomes for cause in outcome.causes)),
         "rows": [{"key": o.key, "verdict": o.verdict, "detail": o.detail} for o in outcomes],
     }
-
-
-def page(kept: Mapping[str, Any]) -> str:
-    """Return what `to_dict` made as a page of Markdown, to stand beside the report."""
-    rows = [(f"`{row['key']}`", row["verdict"] + row["detail"]) for row in kept["rows"]]
-    return "\n".join(
-        [
-            "# The runs trained again",
-            "",
-            f"{kept['summary']}. Identical ones have the same weights, bit for bit, and the same "
-            "accuracies. Made by `python -m study.replay` with this folder and `--all --keep`.",
-            "",
-            f"- {kept['date']}",
-            *([] if kept["environment"] is None else _environment_lines(kept["environment"])),
-            *(f"- Since a record was made: {cause}" for cause in kept["causes"]),
-            "",
-            markdown_table(rows, header=("run", "outcome")),
-            "",
-        ]
-    )
-
-
-def _environment_lines(environment: Mapping[str, Any]) -> list[str]:
-    code = environment["code"]
-    changed = ", with uncommitted changes" if code["dirty"] else ""
-    packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
-    return [
-        f"- Commit `{code['commit'] or 'unknown'}`{changed}",
-        f"- Python {environment['python']}, {packages}",
-        f"- {environment['processor']}, device {environment['device']}, "
-        f"{environment['threads']} thread(s) for a run",
-    ]

@@ -19,7 +19,7 @@ Edge = Literal["lower", "upper", "inside", "too few"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Searched:
+class SearchResult:
     """What the search found for one arm."""
 
     arm: str
@@ -59,12 +59,12 @@ class Searched:
         return sum(not trial.is_completed for trial in self.trials)
 
 
-def what_was_found(plan: StudyPlan, records: Mapping[str, RunRecord], arm: str) -> Searched:
+def search_result(plan: StudyPlan, records: Mapping[str, RunRecord], arm: str) -> SearchResult:
     """Return what the trials of an arm found so far."""
     keys = (trial_key(arm, index) for index in range(plan.trials_each))
     best = best_trial(plan, records, arm)
     trials = [records[key] for key in keys if key in records]
-    return Searched(
+    return SearchResult(
         arm=arm,
         label=plan.spaces[arm].label,
         space=plan.spaces[arm],

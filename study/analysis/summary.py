@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from study.analysis.search_results import Searched, what_was_found
+from study.analysis.search_results import SearchResult, search_result
 from study.plans.base import StudyPlan
 from study.plans.task import Variant
 from study.records.incidents import NOTHING_HAPPENED, Incidents
@@ -26,7 +26,7 @@ from study.stats.comparisons import (
 )
 
 # Guessing costs ln(10) = 2.30 nats.
-GUESSING_LOSS = 2.25
+CHANCE_LOSS = 2.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class Summary:
     environments: dict[str, dict[str, Any]]
     finished: int
     remaining: int
-    searched: list[Searched]
+    searches: list[SearchResult]
     confirmed: list[Confirmed]
     """Tuned and default, complete ones only."""
     ranking: list[Ranked]
@@ -99,12 +99,12 @@ class Summary:
         return [record for record in self.records.values() if record.status == "failed"]
 
     @property
-    def guessing(self) -> list[RunRecord]:
-        """Return the runs that completed, and ended no better than guessing."""
+    def at_chance(self) -> list[RunRecord]:
+        """Return the runs that completed, and ended at chance level."""
         return [
             record
             for record in self.records.values()
-            if record.is_completed and record.epochs[-1].validation_loss >= GUESSING_LOSS
+            if record.is_completed and record.epochs[-1].validation_loss >= CHANCE_LOSS
         ]
 
     @property
@@ -116,6 +116,12 @@ class Summary:
     def expected(self) -> int:
         """Count the runs of the whole study, as far as is known."""
         return self.finished + self.remaining
+
+    def chosen(self, record: RunRecord) -> str:
+        """Return a run's learning rate, or all that was searched."""
+        if self.is_learning_rate_alone:
+            return f"{record.config.learning_rate:.3g}"
+        return self.plan.chosen_text(record.arm, record.parameters)
 
     def find(self, arm: str, variant: Variant) -> Confirmed | None:
         """Return a confirmed configuration."""
@@ -134,7 +140,7 @@ def summarise(
 ) -> Summary:
     """Compute what the records of a study show."""
     plan: StudyPlan = header["plan"]
-    searched = [what_was_found(plan, records, name) for name in plan.arms]
+    searches = [search_result(plan, records, name) for name in plan.arms]
     confirmed = [
         entry
         for variant in ("tuned", "default")
@@ -154,7 +160,7 @@ def summarise(
         environments=environments,
         finished=len(records),
         remaining=remaining(plan, records),
-        searched=searched,
+        searches=searches,
         confirmed=confirmed,
         ranking=ranking,
         pairs=pairs,

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 from mnist_core.models.architecture import Architecture
 from study.analysis.summary import Confirmed, Summary
-from study.execution.latency import Latency, Measurement
 from study.plans.families import Limits
+from study.records.latency import Measurement
 from study.records.run_folder import numbered
 from study.records.run_record import RunRecord
+from study.stats.order_statistics import Median
 from study.stats.pareto import front
 
 
@@ -29,7 +30,7 @@ class Candidate:
     parameters: int
     forward_flops: int
     """For one image."""
-    latency: Latency | None
+    latency: Median | None
     validation_accuracy: float
     """Of a confirmed one the mean over its seeds."""
     confirmed: Confirmed | None = None
@@ -48,7 +49,7 @@ class Cost:
 COSTS = (
     Cost(name="parameters", of=lambda one: one.parameters),
     Cost(name="FLOPs", of=lambda one: one.forward_flops / 1e6),
-    Cost(name="latency", of=lambda one: None if one.latency is None else one.latency.microseconds),
+    Cost(name="latency", of=lambda one: None if one.latency is None else one.latency.value),
 )
 
 
@@ -85,7 +86,7 @@ def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Lim
         for kind, number, record in numbered(summary.plan, summary.records)
         if kind == "trial" and record.is_completed and record.validation_accuracy is not None
     ]
-    names = {"tuned": "tuned", "default": summary.plan.subject.untuned}
+    names = {"tuned": "tuned", "default": summary.plan.terms.untuned}
     confirmed = [
         replace(
             candidate(entry.arm, entry.runs[0], names[entry.variant], entry.validation_mean),

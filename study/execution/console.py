@@ -27,7 +27,7 @@ def announce(
         reason = f" ({space.reason})" if is_custom(name) and space.reason else ""
         print(f"    {name}: {plan.space_text(name, is_short=plan.is_learning_rate_alone)}{reason}")
     print(
-        f"  confirmation: the best of each and each {plan.subject.untuned}, "
+        f"  confirmation: the best of each and each {plan.terms.untuned}, "
         f"{plan.confirm_seeds} fresh seeds{more}, each tested once on {len(dataset.test):,} images"
     )
     print(

@@ -13,61 +13,17 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from scipy import stats
-
-from mnist_core.errors import UserError
 from mnist_core.models.architecture import Architecture
-from mnist_core.runtime.atomic_files import write_json
 from study.plans.architectures import ArchitecturePlan
 from study.plans.base import StudyPlan
 from study.plans.families import Limits
+from study.records.latency import Measurement, read, write
 from study.records.run_record import RunRecord
 
-FILE = "latency.json"
 ROUNDS, CALLS, WARM_UP_CALLS = 15, 40, 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Latency:
-    """The median over rounds of a round's median latency, with its interval, in microseconds."""
-
-    microseconds: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """What latency.json holds."""
-
-    environment: dict[str, Any]
-    rounds: int
-    calls: int
-    """Calls of each architecture in a round."""
-    warm_up_calls: int
-    """Calls before them in each round, which are not counted."""
-    round_medians: dict[Architecture, list[float]]
-    """Median latency of each round, in microseconds."""
-
-    def of(self, architecture: Architecture) -> Latency | None:
-        """Return an architecture's latency; None where it was not measured."""
-        medians = self.round_medians.get(architecture)
-        return None if medians is None else median_latency(medians)
-
-
-def median_latency(round_medians: Sequence[float]) -> Latency:
-    """Return the median of rounds, and the order statistics that hold the true one with at least
-    95 % chance, whatever its distribution (Conover, Practical Nonparametric Statistics, 3.2);
-    all of the range where the rounds are too few."""
-    ordered, n = sorted(round_medians), len(round_medians)
-    cut = max(int(stats.binom.ppf(0.025, n, 0.5)), 1) - 1
-    return Latency(
-        microseconds=statistics.median(ordered), low=ordered[cut], high=ordered[n - 1 - cut]
-    )
 
 
 def architectures_of(records: Iterable[RunRecord]) -> list[Architecture]:
@@ -148,34 +104,3 @@ def measure_once(folder: Path, plan: StudyPlan, records: Mapping[str, RunRecord]
     if wanted and (known is None or not set(wanted) <= known.round_medians.keys()):
         print(f"measuring the latency of {len(wanted)} architectures", flush=True)
         write(folder, measure(wanted, plan.limits))
-
-
-def write(folder: Path, measurement: Measurement) -> None:
-    """Write a measurement into a study's folder."""
-    entries = [
-        {"architecture": asdict(architecture), "round_median_microseconds": medians}
-        for architecture, medians in measurement.round_medians.items()
-    ]
-    values = {name: value for name, value in vars(measurement).items() if name != "round_medians"}
-    write_json(folder / FILE, {**values, "architectures": entries})
-
-
-def read(folder: Path) -> Measurement | None:
-    """Read a study's measurement; None where there is none."""
-    file = folder / FILE
-    if not file.exists():
-        return None
-    try:
-        values = json.loads(file.read_text())
-        entries = values.pop("architectures")
-        medians = {
-            Architecture(**entry["architecture"]): [
-                float(value) for value in entry["round_median_microseconds"]
-            ]
-            for entry in entries
-        }
-        return Measurement(**values, round_medians=medians)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{file} is damaged ({error!r}); delete it, and --resume measures again"
-        ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from mnist_core.runtime.device import available_cores, prepare_process
 from mnist_core.runtime.formatting import duration
 from mnist_core.runtime.output_folder import folder_for
 from mnist_core.runtime.provenance import utc_now
-from mnist_core.runtime.results_index import RESULTS, add_line
+from mnist_core.runtime.results_index import RESULTS
 from study.execution import latency
 from study.execution.console import announce, run_line
 from study.execution.pool import WorkerPool
@@ -32,7 +31,7 @@ from study.records import sessions as wall_time
 from study.records.incidents import LostRun, read_incidents, write_incidents
 from study.records.run_folder import RunFolder, changed_sources
 from study.records.run_record import RunRecord
-from study.report import write_report
+from study.reporting.study import write_report
 from study.search.confirmation import remaining
 from study.search.optuna_view import Search, storage_errors
 from study.search.preflight import try_plan
@@ -72,7 +71,6 @@ def run(options: argparse.Namespace, given: dict[str, Any], *, kind: type[StudyP
         except KeyboardInterrupt:
             interrupted = True
         headline = write_report(folder)
-        add_to_index(folder, plan, dataset, headline)
     print(headline)
     print(f"report: {folder.path / 'report.md'}")
     if interrupted:
@@ -123,7 +121,7 @@ def _create(
     path = options.output
     if path is None:
         stamp = started.replace("-", "").replace(":", "")
-        path = RESULTS / dataset.name / f"{plan.subject.topic}-{stamp}"
+        path = RESULTS / dataset.name / f"{plan.terms.topic}-{stamp}"
     else:
         path = folder_for(path, notice=dataset.notice, name=dataset.name)
     folder = RunFolder(path)
@@ -151,7 +149,7 @@ def _reopen(
     plan: StudyPlan = header["plan"]
     if not isinstance(plan, kind):
         raise UserError(
-            f"{folder.path} holds a study of {plan.subject.topic}; continue it with python -m "
+            f"{folder.path} holds a study of {plan.terms.topic}; continue it with python -m "
             f"{plan.MODULE}"
         )
     if asked not in ("auto", plan.dataset):
@@ -245,30 +243,3 @@ def run_rows(
 def _note_lost(folder: RunFolder, task: Task, how: str) -> None:
     lost_run = LostRun(key=task.key, time=utc_now(), how=how)
     write_incidents(folder.path, read_incidents(folder.path).with_lost_run(lost_run))
-
-
-def _seeds(plan: StudyPlan) -> str:
-    looks = plan.looks
-    return str(looks[0]) if len(looks) == 1 else f"{looks[0]} to {looks[-1]}"
-
-
-def add_to_index(folder: RunFolder, plan: StudyPlan, dataset: Dataset, headline: str) -> None:
-    """Add a line to results/README.md, or to the data set's own index where it is not MNIST."""
-    root = RESULTS if plan.dataset == "mnist" else RESULTS / plan.dataset
-    try:
-        key = folder.path.resolve().relative_to(root.resolve())
-    except ValueError:
-        return  # an output elsewhere keeps its report to itself
-    started = json.loads(folder.plan_file.read_text())["started"]
-    add_line(
-        root / "README.md",
-        section=plan.subject.index_section,
-        title=f"Studies of {plan.subject.topic}, {dataset.label}",
-        header=("started", "budget", "finding"),
-        key=key.as_posix(),
-        cells=(
-            started,
-            f"{plan.trials} trials, {plan.epochs} epoch(s), {_seeds(plan)} seeds",
-            headline,
-        ),
-    )

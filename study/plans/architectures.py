@@ -11,10 +11,10 @@ from mnist_core.data.registry import dataset_spec
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.optim.registry import optimizer_spec
 from study.plans import families
-from study.plans import terms as subject
 from study.plans.base import SAMPLERS, StudyPlan
 from study.plans.families import FAMILIES, Limits
 from study.plans.space import LEARNING_RATE, SearchSpace, parameters_text
+from study.plans.terms import ARCHITECTURES, Terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +55,9 @@ class ArchitecturePlan(StudyPlan):
             self._require_some_fit(name)
 
     @property
-    def subject(self) -> subject.Subject:
+    def terms(self) -> Terms:
         """Return what is compared, in words."""
-        return subject.of_architectures(
-            optimizer=optimizer_spec(self.optimizer).label, limits=self.limits_text
-        )
+        return ARCHITECTURES
 
     @property
     def limits(self) -> Limits:

@@ -19,7 +19,7 @@ from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, unknown_name
 from study.plans.space import SearchSpace, parameters_text, space_from_table
 from study.plans.task import VARIANTS, Kind, Task, confirmation_key, trial_key
-from study.plans.terms import Subject
+from study.plans.terms import Terms
 
 SAMPLERS = {
     "lhs": "a centred Latin hypercube: with n trials, one in the middle of each n-th of the "
@@ -88,7 +88,7 @@ class StudyPlan(ABC):
         if not self.arms or len(set(self.arms)) != len(self.arms):
             raise UserError(f"{self.ARMS} must be one or more different names, got {self.arms}")
         if self.trials < len(self.arms):
-            singular = self.subject.singular
+            singular = self.terms.singular
             raise UserError(
                 f"trials must be >= {len(self.arms)}, one for each {singular}, "
                 f"got {self.trials}; raise --trials or name fewer --{self.ARMS}"
@@ -128,7 +128,7 @@ class StudyPlan(ABC):
 
     @property
     @abstractmethod
-    def subject(self) -> Subject:
+    def terms(self) -> Terms:
         """Return what is compared, in words."""
 
     @property
@@ -233,7 +233,7 @@ class StudyPlan(ABC):
         apart."""
         for name in self.spaces:
             if name not in self.arms:
-                raise unknown_name(f"{self.subject.singular} of a search space", name, self.arms)
+                raise unknown_name(f"{self.terms.singular} of a search space", name, self.arms)
         spaces = {
             name: self.spaces[name] if name in self.spaces else self._registered_space(name)
             for name in self.arms

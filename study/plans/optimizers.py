@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from mnist_core.config import Option, TrainConfig
 from mnist_core.optim.custom import WHERE, is_custom, source_sha256
 from mnist_core.optim.registry import optimizer_spec, require_known
-from study.plans import terms as subject
 from study.plans.base import StudyPlan
 from study.plans.space import SearchSpace, registry_space
+from study.plans.terms import LEARNING_RATES, OPTIMIZERS, Terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,9 @@ class OptimizerPlan(StudyPlan):
     optimizers: tuple[str, ...] = ("sgd", "nesterov", "rmsprop", "adam", "adamw", "nadam")
 
     @property
-    def subject(self) -> subject.Subject:
+    def terms(self) -> Terms:
         """Return what is compared, in words."""
-        return subject.of_optimizers(
-            is_learning_rate_alone=self.is_learning_rate_alone,
-            parameters=TrainConfig(dataset=self.dataset).parameters(),
-        )
+        return LEARNING_RATES if self.is_learning_rate_alone else OPTIMIZERS
 
     @property
     def is_learning_rate_alone(self) -> bool:

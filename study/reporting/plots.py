@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from mnist_core.runtime.atomic_files import write_atomically
 from study.analysis.summary import Summary
 from study.analysis.trade_offs import TradeOffs
 from study.reporting import trade_off_plot
+from study.reporting.trade_off_plot import drawable_error, plain_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,16 +63,6 @@ def draw_all(summary: Summary, folder: Path, *, costs: TradeOffs | None = None) 
 def _colours(summary: Summary) -> dict[str, Any]:
     names = summary.plan.arms
     return dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
-
-
-def _drawable_error(accuracy: float, *, count: int) -> float:
-    """Return the error in percent, for a logarithmic axis: none at all is half an image's."""
-    return 100 * max(1 - accuracy, 0.5 / count)
-
-
-def _plain_percent(axis: Any) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
 def _ranking(summary: Summary) -> Figure | None:
@@ -126,26 +117,25 @@ def _tuning(summary: Summary) -> Figure | None:
         axes.plot(before, place, "o", color=_DEFAULT_COLOUR, markersize=8)
         axes.plot(after, place, "D", color=colours[name], markersize=8)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
-    _plain_percent(axes.xaxis)
-    labels = {searched.arm: searched.label for searched in summary.searched}
+    plain_ticks(axes.xaxis, subs=(1.0, 2.0, 3.0, 5.0, 7.0))
+    labels = {result.arm: result.label for result in summary.searches}
     axes.set_yticks(range(len(ordered)), [labels[name] for name in ordered])
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("test error (%), logarithmic")
-    subject = summary.plan.subject
-    axes.set_title(f"{subject.untuned.capitalize()} (●) and tuned {subject.tuned} (◆)")
+    terms = summary.plan.terms
+    axes.set_title(f"{terms.untuned.capitalize()} (●) and tuned {terms.tuned} (◆)")
     return figure
 
 
 def _mean_error(summary: Summary, arm: str, variant: Any) -> float:
     entry = summary.find(arm, variant)
     assert entry is not None
-    return _drawable_error(entry.estimate.mean, count=summary.header["data"]["test"])
+    return drawable_error(entry.estimate.mean, count=summary.header["data"]["test"])
 
 
 def _learning_rate(summary: Summary) -> Figure | None:
     """Draw validation error against learning rate, one panel per arm."""
-    panels = [searched for searched in summary.searched if searched.trials]
+    panels = [result for result in summary.searches if result.trials]
     if not panels:
         return None
     columns = min(3, len(panels))
@@ -154,32 +144,29 @@ def _learning_rate(summary: Summary) -> Figure | None:
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     colours = _colours(summary)
     count = summary.header["data"]["validation"]
-    for axes, searched in zip(grid.flat, panels, strict=False):
+    for axes, result in zip(grid.flat, panels, strict=False):
         completed = sorted(
             (
                 trial.config.learning_rate,
-                _drawable_error(trial.validation_accuracy, count=count),
+                drawable_error(trial.validation_accuracy, count=count),
             )
-            for trial in searched.trials
+            for trial in result.trials
             if trial.is_completed and trial.validation_accuracy is not None
         )
-        others = [
-            trial.config.learning_rate for trial in searched.trials if not trial.is_completed
-        ]
-        colour = colours[searched.arm]
+        others = [trial.config.learning_rate for trial in result.trials if not trial.is_completed]
+        colour = colours[result.arm]
         # Where other parameters vary too, a line through the trials would be no function.
-        mark = "o-" if searched.space.is_learning_rate_alone else "o"
+        mark = "o-" if result.space.is_learning_rate_alone else "o"
         axes.plot(*zip(*completed, strict=True), mark, color=colour) if completed else None
         for rate in others:
             axes.axvline(rate, color="#c03030", linestyle=":", linewidth=1.5)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        if searched.learning_rate_range is not None:
-            low, high = searched.learning_rate_range
+        if result.learning_rate_range is not None:
+            low, high = result.learning_rate_range
             axes.set_xlim(low * 0.85, high * 1.18)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        _plain_percent(axes.yaxis)
-        axes.set_title(searched.label)
+        plain_ticks(axes.yaxis, subs=(1.0, 2.0, 5.0))
+        axes.set_title(result.label)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     figure.supxlabel("learning rate (peak), over the range searched")
@@ -199,35 +186,34 @@ def _learning_curves(summary: Summary) -> Figure | None:
     """Draw the training loss of the tuned configurations along the run, over the seeds."""
     points = [
         {
-            summary.plan.subject.singular: searched.label,
+            summary.plan.terms.singular: result.label,
             "seed": record.config.seed,
             "epoch": epoch.epoch - 1 + (place + 1) / len(epoch.window_losses),
             "training loss": loss,
         }
-        for searched in summary.searched
+        for result in summary.searches
         for record in summary.records.values()
-        if (record.arm, record.variant) == (searched.arm, "tuned")
+        if (record.arm, record.variant) == (result.arm, "tuned")
         for epoch in record.epochs
         for place, loss in enumerate(epoch.window_losses)
     ]
     if not points:
         return None
     colours = _colours(summary)
-    labels = {searched.label: colours[searched.arm] for searched in summary.searched}
+    labels = {result.label: colours[result.arm] for result in summary.searches}
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes: Axes = figure.add_subplot()
     sns.lineplot(
         pd.DataFrame(points),
         x="epoch",
         y="training loss",
-        hue=summary.plan.subject.singular,
+        hue=summary.plan.terms.singular,
         palette=labels,
         errorbar=("pi", 100),
         ax=axes,
     )
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    _plain_percent(axes.yaxis)
+    plain_ticks(axes.yaxis, subs=(1.0, 2.0, 5.0))
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel("epochs")
     axes.set_title("Tuned configurations: training loss, mean over the seeds and their range")

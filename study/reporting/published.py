@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 
-from mnist_core.runtime.formatting import markdown_table
 from study.analysis.summary import Confirmed, Summary, misclassified_marks
 from study.plans.task import Variant
 from study.records.run_record import RunRecord
-from study.reporting.finding import accuracy, points
+from study.reporting.page import Rows, accuracy, points
 from study.stats.comparisons import compare_at_looks, over_images_too, read_differences
 
 EPOCHS = 15
@@ -19,27 +18,26 @@ FAST = 0.98
 _PLACES: dict[Variant, str] = {"default": "library default", "tuned": "tuned"}
 
 
-def measured(summary: Summary) -> str:
-    """Return a table of claims; nothing of a study that does not confirm both optimizers, tuned
-    and at their defaults, on MNIST over `EPOCHS` or more."""
+def claims(summary: Summary) -> Rows:
+    """Return claim, measured, and whether it holds; nothing of a study that does not confirm both
+    optimizers, tuned and at their defaults, on MNIST over `EPOCHS` or more."""
     plan = summary.plan
     if plan.dataset != "mnist" or plan.epochs < EPOCHS:
-        return ""
+        return []
     of_accuracy, of_order, of_speed = [], [], []
     for variant, place in _PLACES.items():
         sgd, adam = (summary.find(name, variant) for name in ("sgd", "adam"))
         if sgd is None or adam is None:
-            return ""
+            return []
         for entry, claim in ((sgd, 0.96), (adam, 0.98)):
             title = f"{entry.label} reaches about {100 * claim:.0f} %: {place}"
-            of_accuracy.append((title, accuracy(entry), _holds(entry, claim)))
+            of_accuracy.append((title, accuracy(entry.estimate), _holds(entry, claim)))
         of_order.append((f"Adam is better: {place}", *_gap(adam, sgd, looks=len(plan.looks))))
         of_speed.append((f"Adam converges faster: {place}", *_convergence(adam, sgd)))
     gain = summary.tuning_gains["sgd"]
     verdict = "yes" if gain.low > 0 else "not separated"
     of_tuning = [("SGD needs careful tuning", f"tuning gains {points(gain)} points", verdict)]
-    rows = [*of_accuracy, *of_order, *of_speed, *of_tuning]
-    return markdown_table(rows, header=("claim", "measured", "holds?"))
+    return [*of_accuracy, *of_order, *of_speed, *of_tuning]
 
 
 def _holds(entry: Confirmed, claim: float) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
+from mnist_core.config import TrainConfig
 from mnist_core.references.pytorch_examples import REFERENCES
 from mnist_core.runtime.atomic_files import write_atomically
-from mnist_core.runtime.formatting import markdown_table, percent
-from mnist_core.runtime.results_index import RESULTS, add_line
-from study.analysis import recipe_summary as wording
+from mnist_core.runtime.formatting import percent
+from mnist_core.runtime.results_index import add_run
+from study.analysis.recipe_summary import accuracies_of, estimate_of, misclassified_counts
 from study.plans.recipe import RecipePlan
 from study.records.run_folder import RunFolder
 from study.records.run_record import ReferenceRecord, RunRecord
-from study.stats.comparisons import mean_estimate
+from study.reporting.page import Rows, accuracy, render
+
+_QUESTIONS = {
+    "accuracy": "How accurate can so few parameters be",
+    "speed": "How soon is 99 % reached",
+}
 
 
 def write_report(folder: RunFolder) -> str:
@@ -25,155 +30,130 @@ def write_report(folder: RunFolder) -> str:
     references: dict[str, list[ReferenceRecord]] = {}
     for record in folder.read_references().values():
         references.setdefault(record.name, []).append(record)
-    sections = [
-        f"# {wording.title(plan, header['data']['label'])}",
-        wording.opening(plan, header, runs),
-        f"**Finding.** {wording.finding(plan, runs, references)}",
-        "## Runs",
-        _runs(runs),
-        *(["## Beside it", _beside(runs, references)] if references else []),
-        "## The recipe",
-        _recipe(plan),
-        "## Provenance",
-        _provenance(folder, header, runs),
-        "## Make it again",
-        wording.make_again(plan),
-        f"The raw records are in `records/`. `{next(iter(plan.run_configs()))}.safetensors` is "
-        "the first run's network, which `python -m mnist_core evaluate` and `export` take; "
-        "`python -m study.report` with this folder builds this page again, and "
-        "`python -m study.replay` with it and `--confirmation` and a number trains a run again.",
+    config, data = plan.config, header["data"]
+    seconds = statistics.median([run.train_seconds for run in runs]) if runs else None
+    text = render(
+        "recipe.md.j2",
+        header=header,
+        plan=plan,
+        config=config,
+        data=data,
+        runs=runs,
+        questions=_QUESTIONS,
+        baseline_parameters=TrainConfig(dataset=plan.dataset).parameters(),
+        views=config.architecture().views,
+        train_images=data["train"] + (data["validation"] if config.train_on_validation else 0),
+        estimate=estimate_of(runs),
+        accuracies=accuracies_of(runs),
+        train_times=_times([run.train_seconds for run in runs]) if runs else None,
+        ratios={
+            REFERENCES[name].label: statistics.median([o.seconds for o in outcomes]) / seconds
+            for name, outcomes in references.items()
+            if seconds
+        },
+        rows=_rows(runs),
+        misclassified=misclassified_counts(runs),
+        comparison=_comparison(runs, references) if references else [],
+        environments=folder.read_environments(),
+        command=command(plan),
+    )
+    write_atomically(folder.path / "report.md", text)
+    finding = headline(plan, data["label"], runs)
+    add_run(
+        folder.path,
+        dataset=plan.dataset,
+        section="recipes",
+        title="Recipes on fresh seeds",
+        header=("started", "recipe", "finding"),
+        cells=(header["started"], plan.recipe, finding),
+    )
+    return finding
+
+
+def headline(plan: RecipePlan, label: str, runs: Sequence[RunRecord]) -> str:
+    """Return the finding in one line."""
+    estimate = estimate_of(runs)
+    if estimate is None:
+        return f"{label}, {plan.recipe}: {len(runs)} of {plan.seeds} runs are done"
+    seconds = statistics.median([run.train_seconds for run in runs])
+    return (
+        f"{label}, {plan.recipe}: {accuracy(estimate, digits=3)} over {estimate.n} seeds, "
+        f"{plan.config.parameters():,} parameters, {seconds:.3g} s of training"
+    )
+
+
+def command(plan: RecipePlan) -> str:
+    """Return the command that trains these runs again, with every option spelled out."""
+    words = [
+        f"python -m study.recipe {plan.recipe} --seeds {plan.seeds}",
+        f"--epochs {plan.config.epochs} --target-accuracy {plan.target_accuracy:g}",
+        f"--dataset {plan.dataset} --device {plan.device}",
+        f"--threads {plan.threads} --workers {plan.workers}",
     ]
-    write_atomically(folder.path / "report.md", "\n\n".join(sections) + "\n")
-    headline = wording.headline(plan, header["data"]["label"], runs)
-    _add_to_index(folder, plan, header, headline)
-    return headline
+    if plan.seed:
+        words.append(f"--seed {plan.seed}")
+    if plan.compare_with:
+        words.append(f"--compare-with {','.join(plan.compare_with)}")
+    return " ".join(words)
 
 
-def _runs(runs: Sequence[RunRecord]) -> str:
-    rows = [
+def _rows(runs: Sequence[RunRecord]) -> Rows:
+    return [
         (
             number,
             run.config.seed,
             _validation(run),
-            f"{run.test.correct:,} of {run.test.count:,}" if run.test is not None else "–",
-            percent(run.test.accuracy) if run.test is not None else "–",
+            f"{run.test.correct:,} of {run.test.count:,}" if run.test else "–",
+            percent(run.test.accuracy) if run.test else "–",
             f"{run.train_seconds:.2f} s",
             run.status,
             f"`{run.weights_sha256[:12]}`" if run.weights_sha256 else "–",
         )
         for number, run in enumerate(runs, start=1)
     ]
-    header = (
-        "number",
-        "seed",
-        "validation",
-        "test images read",
-        "test",
-        "training",
-        "status",
-        "weights (SHA-256)",
-    )
-    table = markdown_table(rows, header=header, numeric=header[:6])
-    misclassified = [set(run.test.misclassified) for run in runs if run.test is not None]
-    if len(misclassified) < 2:
-        return table
-    always, ever = set.intersection(*misclassified), set.union(*misclassified)
-    return (
-        f"{table}\n\n{len(always)} test images are misclassified by every run, {len(ever)} by at "
-        "least one. The interval is Student's t over the seeds: it speaks of other seeds on "
-        "these test images."
-    )
 
 
 def _validation(run: RunRecord) -> str:
     """Return the accuracy on images that the run has not trained on, where there is one."""
-    accuracy = run.validation_accuracy
-    return percent(accuracy) if accuracy and not run.config.train_on_validation else "–"
+    value = run.validation_accuracy
+    return percent(value) if value and not run.config.train_on_validation else "–"
 
 
-def _beside(runs: Sequence[RunRecord], references: Mapping[str, Sequence[ReferenceRecord]]) -> str:
-    rows: list[tuple[object, ...]] = [
+def _comparison(
+    runs: Sequence[RunRecord], references: Mapping[str, Sequence[ReferenceRecord]]
+) -> Rows:
+    """Return this recipe and other people's: length, training time, accuracy."""
+    rows: Rows = [
         (
             "this recipe",
             runs[0].config.epochs,
             len(runs),
-            wording.times([run.train_seconds for run in runs]),
-            _mean(wording.tested(runs)),
+            _times([run.train_seconds for run in runs]),
+            _mean(runs),
         )
     ]
-    for name, outcomes in references.items():
-        rows.append(
-            (
-                f"{REFERENCES[name].label} ({outcomes[0].parameters:,} parameters)",
-                outcomes[0].epochs,
-                len(outcomes),
-                wording.times([outcome.seconds for outcome in outcomes]),
-                _mean(wording.tested(outcomes)),
-            )
-        )
-    header = ("recipe", "epochs", "n", "training (median, range)", "mean test accuracy")
-    table = markdown_table(rows, header=header, numeric=header[1:])
-    return (
-        f"{table}\n\nTimed in turn with the runs, each in a process of its own with torch as it "
-        "comes and all threads, reading the files and evaluation outside the clock, as here. "
-        "They train on all 60,000 images, their length is their authors' (of pytorch/examples "
-        "the four epochs after which it reaches 99 %)."
-    )
-
-
-def _mean(accuracies: Sequence[float]) -> str:
-    if len(accuracies) < 2:
-        return f"{percent(accuracies[0])} (one run)"
-    return wording.accuracy(mean_estimate(np.array(accuracies)))
-
-
-def _recipe(plan: RecipePlan) -> str:
-    values = {name: value for name, value in plan.config.to_dict().items() if name != "seed"}
-    rows = [(f"`{name}`", str(value)) for name, value in values.items()]
-    architecture = plan.config.architecture()
     rows += [
-        ("layers", ", ".join(map(str, architecture.layers))),
-        ("parameters", f"{plan.config.parameters():,}"),
-        ("forward FLOPs of an image", f"{plan.config.evaluation_flops():,}"),
-    ]
-    return markdown_table(rows, header=("", ""))
-
-
-def _provenance(folder: RunFolder, header: dict[str, object], runs: Sequence[RunRecord]) -> str:
-    parts = []
-    for digest, values in folder.read_environments().items():
-        code = values["code"]
-        commit = (code["commit"] or "not a git checkout")[:12]
-        packages = ", ".join(f"{name} {version}" for name, version in values["packages"].items())
-        count = sum(run.environment == digest for run in runs)
-        parts.append(
-            f"- {count} runs (environment `{digest}`): commit `{commit}`"
-            f"{' with uncommitted changes' if code['dirty'] else ''}; {values['processor']}, "
-            f"{values['cores']} cores, {values['cpu_capability']}, device {values['device']}, "
-            f"{values['threads']} thread(s); Python {values['python']}, {packages}; "
-            f"{values['system']}, {values['libc']}."
+        (
+            f"{REFERENCES[name].label} ({outcomes[0].parameters:,} parameters)",
+            outcomes[0].epochs,
+            len(outcomes),
+            _times([outcome.seconds for outcome in outcomes]),
+            _mean(outcomes),
         )
-    data = header["data"]
-    assert isinstance(data, dict)
-    parts.append(f"- Data: {data['label']}, SHA-256 of the splits `{data['sha256'][:16]}…`.")
-    parts.append(f"- Started {header['started']}.")
-    return "\n".join(parts)
+        for name, outcomes in references.items()
+    ]
+    return rows
 
 
-def _add_to_index(
-    folder: RunFolder, plan: RecipePlan, header: dict[str, object], headline: str
-) -> None:
-    """Add a line to the index of the results, where the folder lies under them."""
-    root = RESULTS if plan.dataset == "mnist" else RESULTS / plan.dataset
-    try:
-        key = folder.path.resolve().relative_to(root.resolve())
-    except ValueError:
-        return
-    add_line(
-        root / "README.md",
-        section="recipes",
-        title="Recipes on fresh seeds",
-        header=("started", "recipe", "finding"),
-        key=key.as_posix(),
-        cells=(str(header["started"]), plan.recipe, headline),
-    )
+def _times(seconds: Sequence[float]) -> str:
+    """Return the median time and the range."""
+    if len(seconds) == 1:
+        return f"{seconds[0]:.2f} s (one run)"
+    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+
+
+def _mean(runs: Sequence[RunRecord | ReferenceRecord]) -> str:
+    estimate = estimate_of(runs)
+    if estimate is None:
+        return f"{percent(accuracies_of(runs)[0])} (one run)"
+    return accuracy(estimate, digits=3)

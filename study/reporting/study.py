@@ -1,161 +1,186 @@
-"""Summary -> report.md: tables and text, nothing computed, nothing read."""
+"""The report of a study, built from its records alone: report.md and its pictures."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from typing import Any
 
-from mnist_core.runtime.formatting import markdown_table
-from study.analysis.summary import Summary
-from study.analysis.trade_offs import TradeOffs
-from study.plans.base import StudyPlan
-from study.records import sessions as wall_time
-from study.records.incidents import Incidents, max_at_once
-from study.reporting import finding as wording
-from study.reporting import protocol as card
-from study.reporting import published, rule
-from study.reporting import ranking as ranking_table
-from study.reporting import search as search_tables
-from study.reporting import time as time_table
-from study.reporting import trade_offs as trade_off_tables
+from mnist_core.config import TrainConfig
+from mnist_core.data.registry import dataset_spec
+from mnist_core.optim.custom import is_custom
+from mnist_core.optim.registry import optimizer_spec
+from mnist_core.runtime.atomic_files import write_atomically
+from mnist_core.runtime.formatting import wilson_interval
+from mnist_core.runtime.results_index import add_run
+from study.analysis.finding import finding_of
+from study.analysis.summary import Summary, summarise
+from study.analysis.trade_offs import TradeOffs, trade_offs
+from study.plans.architectures import ArchitecturePlan
+from study.plans.base import PRUNERS, RULE_VERSION, SAMPLERS, StudyPlan
+from study.plans.space_file import to_toml
+from study.records import latency, sessions
+from study.records.incidents import max_at_once, read_incidents
+from study.records.run_folder import RunFolder
+from study.records.sessions import Session
+from study.reporting import plots, published, ranking, rule, runs, search
+from study.reporting import trade_offs as cost_tables
+from study.reporting.page import render
+from study.search.optuna_view import sampler_options
+
+SPACE_NAME = "space.toml"
 
 
-def render(
+def write_report(folder: RunFolder) -> str:
+    """Write report.md and the plots of a run folder, and its search spaces where they are not the
+    registry's; return the finding in one line."""
+    summary = summarise(
+        folder.read_header(),
+        folder.read_records(),
+        folder.read_environments(),
+        incidents=read_incidents(folder.path),
+    )
+    plan, costs = summary.plan, None
+    if isinstance(plan, ArchitecturePlan):
+        costs = trade_offs(summary, latency.read(folder.path), limits=plan.limits)
+    drawn = plots.draw_all(summary, folder.path, costs=costs)
+    if plan.needs_space_file:
+        write_atomically(folder.path / SPACE_NAME, to_toml(plan.spaces))
+    text = page(summary, drawn, costs=costs, sessions=sessions.read(folder.path))
+    write_atomically(folder.path / "report.md", text)
+    found = headline(summary)
+    _add_to_index(folder, summary, found)
+    return found
+
+
+def _add_to_index(folder: RunFolder, summary: Summary, found: str) -> None:
+    plan = summary.plan
+    seeds = " to ".join(dict.fromkeys(map(str, (plan.looks[0], plan.looks[-1]))))
+    add_run(
+        folder.path,
+        dataset=plan.dataset,
+        section=plan.terms.index_section,
+        title=f"Studies of {plan.terms.topic}, {summary.header['data']['label']}",
+        header=("started", "budget", "finding"),
+        cells=(
+            summary.header["started"],
+            f"{plan.trials} trials, {plan.epochs} epoch(s), {seeds} seeds",
+            found,
+        ),
+    )
+
+
+def headline(summary: Summary) -> str:
+    """Return the finding in one line, for the terminal and the index."""
+    return " ".join(render("headline.md.j2", **_finding_values(summary)).split())
+
+
+def finding(summary: Summary) -> str:
+    """Return the finding as a paragraph."""
+    return " ".join(render("finding.md.j2", **_finding_values(summary)).split())
+
+
+def page(
     summary: Summary,
     drawn: Sequence[str],
     *,
     costs: TradeOffs | None = None,
-    sessions: Sequence[wall_time.Session] = (),
+    sessions: Sequence[Session] = (),
 ) -> str:
-    """Return the report as GitHub-flavoured Markdown; `costs` are those of architectures,
-    `sessions` are those whose time is known."""
-    data, subject = summary.header["data"], summary.plan.subject
-    sections = [
-        f"# {subject.topic.capitalize()} on {data['label']}: {subject.question}?",
-        _opening(summary),
-        rule.in_short(summary),
-        f"**Finding.** {wording.finding(summary)}",
-        f"## Ranking of the tuned {subject.plural}",
-        rule.of_this_study(summary),
-        ranking_table.ranking(summary),
-        ranking_table.pairs(summary),
-        _picture("ranking.png", f"mean test accuracy of each tuned {subject.singular}", drawn),
-        "## Untuned beside tuned",
-        ranking_table.tuning(summary),
-        _picture("tuning.png", subject.tuning_picture, drawn),
-        *_cost(costs, drawn),
-        *_published(summary),
-        "## Learning-rate sensitivity",
-        search_tables.sensitivity(summary),
-        _picture("learning-rate.png", "validation error against learning rate", drawn),
-        "## The best expected of a tuning budget",
-        search_tables.budgets(summary),
-        "## Learning curves",
-        _picture("learning-curves.png", "training loss along the run", drawn)
-        or "No tuned configuration has run yet.",
-        "## Time",
-        time_table.section(summary),
-        _at_once(summary),
-        wall_time.section(sessions, finished=summary.finished),
-        "## Diverged and stopped runs",
-        _diverged(summary),
-        "## All runs",
-        card.all_runs(summary),
-        *_happened(summary.incidents),
-        "## Protocol",
-        card.protocol(summary),
-        "## Provenance",
-        card.provenance(summary),
-        "## Make it again",
-        card.again(summary),
-        "The raw records are in `records/`, one JSON file per run; "
-        "`python -m study.report` with this folder builds this page from them again.",
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def _cost(costs: TradeOffs | None, drawn: Sequence[str]) -> list[str]:
-    """Return the section on what accuracy costs, where what is compared differs in it."""
-    if costs is None:
-        return []
-    picture = _picture("cost.png", "error against parameters, FLOPs and latency", drawn)
-    return ["## Accuracy against cost", picture, trade_off_tables.section(costs)]
-
-
-def _published(summary: Summary) -> list[str]:
-    """Return the section on the original README, where the study can be held beside it."""
-    table = published.measured(summary)
-    return ["## The published accuracies, measured", table] if table else []
-
-
-def _at_once(summary: Summary) -> str:
-    """Say how many runs shared the machines, where the records say when they began."""
-    most = max_at_once(summary.records.values())
-    return f"Up to {most} runs were trained at the same time." if most and most > 1 else ""
-
-
-def _happened(incidents: Incidents) -> list[str]:
-    """Return the section on what happened on the way; nothing where nothing did."""
-    told = incidents.paragraphs()
-    return ["## What happened on the way", *told] if told else []
-
-
-def _picture(name: str, description: str, drawn: Sequence[str]) -> str:
-    return f"![{description}]({name})" if name in drawn else ""
-
-
-def _opening(summary: Summary) -> str:
-    plan, data = summary.plan, summary.header["data"]
-    labels = ", ".join(searched.label for searched in summary.searched)
-    subject = plan.subject
-    text = (
-        f"**Asked.** Of {labels}: which reaches the highest test accuracy on {data['label']} "
-        f"{subject.condition} in {card.epochs(plan)}, each with its {subject.tuned} "
-        f"tuned at an equal budget?\n\n"
-        f"**Budget.** {plan.trials_each_text} for each {subject.singular}, chosen on "
-        f"{data['validation']:,} validation images; then the best of each and each "
-        f"{subject.as_untuned} on {plan.confirm_seeds} fresh seeds{_more_seeds(plan)}, every one "
-        f"evaluated once on the {data['test']:,} test images. {summary.finished} of "
-        f"{summary.expected} runs "
-        "are done."
+    """Return the report as GitHub-flavoured Markdown; `drawn` are the pictures that there are,
+    `costs` are those of architectures, `sessions` are those whose time is known."""
+    plan = summary.plan
+    augmentation = dataset_spec(plan.dataset).augmentation(plan.augmentation)
+    return render(
+        f"{plan.terms.topic}.md.j2",
+        **_finding_values(summary),
+        **_rule_values(summary),
+        **(_cost_values(plan, costs) if costs is not None else _network_values(plan)),
+        finding_text=finding(summary),
+        header=summary.header,
+        drawn=drawn,
+        ranking=ranking.ranking(summary),
+        pairs=ranking.pairs(summary),
+        tuning=ranking.tuning(summary),
+        published=published.claims(summary),
+        sensitivity=search.sensitivity(summary),
+        range_reasons=search.range_reasons(summary),
+        budgets=search.budgets(summary),
+        width_distance=search.WIDTH_DISTANCE,
+        times=runs.times(summary),
+        max_at_once=max_at_once(summary.records.values()),
+        sessions=sessions,
+        ended_early=runs.ended_early(summary),
+        all_runs=runs.all_runs(summary),
+        incidents=summary.incidents,
+        events=runs.events(summary.incidents),
+        augmentation=augmentation.text(),
+        sampler=SAMPLERS[plan.sampler],
+        sampler_options=sampler_options(plan),
+        pruner=PRUNERS[plan.pruner],
+        command=command(plan),
+        space_name=SPACE_NAME,
+        custom_sources={
+            name: str(entry["source_sha256"])
+            for name, entry in summary.header[plan.ARMS].items()
+            if is_custom(name)
+        },
     )
-    if summary.is_partial:
-        text += "\n\n> **Partial.** This study was interrupted; what follows stands on less."
-    if data["name"] != "mnist":
-        smaller = ", a far smaller set" if data["name"] == "digits" else ""
-        text += (
-            f"\n\n> **Not MNIST.** These numbers are for {data['label']}{smaller}; they say "
-            "nothing about MNIST."
-        )
-    return text
 
 
-def _more_seeds(plan: StudyPlan) -> str:
-    most = plan.looks[-1]
-    return f" (up to {most} where the tuned are undecided)" if most > plan.confirm_seeds else ""
+def command(plan: StudyPlan) -> str:
+    """Return the command that runs the study again, with every option spelled out."""
+    words = ["python", "-m", plan.MODULE]
+    for name in plan.option_names():
+        value = getattr(plan, name)
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        words += [f"--{name.replace('_', '-')}", text]
+    if plan.needs_space_file:
+        words += ["--space", SPACE_NAME]
+    return shlex.join(words)
 
 
-def _diverged(summary: Summary) -> str:
-    alone = summary.is_learning_rate_alone
-    rate = "learning rate" if alone else "parameter"
-    rows = [
-        (
-            record.key,
-            wording.chosen(summary, record),
-            f"failed: {record.error}" if record.error is not None else record.status,
-            record.diverged_at_step or f"epoch {len(record.epochs)}",
-        )
-        for record in summary.records.values()
-        if not record.is_completed
-    ]
-    text = "None: every run completed with a finite loss."
-    if rows:
-        text = markdown_table(
-            rows, header=("run", summary.plan.subject.chosen, "status", "at step")
-        )
-    guessing = [f"{record.key} ({wording.chosen(summary, record)})" for record in summary.guessing]
-    if guessing:
-        text += (
-            "\n\nCompleted, but no better than guessing (validation loss of 2.25 or more, where "
-            f"guessing costs ln 10 = 2.30), with their {rate}s: {', '.join(guessing)}."
-        )
-    return text
+def _finding_values(summary: Summary) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "plan": summary.plan,
+        "terms": summary.plan.terms,
+        "data": summary.header["data"],
+        "alone": summary.is_learning_rate_alone,
+        "ranked": summary.ranking,
+        "finding": finding_of(summary),
+    }
+
+
+def _rule_values(summary: Summary) -> dict[str, Any]:
+    plan, image_points = summary.plan, None
+    if summary.ranking:
+        count = summary.header["data"]["test"]
+        correct = round(summary.ranking[0].confirmed.estimate.mean * count)
+        low, high = wilson_interval(correct, count)
+        image_points = 50 * (high - low)
+    return {
+        "rule_version": RULE_VERSION,
+        "recorded_rule": summary.header.get("rule"),
+        "level": rule.level(plan),
+        "image_points": image_points,
+        "found": rule.found(plan),
+        "found_by_auto": rule.found_by_auto(plan),
+        "auto": rule.AUTO,
+    }
+
+
+def _network_values(plan: StudyPlan) -> dict[str, Any]:
+    return {"parameters": TrainConfig(dataset=plan.dataset).parameters()}
+
+
+def _cost_values(plan: StudyPlan, costs: TradeOffs) -> dict[str, Any]:
+    assert isinstance(plan, ArchitecturePlan)
+    return {
+        "optimizer": optimizer_spec(plan.optimizer).label,
+        "costs": costs,
+        "confirmed_costs": cost_tables.confirmed(costs),
+        "trial_costs": cost_tables.trials_on_a_front(costs),
+        "uncertainty": cost_tables.uncertainty(costs) if costs.trials else None,
+        "larger": cost_tables.larger_than_limits(costs),
+    }

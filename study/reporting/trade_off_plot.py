@@ -41,9 +41,9 @@ def draw(
                 axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
             else:
                 axes.set_xscale("log")
-                _plain_ticks(axes.xaxis)
+                plain_ticks(axes.xaxis)
             axes.set_yscale("log")
-            _plain_ticks(axes.yaxis)
+            plain_ticks(axes.yaxis)
     grid[0][0].set_ylabel("validation error (%), trials")
     if found.confirmed:
         grid[1][0].set_ylabel("test error (%), fresh seeds")
@@ -71,13 +71,14 @@ def draw(
     return figure
 
 
-def _plain_ticks(axis: Axis) -> None:
-    axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+def plain_ticks(axis: Axis, *, subs: Sequence[float] = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)) -> None:
+    """Write plain numbers at these multiples of the powers of ten of a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
-def _error(accuracy: float, count: int) -> float:
+def drawable_error(accuracy: float, *, count: int) -> float:
     """Return the error in percent, for a logarithmic axis: none at all is half an image's."""
     return 100 * max(1 - accuracy, 0.5 / count)
 
@@ -117,7 +118,7 @@ def _draw_trials(
     count: int,
 ) -> None:
     points = _with_cost(candidates, cost)
-    heights = [_error(one.validation_accuracy, count) for _, one in points]
+    heights = [drawable_error(one.validation_accuracy, count=count) for _, one in points]
     _draw_front(axes, points, cost, heights=heights)
     for (value, one), height in zip(points, heights, strict=True):
         on = cost.name in one.fronts
@@ -144,11 +145,14 @@ def _draw_confirmed(
         assert one.confirmed is not None
         estimate, colour = one.confirmed.estimate, colours[one.arm]
         is_tuned = one.confirmed.variant == "tuned"
-        ends = [_error(accuracy, count) for accuracy in (estimate.high, max(estimate.low, 0.0))]
+        ends = [
+            drawable_error(accuracy, count=count)
+            for accuracy in (estimate.high, max(estimate.low, 0.0))
+        ]
         axes.plot([value, value], ends, color=colour, linewidth=1.6)
         axes.plot(
             value,
-            _error(estimate.mean, count),
+            drawable_error(estimate.mean, count=count),
             "D",
             color=colour,
             markersize=7,

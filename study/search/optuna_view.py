@@ -71,11 +71,11 @@ def sampler_options(plan: StudyPlan) -> str:
     if plan.sampler == "lhs":
         return f"scipy.stats.qmc.LatinHypercube(d={d}, scramble=False, strength=1)"
     if plan.sampler == "qmc":
-        one = f"one sequence per {plan.subject.singular}"
+        one = f"one sequence per {plan.terms.singular}"
         return f"scipy.stats.qmc.Sobol(d={d}, scramble=True), {one}"
     if plan.sampler == "random":
         draws = "log-uniform draws" if plan.is_learning_rate_alone else "independent draws"
-        return f"{draws}, one generator per ({plan.subject.singular}, trial)"
+        return f"{draws}, one generator per ({plan.terms.singular}, trial)"
     name = type(sampler_for(plan, plan.arms[0], index=0)).__name__
     options = [f"{name}={value}" for name, value in _adaptive_options(plan).items()]
     if plan.sampler == "gp":

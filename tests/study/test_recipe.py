@@ -22,12 +22,12 @@ from mnist_core.runtime.atomic_files import write_json
 from study import recipe as command
 from study import replay as replaying
 from study import report as reporting
-from study.analysis import recipe_summary as recipe_wording
 from study.plans.recipe import RecipePlan
 from study.plans.task import Task
 from study.records.run_folder import RunFolder
 from study.records.run_record import FinalScore, ReferenceRecord, RunRecord, Score
 from study.reporting import recipe as recipe_report
+from study.reporting.page import accuracy
 from study.stats.comparisons import Estimate
 
 COMMITTED = [
@@ -235,7 +235,7 @@ def test_only_a_recipe_as_it_was_chosen_is_said_to_have_been_searched_for(tmp_pa
     assert record.startswith("# How accurate can so few parameters be? MNIST\n")
     assert "each of a seed that the search for the recipe did not use" in record
     assert "docs/recipes.md tells how the recipe was chosen" in record
-    assert "once it was, the 5,000 validation images are trained on as well" in record
+    assert "The 5,000 validation images are trained on as well" in record
     others = {
         text_of("baseline"): "# The recipe baseline on fresh seeds: MNIST\n",
         text_of("accuracy", dataset="cifar10"): "# The recipe accuracy on fresh seeds: MNIST\n",
@@ -253,13 +253,13 @@ def test_only_a_recipe_as_it_was_chosen_is_said_to_have_been_searched_for(tmp_pa
 def test_costs_are_those_of_the_data_sets_images(tmp_path):
     config = TrainConfig.from_dict({**recipe("speed").to_dict(), "dataset": "cifar10"})
     text = page_of(tmp_path / "run", plan_of(recipe="speed", config=config))
-    assert "(the seed's has 26,282)" in text
+    assert "(the baseline has 26,282)" in text
     assert "1,259,904" in text
 
 
 def test_no_accuracy_lies_outside_0_to_100_percent_and_one_time_has_no_range(folder):
     estimate = Estimate(mean=0.2, low=-0.3, high=1.1, n=2)
-    assert recipe_wording.accuracy(estimate) == "20.000 % (0.000 to 100.000 %)"
+    assert accuracy(estimate, digits=3) == "20.000 % (0.000 to 100.000 %)"
     recipe_report.write_report(folder)
     text = (folder.path / "report.md").read_text()
     assert "240.00 s (one run)" in text

@@ -28,7 +28,7 @@ from study.analysis.replay_outcomes import compared, differences
 from study.plans.task import Task, confirmation_key, trial_key
 from study.records.run_folder import RunFolder, numbered
 from study.records.run_record import FinalScore, RunRecord
-from study.report import write_report
+from study.reporting.study import write_report
 
 
 def options(run, **chosen):
@@ -226,7 +226,8 @@ def test_the_outcome_of_all_rows_is_kept(synthetic, capsys):
     assert len(kept["rows"]) == 12
     page = (synthetic.path / "replay.md").read_text()
     assert "\n12 of 12 rows identical. " in page
-    assert f"- {kept['date']}\n- Commit `{'c' * 40}`\n- Python 3.11.0, torch 2.15.0\n" in page
+    assert f"- {kept['date']}\n- commit `{'c' * 12}`; A Processor, 2 cores" in page
+    assert "Python 3.11.0, torch 2.15.0" in page
     assert re.search(r"\| `trial-adam-000` +\| identical \(weights ", page)
     assert write_report(synthetic)  # it is no part of what the report is built from
 

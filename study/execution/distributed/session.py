@@ -24,7 +24,7 @@ from study.execution.pool import WorkerPool
 from study.plans.base import StudyPlan
 from study.records.incidents import write_incidents
 from study.records.run_folder import RunFolder, plan_header
-from study.report import write_report
+from study.reporting.study import write_report
 from study.search.optuna_view import Search, storage_errors
 from study.search.preflight import try_plan
 
@@ -152,7 +152,6 @@ def _report(
             "The same command writes it here"
         )
         return
-    session.add_to_index(folder, plan, dataset, headline)
     print(headline)
     print(f"report: {folder.path / 'report.md'}")
 

@@ -20,9 +20,9 @@ from study.records.incidents import (
 )
 from study.records.run_folder import RunFolder
 from study.records.run_record import RunRecord
-from study.report import write_report
+from study.reporting.study import write_report
 
-TITLE = "## What happened on the way"
+TITLE = "## Incidents"
 
 
 @pytest.fixture

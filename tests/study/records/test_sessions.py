@@ -9,7 +9,7 @@ from support.study_samples import make_plan, write_study
 from mnist_core.errors import UserError
 from study.records import sessions as wall_time
 from study.records.sessions import Session
-from study.report import write_report
+from study.reporting.study import write_report
 
 LONG = Session(
     started="2026-01-02T03:04:05Z",

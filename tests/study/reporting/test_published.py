@@ -6,18 +6,14 @@ import json
 
 import pytest
 from scipy import stats
+from support.study_pages import BEST, CLOSE, FAR, SEEDS, summary_of
 from support.study_samples import MNIST, make_plan, write_study
 
 from mnist_core.runtime.atomic_files import write_json
-from study.analysis.summary import summarise
 from study.reporting import published
-from study.reporting.finding import points
-from study.reporting.study import render
+from study.reporting.page import points
+from study.reporting.study import page
 
-SEEDS = 4
-BEST = [0.98, 0.982, 0.981, 0.979]
-CLOSE = [0.979, 0.983, 0.98, 0.98]
-FAR = [0.9, 0.903, 0.902, 0.899]
 PLAN = {"dataset": "mnist", "epochs": 15, "confirm_seeds": SEEDS}
 
 
@@ -40,14 +36,9 @@ def study(tmp_path):
     return make
 
 
-def summary_of(folder):
-    return summarise(folder.read_header(), folder.read_records(), folder.read_environments())
-
-
 def rows_of(folder):
     """Return what was measured of each claim, and whether it holds."""
-    lines = published.measured(summary_of(folder)).splitlines()[2:]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rows = published.claims(summary_of(folder))
     return {claim: (measured, holds) for claim, measured, holds in rows}
 
 
@@ -74,20 +65,20 @@ def paired(first, second):
 )
 def test_other_studies_have_no_such_section(study, plan):
     folder = study(**plan)
-    assert published.measured(summary_of(folder)) == ""
-    assert "published accuracies" not in render(summary_of(folder), [])
+    assert published.claims(summary_of(folder)) == []
+    assert "published accuracies" not in page(summary_of(folder), [])
 
 
 def test_both_must_be_confirmed_tuned_and_at_their_defaults(study):
     folder = study()
     folder.record_file("confirm-adam-default-00").unlink()
-    assert published.measured(summary_of(folder)) == ""
+    assert published.claims(summary_of(folder)) == []
 
 
 def test_the_section_has_a_row_for_each_claim(study):
     folder = study(default=[0.5, 0.51, 0.49, 0.5])
     found, rows = summary_of(folder), rows_of(folder)
-    assert "## The published accuracies, measured" in render(found, [])
+    assert "## The published accuracies, measured" in page(found, [])
     assert rows["SGD reaches about 96 %: library default"][1] == "lower"
     assert rows["SGD reaches about 96 %: tuned"][1] == "higher"
     assert rows["Adam reaches about 98 %: tuned"][1] == "yes"

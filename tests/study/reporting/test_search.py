@@ -1,4 +1,4 @@
-"""study.reporting.search and study.reporting.time: what the trials and the clock of a study
+"""study.reporting.search and study.reporting.runs: what the trials and the clock of a study
 show."""
 
 from __future__ import annotations
@@ -7,17 +7,20 @@ from dataclasses import replace
 
 import pytest
 from support import ROOT
+from support.study_pages import section, summary_of
 from support.study_samples import change_record, make_plan, write_study
 
-from study.analysis.summary import summarise
 from study.plans.space import space_from_table
 from study.plans.task import trial_key
-from study.reporting import search as search_tables
-from study.reporting import time as time_table
+from study.reporting import runs
 
 
-def summary_of(folder):
-    return summarise(folder.read_header(), folder.read_records(), folder.read_environments())
+def budgets(folder):
+    return section(summary_of(folder), "The best expected of a tuning budget")
+
+
+def sensitivity(folder):
+    return section(summary_of(folder), "Learning-rate sensitivity")
 
 
 @pytest.fixture
@@ -42,14 +45,14 @@ def row(text, label):
 
 def test_ties_are_named_together_and_an_order_that_stays_is_said_to(study):
     values = [0.9, 0.95, 0.96, 0.97]
-    text = search_tables.budgets(summary_of(study(accuracies={"sgd": values, "adam": values})))
+    text = budgets(study(accuracies={"sgd": values, "adam": values}))
     assert row(text, "*highest*")[1:5] == ["SGD = Adam"] * 4
     assert "The order is the same at every budget shown: SGD = Adam." in text
 
 
 def test_an_order_that_depends_on_the_budget_is_told(study):
     accuracies = {"sgd": [0.5, 0.6, 0.7, 0.99], "adam": [0.9, 0.91, 0.92, 0.93]}
-    text = search_tables.budgets(summary_of(study(accuracies=accuracies)))
+    text = budgets(study(accuracies=accuracies))
     assert row(text, "*highest*")[1:5] == ["Adam", "Adam", "Adam", "SGD"]
     assert "The order changes with the budget, and so does the highest" in text
     assert "from 1 trial Adam, SGD; from 4 trials SGD, Adam" in text
@@ -59,18 +62,18 @@ def test_an_order_that_depends_on_the_budget_is_told(study):
 def test_pruned_trials_count_where_they_were_stopped_and_leave_a_search_complete(study):
     folder = study(accuracies={"sgd": [0.9, 0.95, 0.5, 0.97]})
     change_record(folder, trial_key("sgd", 2), status="pruned")
-    text = search_tables.budgets(summary_of(folder))
+    text = budgets(folder)
     assert row(text, "SGD")[1].startswith(f"{100 * (0.9 + 0.95 + 0.5 + 0.97) / 4:.2f}")
     assert "A pruned trial counts with the accuracy at which it was stopped" in text
 
 
 def test_without_pruned_trials_none_is_spoken_of(study):
-    assert "pruned" not in search_tables.budgets(summary_of(study()))
+    assert "pruned" not in budgets(study())
 
 
 def test_a_search_that_lacks_trials_has_no_budgets(study):
     folder = study(left_out=lambda key: key.endswith("-003"))
-    assert "No optimizer's search is complete yet." in search_tables.budgets(summary_of(folder))
+    assert "No optimizer's search is complete yet." in budgets(folder)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +87,11 @@ def test_a_search_that_lacks_trials_has_no_budgets(study):
 )
 def test_a_width_is_a_bound_at_an_edge_and_none_below_three_trials(study, values, width):
     folder = study(len(values), accuracies={"sgd": values})
-    assert row(search_tables.budgets(summary_of(folder)), "SGD")[-1] in width
+    assert row(budgets(folder), "SGD")[-1] in width
 
 
 def test_below_three_trials_no_place_of_the_best_is_told(study):
-    cell = row(search_tables.sensitivity(summary_of(study(2))), "SGD")[-1]
+    cell = row(sensitivity(study(2)), "SGD")[-1]
     assert cell.startswith("too few trials to tell: try 3 rates or more, ")
     assert "inside" not in cell
 
@@ -111,7 +114,7 @@ def test_the_ends_of_choices_are_edges_too(study, place, words):
             config=replace(config, learning_rate=choices[index]),
             validation_accuracy=0.9 + 0.05 * (index == place),
         )
-    assert row(search_tables.sensitivity(summary_of(folder)), "SGD")[-1] == words
+    assert row(sensitivity(folder), "SGD")[-1] == words
 
 
 @pytest.mark.parametrize(
@@ -125,12 +128,12 @@ def test_the_ends_of_choices_are_edges_too(study, place, words):
     ],
 )
 def test_a_median_of_times_has_its_range_and_says_what_was_missed(seconds, shown):
-    assert time_table._median(seconds) == shown
+    assert runs.median_time(seconds) == shown
 
 
 @pytest.mark.parametrize(("epochs", "said"), [(1, True), (3, False)])
 def test_one_epoch_cannot_resolve_the_time_to_the_target(study, epochs, said):
-    text = time_table.section(summary_of(study(plan={"epochs": epochs})))
+    text = section(summary_of(study(plan={"epochs": epochs})), "Time")
     assert ("One epoch cannot resolve" in text) == said
     total = 1.5 * epochs
     assert f"{total:.1f} s ({total:.1f} to {total:.1f})" in text
@@ -141,7 +144,7 @@ def test_a_label_with_a_bar_breaks_no_table(study):
     table["default"] = {"learning_rate": 0.01}
     folder = study(plan={"spaces": {"sgd": space_from_table("sgd", table)}})
     for text in (
-        search_tables.sensitivity(summary_of(folder)),
-        time_table.section(summary_of(folder)),
+        sensitivity(folder),
+        section(summary_of(folder), "Time"),
     ):
         assert "SGD \\| mine" in text

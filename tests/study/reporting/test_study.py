@@ -24,9 +24,8 @@ from study.plans.space import space_from_table
 from study.plans.space_file import resolve
 from study.plans.task import trial_key
 from study.records.run_folder import RunFolder
-from study.report import write_report
 from study.reporting import rule
-from study.reporting import study as render
+from study.reporting.study import page, write_report
 from study.search.confirmation import remaining
 
 THREE = ("sgd", "adam", "nadam")
@@ -39,7 +38,7 @@ SECTIONS = (
     "Diverged and stopped runs",
     "Protocol",
     "Provenance",
-    "Make it again",
+    "Reproduce",
 )
 PERFECT = {(name, variant): [1.0] * 3 for name in THREE for variant in ("tuned", "default")}
 SEVERAL = {
@@ -165,7 +164,7 @@ def test_a_rule_that_was_revised_after_the_runs_is_said_to_be(reports, tmp_path,
 def test_how_often_a_difference_is_found_is_said_of_simulated_plans_alone(changes, said, tmp_path):
     plan = make_plan(**{"optimizers": ("sgd", "adam"), "trials": 10, **changes})
     folder = write_study(tmp_path / "study", plan, left_out=lambda key: True)
-    text = rule.of_this_study(summarise(folder.read_header(), {}, {}))
+    text = page(summarise(folder.read_header(), {}, {}), [])
     assert ("In simulated studies like this one" in text) == said
     if said:
         stated = rule.FOUND[plan.looks][len(plan.arms)]
@@ -258,8 +257,8 @@ def test_a_report_names_no_machine_user_or_path(folder):
 def test_the_command_of_a_report_parses_to_the_same_plan(changes, tmp_path):
     plan = make_plan(**changes)
     folder = write_study(tmp_path / "study", plan, left_out=lambda key: True)
-    page = render.render(summarise(folder.read_header(), {}, {}), [])
-    command = page.split("## Make it again")[1].split("```bash\n")[1].split("\n```")[0]
+    text = page(summarise(folder.read_header(), {}, {}), [])
+    command = text.split("## Reproduce")[1].split("```bash\n")[1].split("\n```")[0]
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "study.optimizers"]
     options = optimizers.parse(words[3:])
@@ -269,7 +268,7 @@ def test_the_command_of_a_report_parses_to_the_same_plan(changes, tmp_path):
 
 def test_the_command_of_a_report_names_the_file_that_lies_beside_it(reports, monkeypatch):
     folder = reports("several parameters")
-    command = text_of(folder).split("## Make it again")[1].split("```bash\n")[1].split("\n```")[0]
+    command = text_of(folder).split("## Reproduce")[1].split("```bash\n")[1].split("\n```")[0]
     assert command.endswith("--space space.toml")
     monkeypatch.chdir(folder.path)
     options = optimizers.parse(shlex.split(command)[3:])
@@ -377,8 +376,8 @@ def test_diverged_runs_are_listed_with_their_step(reports):
 
 def test_a_tuned_configuration_that_learns_nothing_on_a_seed_is_named_in_the_finding(reports):
     finding = text_of(reports("one collapsed")).partition("**Finding.**")[2].partition("##")[0]
-    assert "Tuned and yet no better than guessing: SGD on 1 of 3 seeds." in finding
-    assert "guessing" not in text_of(reports("complete")).partition("## Ranking")[0]
+    assert "Tuned and yet at chance level: SGD on 1 of 3 seeds." in finding
+    assert "chance level" not in text_of(reports("complete")).partition("## Ranking")[0]
 
 
 def test_a_study_that_could_tell_nothing_apart_says_so_rather_than_a_size(reports):

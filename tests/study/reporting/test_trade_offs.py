@@ -10,12 +10,14 @@ import pytest
 from support.study_samples import ENVIRONMENT, MNIST, make_architecture_plan, write_study
 
 from mnist_core.models.registry import NETWORKS
+from mnist_core.runtime import results_index
 from study.analysis.summary import summarise
 from study.analysis.trade_offs import trade_offs
-from study.execution import latency, session
-from study.execution.latency import Measurement
+from study.execution.latency import architectures_of
 from study.plans.families import FAMILIES
-from study.report import write_report
+from study.records import latency
+from study.records.latency import Measurement
+from study.reporting.study import write_report
 
 SECTIONS = [
     "Ranking of the tuned families",
@@ -29,7 +31,7 @@ SECTIONS = [
     "All runs",
     "Protocol",
     "Provenance",
-    "Make it again",
+    "Reproduce",
 ]
 VARIANTS = {
     "complete": {},
@@ -55,7 +57,7 @@ def reports(tmp_path_factory):
             path = tmp_path_factory.mktemp("study") / "run"
             folder = write_study(path, plan, data=MNIST, **options)
             if is_measured:
-                found = latency.architectures_of(folder.read_records().values())
+                found = architectures_of(folder.read_records().values())
                 latency.write(folder.path, measurement(found))
             write_report(folder)
             written[variant] = folder
@@ -193,13 +195,8 @@ def test_a_named_network_above_the_limit_is_named(reports):
 
 def test_the_index_has_a_table_of_its_own(reports, tmp_path, monkeypatch):
     folder = reports("complete")
-    monkeypatch.setattr(session, "RESULTS", folder.path.parent)
-    plan = folder.read_header()["plan"]
-
-    class Data:
-        label = "MNIST"
-
-    session.add_to_index(folder, plan, Data(), "the finding")
+    monkeypatch.setattr(results_index, "RESULTS", folder.path.parent)
+    found = write_report(folder)
     index = (folder.path.parent / "README.md").read_text()
     assert "## Studies of architectures, MNIST\n\n<!-- architectures -->" in index
-    assert "| 12 trials, 1 epoch(s), 3 seeds | the finding | [report](run/report.md) |" in index
+    assert f"| 12 trials, 1 epoch(s), 3 seeds | {found} | [report](run/report.md) |" in index

@@ -1,55 +1,18 @@
-"""study.execution.latency and study.stats.pareto: the instrument on known times, the front on
-known points."""
+"""study.execution.latency: the instrument on known times, and the file that it leaves."""
 
 from __future__ import annotations
 
 import itertools
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.study_samples import ENVIRONMENT, make_architecture_plan, make_plan, write_study
 
 from mnist_core.errors import UserError
 from mnist_core.models.registry import NETWORKS
 from study.execution import latency
-from study.execution.latency import Measurement, median_latency
 from study.plans.families import Limits
+from study.records.latency import FILE, Measurement, read, write
 from study.records.run_folder import RunFolder
-from study.stats.pareto import front
-
-POINTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12)
-
-
-def test_the_front_of_known_points():
-    #         dominated by 1, on it, on it, as costly as 2 and worse, dominated, on it
-    costs = [3.0, 2.0, 4.0, 4.0, 9.0, 7.0]
-    accuracies = [0.90, 0.95, 0.96, 0.95, 0.96, 0.99]
-    assert front(costs, accuracies) == [1, 2, 5]
-
-
-def test_equals_stand_on_the_front_together_and_nothing_has_no_front():
-    assert front([2.0, 1.0, 1.0], [0.8, 0.9, 0.9]) == [1, 2]
-    assert front([], []) == []
-
-
-@given(POINTS)
-def test_the_front_is_what_nothing_dominates(points):
-    costs = [float(cost) for cost, _ in points]
-    accuracies = [float(accuracy) for _, accuracy in points]
-
-    def is_dominated(i):
-        return any(
-            costs[j] <= costs[i]
-            and accuracies[j] >= accuracies[i]
-            and (costs[j], accuracies[j]) != (costs[i], accuracies[i])
-            for j in range(len(points))
-        )
-
-    found = front(costs, accuracies)
-    assert sorted(found) == [i for i in range(len(points)) if not is_dominated(i)]
-    assert [costs[i] for i in found] == sorted(costs[i] for i in found)
 
 
 class Clock:
@@ -87,25 +50,6 @@ def test_calls_take_turns_and_every_round_keeps_its_median():
     assert clock.order == (["slow"] * 3 + ["fast"] * 3) * 2
 
 
-def test_the_interval_of_fifteen_rounds_is_the_fourth_and_the_twelfth():
-    found = median_latency([float(value) for value in (*range(9, 16), *range(1, 9))])
-    assert (found.microseconds, found.low, found.high) == (8.0, 4.0, 12.0)
-
-
-@pytest.mark.parametrize("rounds", [6, 15, 40])
-def test_the_interval_holds_the_true_median_of_a_skewed_distribution(rounds):
-    random = np.random.default_rng(3)
-    samples = random.exponential(size=(2_000, rounds))
-    found = [median_latency(list(row)) for row in samples]
-    held = np.mean([one.low <= np.log(2) <= one.high for one in found])
-    assert held >= 0.94
-
-
-def test_with_few_rounds_the_interval_is_their_range():
-    found = median_latency([5.0, 1.0, 3.0])
-    assert (found.microseconds, found.low, found.high) == (3.0, 1.0, 5.0)
-
-
 def test_networks_are_measured_and_the_file_gives_back_what_was_written(tmp_path, monkeypatch):
     for name, value in (("ROUNDS", 2), ("CALLS", 3), ("WARM_UP_CALLS", 1)):
         monkeypatch.setattr(latency, name, value)
@@ -114,8 +58,8 @@ def test_networks_are_measured_and_the_file_gives_back_what_was_written(tmp_path
     assert set(found.round_medians) == set(wanted)
     assert all(len(each) == 2 and min(each) > 0 for each in found.round_medians.values())
     assert found.environment["threads"] == 1
-    latency.write(tmp_path, found)
-    assert latency.read(tmp_path) == found
+    write(tmp_path, found)
+    assert read(tmp_path) == found
 
 
 def fake_measure(architectures):
@@ -148,10 +92,10 @@ def test_studies_of_optimizers_measure_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(latency, "measure", None)
     folder = write_study(tmp_path / "run", make_plan())
     latency.measure_once(folder.path, make_plan(), folder.read_records())
-    assert not (folder.path / latency.FILE).exists()
+    assert not (folder.path / FILE).exists()
 
 
 def test_a_damaged_file_is_named_with_a_way_out(tmp_path):
-    (tmp_path / latency.FILE).write_text('{"rounds": 3}')
+    (tmp_path / FILE).write_text('{"rounds": 3}')
     with pytest.raises(UserError, match=r"latency\.json is damaged .* delete it, and --resume"):
-        latency.read(tmp_path)
+        read(tmp_path)

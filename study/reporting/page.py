@@ -1,0 +1,121 @@
+"""Values -> Markdown: the environment of the templates in `templates/`, and the formats of the
+numbers and tables in them.
+
+A template is wrapped for its reader, and may leave empty lines where it says nothing; the page has
+one line for each paragraph, so that a changed number changes one line.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mnist_core.runtime.formatting import (
+    cell,
+    duration,
+    markdown_table,
+    percent,
+    percent_interval,
+)
+from study.stats.comparisons import Comparison, Estimate
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+Rows = list[tuple[object, ...]]
+"""Of a table, without its header."""
+_BLOCKS = ("#", "|", "- ", "> ", "<", "```", "![")
+"""How a line begins that is not the continuation of a paragraph."""
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template; a name that it does not know is an error."""
+    text = _environment().get_template(template).render(values)
+    return re.sub(r"\n{3,}", "\n\n", _unwrapped(text)).strip() + "\n"
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("study.reporting"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown
+    )
+    formats = (accuracy, cell, count, duration, integer, listed, percent, point_range, points)
+    environment.filters |= {function.__name__: function for function in formats}
+    environment.filters["table"] = table
+    return environment
+
+
+def _unwrapped(text: str) -> str:
+    """Join the lines of each paragraph, and of each item of a list."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        follows_text = lines and lines[-1].strip() and not lines[-1].startswith(_OPENING)
+        if follows_text and line.strip() and not line.startswith(_BLOCKS):
+            lines[-1] = f"{lines[-1]} {line.strip()}"
+        else:
+            lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+_OPENING = tuple(start for start in _BLOCKS if start not in ("- ", "> "))
+
+
+def table(rows: Rows, header: Sequence[str], right: Iterable[int] = ()) -> str:
+    """Return a table; the columns at the places `right` are of numbers, and aligned so."""
+    return markdown_table(rows, header=header, numeric=[header[place] for place in right])
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things, as in "1 trial" and "3 trials"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def integer(number: float) -> str:
+    """Return a whole number with separated thousands."""
+    return f"{number:,.0f}"
+
+
+def listed(labels: Iterable[str]) -> str:
+    """Return labels as in "A, B and C"."""
+    *most, last = labels
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _digits(low: float, high: float) -> int:
+    """Return the decimals of a percentage that its interval supports."""
+    return 1 if high - low > 0.02 else 2
+
+
+def points(comparison: Comparison) -> str:
+    """Return a difference of accuracies in percentage points with its interval."""
+    low, high = max(comparison.low, -1.0), min(comparison.high, 1.0)
+    digits = _digits(low, high)
+    return (
+        f"{100 * comparison.difference:+.{digits}f} "
+        f"({100 * low:+.{digits}f} to {100 * high:+.{digits}f})"
+    )
+
+
+def point_range(ends: tuple[float, float]) -> str:
+    """Return a range of differences in percentage points, or the one that both ends are."""
+    low, high = (f"{100 * end:.2f}" for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def accuracy(estimate: Estimate, *, digits: int | None = None) -> str:
+    """Return a mean accuracy with its interval, of which no part lies outside 0 to 100 %; the
+    interval decides the digits where none are given."""
+    low, high = max(estimate.low, 0.0), min(estimate.high, 1.0)
+    digits = _digits(low, high) if digits is None else digits
+    return (
+        f"{percent(estimate.mean, digits=digits)} ({percent_interval(low, high, digits=digits)})"
+    )

@@ -1,1 +1,4 @@
-"""Where images come from: the registry of data sets, their files, checksums and splits."""
+"""Where images come from: `load` finds, downloads, checks and splits the data sets of `registry`.
+
+Arrows go down: load, locate, download, files and digits, splits, registry, spec.
+"""

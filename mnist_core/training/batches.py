@@ -41,7 +41,7 @@ class Draws:
     shifts: Tensor | None = None
     maps: Tensor | None = None
     """[n, 2, 3] float32: see `bilinear.draw`."""
-    bends: Tensor | None = None
+    displacements: Tensor | None = None
     """[n, 2, p, p] float32: see `elastic.draw`."""
 
     def tensors(self) -> dict[str, Tensor]:
@@ -86,7 +86,7 @@ def draw_epoch(dataset: Dataset, config: TrainConfig, *, epoch: int) -> Draws:
         drawn |= {"coefficients": transforms.coefficients, "shifts": transforms.shifts}
     if config.elastic:
         draws = generator(config.seed, "elastic", epoch)
-        drawn["bends"] = elastic.draw(count, elastic=config.elastic, generator=draws)
+        drawn["displacements"] = elastic.draw(count, elastic=config.elastic, generator=draws)
     return Draws(**drawn)
 
 
@@ -97,10 +97,10 @@ def prepare(dataset: Dataset, draws: Draws) -> tuple[Tensor, Tensor]:
     if draws.flips is not None:
         images = nearest.flip(images, draws.flips)
     if draws.maps is not None:
-        moved = draws.bends
-        if moved is not None:
-            moved = elastic.displacements(moved, size=images.shape[2:])
-        images = bilinear.apply(images, draws.maps, displacements=moved)
+        field = draws.displacements
+        if field is not None:
+            field = elastic.displacements(field, size=images.shape[2:])
+        images = bilinear.apply(images, draws.maps, displacements=field)
     if draws.coefficients is not None and draws.shifts is not None:
         images = nearest.apply(images, nearest.Transforms(draws.coefficients, draws.shifts))
     normalised = normalise(images, mean=dataset.mean, std=dataset.std)

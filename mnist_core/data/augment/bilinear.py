@@ -1,6 +1,6 @@
 """Random affine augmentation, bilinear: rotation, scale, shear and shift at once.
 
-The seed's augmentation (`mnist_core.data.augment.nearest`) takes the nearest pixel and knows
+The baseline augmentation (`mnist_core.data.augment.nearest`) takes the nearest pixel and has
 rotation and shift alone. This one is what torchvision's `RandomAffine(degrees, translate, scale,
 shear)` does on tensors with `InterpolationMode.BILINEAR`, with an angle of its own for every image
 of a batch (a test holds it), except that shifts are not rounded to whole pixels.

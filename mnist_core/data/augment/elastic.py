@@ -1,4 +1,4 @@
-"""Elastic distortion: a smooth random field bends every image in a way of its own.
+"""Elastic distortion: a smooth random field displaces the pixels of every image differently.
 
 The points of a coarse grid are displaced at random, and cubic interpolation displaces the pixels
 between them (Ronneberger et al. 2015, section 3.1; that such fields help on handwriting is Simard
@@ -16,7 +16,7 @@ from torch import Tensor
 from mnist_core.runtime.randomness import uniform
 
 POINTS = 5
-"""Of the coarse grid, along each side: bends are about a quarter of the image wide."""
+"""Of the coarse grid, along each side: distortions are about a quarter of the image wide."""
 
 
 def draw(count: int, *, elastic: float, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Augmentation on batches of uint8 tensors: the seed's rotation, then translation; mirror images.
+"""The baseline augmentation on batches of uint8 tensors: rotation, then translation; and flips.
 
 Pixel for pixel what torchvision's `RandomRotation` and `RandomAffine(translate=)` give on PIL
 images with the same angles and shifts (a test holds it). PIL's nearest-neighbour transform walks

@@ -36,7 +36,7 @@ def transforms_of(angles, shifts, *, side: int = 28) -> nearest.Transforms:
 
 
 def by_torchvision(image: torch.Tensor, angle: float, shift: tuple[int, int]) -> torch.Tensor:
-    """Transform one image [c, s, s] as the seed's recipe does: on a PIL image, twice."""
+    """Transform one image [c, s, s] as the baseline recipe does: on a PIL image, twice."""
     picture = Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy())
     picture = TF.rotate(picture, angle)
     picture = TF.affine(picture, angle=0.0, translate=list(shift), scale=1.0, shear=[0.0, 0.0])

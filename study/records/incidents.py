@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -62,32 +61,6 @@ class Incidents:
     def with_lost_run(self, lost_run: LostRun) -> Incidents:
         """Return these incidents, and one more lost run."""
         return replace(self, lost_runs=(*self.lost_runs, lost_run))
-
-    def paragraphs(self) -> list[str]:
-        """Tell a reader of the report; nothing where nothing happened."""
-        text = []
-        if self.processes > 1:
-            text.append(
-                f"{self.processes} processes shared the runs, through a PostgreSQL database."
-            )
-        counts = Counter(lost.key for lost in self.lost_runs)
-        if counts:
-            runs = ", ".join(
-                key if count == 1 else f"{key} ({count} times)"
-                for key, count in sorted(counts.items())
-            )
-            text.append(
-                "Runs that were lost with a process that died, hung or was ended, and begun "
-                f"again: {runs}. No number of this report depends on it: a run's bits follow from "
-                "its configuration."
-            )
-        events = [(lost.time, f"{lost.key} was lost: {lost.how}") for lost in self.lost_runs]
-        events += [
-            (outage.began, f"a process waited for the database until {outage.ended}")
-            for outage in self.outages
-        ]
-        listed = "\n".join(f"- {moment}: {event}" for moment, event in sorted(events))
-        return [part for part in (" ".join(text), listed) if part]
 
 
 NOTHING_HAPPENED = Incidents()

@@ -7,16 +7,15 @@ the file says nothing of the clock, nor does one that several processes shared.
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from mnist_core.errors import UserError
 from mnist_core.runtime.atomic_files import write_json
-from mnist_core.runtime.formatting import duration
 from mnist_core.runtime.provenance import utc_now
+from study.records.json_files import CHANGES_NO_RESULT, read_json_as, require_keys
 
 FILE = "sessions.json"
 
@@ -64,25 +63,8 @@ def read(folder: Path) -> list[Session]:
     file = folder / FILE
     if not file.exists():
         return []
-    try:
-        return [Session(**entry) for entry in json.loads(file.read_text())]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{file} is damaged ({error!r}); delete it, it changes no result"
-        ) from error
+    return read_json_as(_sessions, file, remedy=CHANGES_NO_RESULT)
 
 
-def section(sessions: Sequence[Session], *, finished: int) -> str:
-    """Say for a report how long a study's runs took, and of how many of them that is known."""
-    if not sessions:
-        return ""
-    workers = sorted({session.workers for session in sessions})
-    several = f"{workers[0]} to {workers[-1]}" if len(workers) > 1 else f"{workers[0]}"
-    plural = "" if workers == [1] else "s"
-    count = "one session" if len(sessions) == 1 else f"{len(sessions)} sessions"
-    runs = sum(session.runs for session in sessions)
-    known = f", {runs} of the {finished} runs; of the others it is not known"
-    return (
-        f"On the clock: {duration(sum(session.seconds for session in sessions))} with {several} "
-        f"worker{plural} ({count}{known if runs < finished else ''})."
-    )
+def _sessions(values: Any) -> list[Session]:
+    return [Session(**require_keys(Session, entry)) for entry in values]

@@ -1,7 +1,7 @@
 """TrainConfig: everything that decides the bits of a training run, but the machine it runs on.
 
-Frozen and keyword-only; the defaults are the seed's recipe. `to_dict` and `from_dict` round-trip
-(an unknown key is an error) and `digest` names the configuration. Importing it is cheap.
+Frozen and keyword-only; the defaults are the baseline recipe. `to_dict` and `from_dict` round-trip
+(an unknown key is an error), and `digest` names the configuration. Importing it is cheap.
 """
 
 from __future__ import annotations
@@ -9,40 +9,58 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 from mnist_core.data.registry import DATASETS, dataset_spec
 from mnist_core.data.spec import DatasetSpec
-from mnist_core.errors import UserError, unknown_name
+from mnist_core.errors import UserError, from_mapping, unknown_name
 from mnist_core.models.architecture import Architecture
-from mnist_core.models.registry import architecture
-from mnist_core.optim.registry import require_known
+from mnist_core.models.registry import NETWORKS, architecture
+from mnist_core.optim.registry import OPTIMIZERS, require_known
 from mnist_core.optim.schedules import SCHEDULES
 
 PRECISIONS = ("float32", "bfloat16")
 INTERPOLATIONS = ("nearest", "bilinear")
 Scalar = bool | int | float | str | None
 Option = Scalar | tuple[Scalar, ...]
-
-
-# A field that is left out of the mapping where it has its default: it came later, and the digests
-# of configurations that do not use it stay what they were.
-_LATER = {"later": True}
-
+Rule = tuple[str, Callable[[Any], bool]]
+"""What a value must be, in words, and whether it is."""
 
 _OPTIONS = ("optimizer_options", "network_options")
-_CHOICES = {
-    "schedule": SCHEDULES,
-    "precision": PRECISIONS,
-    "interpolation": INTERPOLATIONS,
-}
+_FLIPPED = [name for name, spec in DATASETS.items() if spec.flip_keeps_class]
+"""Data sets of which a mirrored image keeps its class."""
+_FRACTION: Rule = ("must be in [0, 1)", lambda value: 0 <= value < 1)
+_SEED: Rule = ("must be in [0, 2**63)", lambda value: 0 <= value < 2**63)
+_POSITIVE: Rule = ("must be positive and finite", lambda value: 0 < value < math.inf)
 
 
-def _require(condition: bool, rule: str, value: object) -> None:  # noqa: FBT001
-    if not condition:
-        raise UserError(f"{rule}, got {value!r}")
+def _at_least(low: int) -> Rule:
+    return f"must be >= {low}", lambda value: value >= low
+
+
+def _between(low: int, high: int) -> Rule:
+    return f"must be in [{low}, {high}]", lambda value: low <= value <= high
+
+
+def _setting(
+    default: Any,
+    text: str,
+    rule: Rule | None = None,
+    *,
+    choices: Collection[str] = (),
+    later: bool = False,
+) -> Any:
+    """Return a field with its default, its help text, and what its value must be."""
+    metadata = {"help": text, "rule": rule, "choices": choices, "later": later}
+    return field(default=default, metadata=metadata)
+
+
+_later = partial(_setting, later=True)
+"""A field that is left out of the mapping where it has its default: it came after the first
+configurations were recorded, and their digests stay what they were."""
 
 
 def option_value(name: str, value: object) -> Option:
@@ -64,128 +82,129 @@ def option_value(name: str, value: object) -> Option:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run. A wrong value raises `UserError` with the rule and the value."""
+    """One training run. A wrong value raises `UserError` with the rule and the value.
+
+    The text of a field is its help on the command line.
+    """
 
     dataset: str = "mnist"
-    optimizer: str = "adam"
-    """Of the registry, or a user's own as package.module:Class."""
+    optimizer: str = _setting(
+        "adam", f"one of {', '.join(OPTIMIZERS)}, or a custom one as package.module:Class"
+    )
     optimizer_options: Mapping[str, Option] = field(default_factory=dict, hash=False)
     """Arguments of the optimizer's constructor beyond the learning rate; what is not named keeps
     the registry's or the library's default."""
-    learning_rate: float = 1e-3
-    """Peak learning rate, which the schedule scales."""
-    schedule: str = "constant"
-    epochs: int = 15
-    batch_size: int = 64
-    """Images per step; an epoch is floor(n / batch_size) steps, its few left-over images differ
-    from epoch to epoch."""
-    rotation_degrees: float = 10.0
-    """Angles are uniform in [-rotation_degrees, rotation_degrees]; 0 turns rotation off."""
-    translation: float = 0.1
-    """Largest shift as a fraction of the image's side; 0 turns translation off."""
-    seed: int = 0
-    """Decides initialisation, order and augmentation, each through a generator of its own."""
-    network: str = field(default="baseline", metadata=_LATER)
-    """Of the registry of networks."""
+    learning_rate: float = _setting(
+        1e-3, "peak learning rate, which the schedule scales", _POSITIVE
+    )
+    schedule: str = _setting("constant", "of the learning rate", choices=SCHEDULES)
+    epochs: int = _setting(15, "passes over the train split", _at_least(1))
+    batch_size: int = _setting(
+        64, "images per step; those left over differ from epoch to epoch", _at_least(1)
+    )
+    rotation_degrees: float = _setting(
+        10.0, "largest rotation to either side, in degrees; 0 turns it off", _between(0, 180)
+    )
+    translation: float = _setting(
+        0.1, "largest shift, as a fraction of the side; 0 turns it off", _FRACTION
+    )
+    seed: int = _setting(
+        0, "decides initialisation, order, augmentation and dropout, independently", _SEED
+    )
+    network: str = _later(
+        "baseline", f"one of {', '.join(NETWORKS)}, without the recipe's options of its network"
+    )
     network_options: Mapping[str, Option] = field(default_factory=dict, hash=False)
     """Fields of the network's architecture that differ from the registry's."""
-    precision: str = field(default="float32", metadata=_LATER)
-    """Of the forward and backward pass; weights and evaluation are always float32."""
-    label_smoothing: float = field(default=0.0, metadata=_LATER)
-    """Share of the target that is spread over all classes (Szegedy et al. 2016, section 7)."""
-    averaging: float = field(default=0.0, metadata=_LATER)
-    """Decay per step of an exponential moving average of the weights, which is what is evaluated
-    and saved; 0: the last weights."""
-    recalibration_images: int = field(default=0, metadata=_LATER)
-    """Training images, not augmented, from which batch normalisation takes its statistics again
-    after every epoch (Wu and Johnson 2021, section 3); 0 keeps the running ones."""
-    train_on_validation: bool = field(default=False, metadata=_LATER)
-    """Whether the validation images are trained on too, once every choice is made (Goodfellow et
-    al. 2016, section 7.8); what is then measured on them says nothing of other images."""
-    interpolation: str = field(default="nearest", metadata=_LATER)
-    """Of the augmentation: `nearest` is the seed's, `bilinear` allows scaling and shearing."""
-    scaling: float = field(default=0.0, metadata=_LATER)
-    """Scales are uniform in [1 - scaling, 1 + scaling]."""
-    shear_degrees: float = field(default=0.0, metadata=_LATER)
-    """Shears along x are uniform in ±shear_degrees."""
-    elastic: float = field(default=0.0, metadata=_LATER)
-    """Largest displacement of an elastic distortion's grid points, as a fraction of the side."""
-    horizontal_flip: bool = field(default=False, metadata=_LATER)
-    """Whether every second image, at random, is shown mirrored."""
+    precision: str = _later(
+        "float32",
+        "of the forward and backward pass; weights and evaluation are always float32",
+        choices=PRECISIONS,
+    )
+    label_smoothing: float = _later(
+        0.0, "share of the target that is spread over all classes (Szegedy et al. 2016)", _FRACTION
+    )
+    averaging: float = _later(
+        0.0,
+        "decay per step of an exponential moving average (EMA) of the weights, which is then "
+        "evaluated and saved; 0: the last weights",
+        _FRACTION,
+    )
+    recalibration_images: int = _later(
+        0,
+        "training images, not augmented, from which batch normalisation takes its statistics "
+        "again after every epoch (precise BN, Wu and Johnson 2021); 0: the running ones",
+        _at_least(0),
+    )
+    train_on_validation: bool = _later(
+        default=False,
+        text="train on the validation images too, once every choice is made (Goodfellow et al. "
+        "2016, section 7.8); the validation accuracy then says nothing of other images",
+    )
+    interpolation: str = _later(
+        "nearest",
+        "of the augmentation; with bilinear also --scaling, --shear-degrees and --elastic",
+        choices=INTERPOLATIONS,
+    )
+    scaling: float = _later(0.0, "largest change of scale, as a fraction", _FRACTION)
+    shear_degrees: float = _later(0.0, "largest shear along x, in degrees", _between(0, 45))
+    elastic: float = _later(
+        0.0, "largest displacement of an elastic distortion, as a fraction of the side", _FRACTION
+    )
+    horizontal_flip: bool = _later(
+        default=False, text=f"mirror every second image, at random; for {', '.join(_FLIPPED)}"
+    )
 
     def __post_init__(self) -> None:
         for entry in fields(self):
-            if entry.default is MISSING:
-                continue
-            value, kind = getattr(self, entry.name), type(entry.default)
-            if kind is float and type(value) is int:
-                object.__setattr__(self, entry.name, float(value))
-            elif type(value) is not kind:
-                raise UserError(f"{entry.name} must be of type {kind.__name__}, got {value!r}")
+            if entry.default is not MISSING:
+                self._check(entry)
         for name in _OPTIONS:
             options = getattr(self, name)
-            _require(isinstance(options, Mapping), f"{name} must be a mapping", options)
-            object.__setattr__(
-                self, name, {str(key): option_value(key, options[key]) for key in sorted(options)}
-            )
+            if not isinstance(options, Mapping):
+                raise UserError(f"{name} must be a mapping, got {options!r}")
+            values = {str(key): option_value(key, options[key]) for key in sorted(options)}
+            object.__setattr__(self, name, values)
         for name in ("params", "lr"):
             if name in self.optimizer_options:
                 raise UserError(
                     f"optimizer_options must not hold {name!r}: the parameters are the network's, "
                     "and lr is learning_rate"
                 )
+        require_known(self.optimizer)
         spec = self.dataset_spec
         self.parameters()  # refuses a network that is not known, or too deep for the images
-        require_known(self.optimizer)
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
-        _require(
-            math.isfinite(self.learning_rate) and self.learning_rate > 0,
-            "learning_rate must be positive and finite",
-            self.learning_rate,
-        )
-        _require(self.epochs >= 1, "epochs must be >= 1", self.epochs)
-        _require(self.batch_size >= 1, "batch_size must be >= 1", self.batch_size)
-        _require(
-            0 <= self.rotation_degrees <= 180,
-            "rotation_degrees must be in [0, 180]",
-            self.rotation_degrees,
-        )
-        _require(0 <= self.translation < 1, "translation must be in [0, 1)", self.translation)
         if self.horizontal_flip and not spec.flip_keeps_class:
-            suited = [name for name, entry in DATASETS.items() if entry.flip_keeps_class]
             raise UserError(
                 f"horizontal_flip must be false for {self.dataset}: a mirrored {spec.shown} is "
-                f"not of its class any more; it suits {', '.join(suited)}"
+                f"not of its class any more; it suits {', '.join(_FLIPPED)}"
             )
-        _require(0 <= self.seed < 2**63, "seed must be in [0, 2**63)", self.seed)
-        for name, value in (
-            ("label_smoothing", self.label_smoothing),
-            ("averaging", self.averaging),
-            ("scaling", self.scaling),
-            ("elastic", self.elastic),
-        ):
-            _require(0 <= value < 1, f"{name} must be in [0, 1)", value)
-        _require(
-            self.recalibration_images >= 0,
-            "recalibration_images must be >= 0",
-            self.recalibration_images,
-        )
         if self.recalibration_images and self.architecture().normalisation != "batch":
             raise UserError(
                 "recalibration_images must be 0 for a network without batch normalisation, got "
                 f"{self.recalibration_images} for {self.network}; normalisation=batch has it"
             )
-        _require(
-            0 <= self.shear_degrees <= 45, "shear_degrees must be in [0, 45]", self.shear_degrees
-        )
         if self.interpolation == "nearest" and (
             self.scaling or self.shear_degrees or self.elastic
         ):
             raise UserError(
                 "scaling, shear_degrees and elastic need interpolation 'bilinear', got 'nearest'"
             )
+
+    def _check(self, entry: Field[Any]) -> None:
+        """Raise `UserError` where a field is of another type, or not what it must be."""
+        name, kind = entry.name, type(entry.default)
+        value, rule = getattr(self, name), entry.metadata.get("rule")
+        if kind is float and type(value) is int:
+            value = float(value)
+            object.__setattr__(self, name, value)
+        if type(value) is not kind:
+            raise UserError(f"{name} must be of type {kind.__name__}, got {value!r}")
+        choices = entry.metadata.get("choices")
+        if choices and value not in choices:
+            raise unknown_name(name, value, choices)
+        if rule and not rule[1](value):
+            raise UserError(f"{name} {rule[0]}, got {value!r}")
 
     @property
     def dataset_spec(self) -> DatasetSpec:
@@ -224,11 +243,7 @@ class TrainConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
         """Build a configuration from `to_dict`'s mapping; an unknown key is a `UserError`."""
-        known = [entry.name for entry in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise unknown_name("configuration key", key, known)
-        return cls(**values)
+        return from_mapping(cls, values, kind="configuration key")
 
     def with_seed(self, seed: int) -> TrainConfig:
         """Return the same configuration with another seed."""

@@ -1,7 +1,7 @@
-"""The one exception for what a user can mend, and how a command ends with it.
+"""`UserError`, the one exception for what a user can correct, and how a command ends with it.
 
-A `UserError` states the rule, the value and the way out. Commands print it and exit with code 2,
-without a traceback; any other exception is a defect of ours and keeps its traceback.
+A `UserError` states the rule, the value and what to do. Commands print it and exit with code 2,
+without a traceback; any other exception is a defect of this project and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from types import FrameType
+from typing import Any, TypeVar
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 128 + signal.SIGPIPE
 _STANDARD_OUTPUT = 1
+T = TypeVar("T")
 
 
 class UserError(Exception):
-    """Report wrong input: the message names the rule, the value and the way out."""
+    """Report wrong input: the message names the rule, the value and what to do."""
 
 
 class OptimizerError(UserError):
-    """Report that an optimizer refused its options or failed in a step: it ends a run, and
-    nothing else of a study."""
+    """Report that an optimizer refused its options, failed in a step, or has a state that cannot
+    be saved. It ends one run; a study goes on."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
@@ -34,11 +37,30 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
 
 
+def require_fields(cls: type, names: Iterable[str], *, kind: str) -> None:
+    """Raise `UserError` for a name that is no field of a dataclass, listing the fields."""
+    known = [entry.name for entry in fields(cls)]
+    for name in names:
+        if name not in known:
+            raise unknown_name(kind, name, known)
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], *, kind: str) -> T:
+    """Build a dataclass from a mapping of its fields; an unknown key is a `UserError`.
+
+    `kind` says what the keys are, such as "configuration key".
+    """
+    require_fields(cls, values, kind=kind)
+    return cls(**values)
+
+
 def _has_lost_its_reader() -> bool:
-    """Tell whether nobody reads the standard output any more, as after `| head`. What is left of
-    it is then dropped, or it would be tried again, and fail, at the end of the process."""
+    """Tell whether nobody reads the standard output any more, as after `| head`.
+
+    What is left of it is then dropped: Python would write it at the end of the process, and fail.
+    """
     poll = select.poll()
-    poll.register(_STANDARD_OUTPUT, 0)  # what is wrong with it is told unasked
+    poll.register(_STANDARD_OUTPUT, 0)  # errors are reported even with an empty mask
     if not poll.poll(0):
         return False
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
@@ -77,8 +99,8 @@ def run_command(command: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def with_hint(say: Callable[[], str]) -> Iterator[None]:
-    """Have `run_command` end with what `say` returns, where a signal or the operating system ends
-    the block: how to go on is known to the command alone."""
+    """Have `run_command` add what `say` returns to its message, such as how to resume, where a
+    signal or the operating system ends the block."""
     try:
         yield
     except (OSError, KeyboardInterrupt) as error:

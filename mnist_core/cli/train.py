@@ -11,7 +11,7 @@ import argparse
 import json
 import shlex
 import time
-from dataclasses import asdict, fields, replace
+from dataclasses import Field, asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +23,16 @@ from mnist_core.cli.arguments import (
     assignments,
     load_dataset,
 )
-from mnist_core.config import INTERPOLATIONS, PRECISIONS, TrainConfig
+from mnist_core.config import TrainConfig
 from mnist_core.data.registry import (
     AUGMENTATION_HELP,
     AUTO,
-    DATASETS,
     dataset_spec,
     require_choice,
 )
 from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, with_hint
-from mnist_core.models.registry import NETWORKS
-from mnist_core.optim.registry import OPTIMIZERS, default_learning_rate
-from mnist_core.optim.schedules import SCHEDULES
+from mnist_core.optim.registry import default_learning_rate
 from mnist_core.recipes import RECIPES, recipe
 from mnist_core.runtime.output_folder import folder_for, held, new_folder, require_writable
 
@@ -49,55 +46,30 @@ RESUME_NAME = "resume.pt"
 RESULT_NAME = "result.json"
 LOCK_NAME = "train.lock"
 
-_HELP = {
-    "optimizer": f"one of {', '.join(OPTIMIZERS)}, or your own as package.module:Class",
-    "schedule": f"one of {', '.join(SCHEDULES)}",
-    "epochs": "passes over the train split",
-    "batch_size": "images per step",
-    "rotation_degrees": "largest rotation, in degrees; 0 turns it off",
-    "translation": "largest shift, as a fraction of the side; 0 turns it off",
-    "interpolation": f"one of {', '.join(INTERPOLATIONS)}; with bilinear also --scaling, "
-    "--shear-degrees and --elastic",
-    "scaling": "largest change of scale, as a fraction",
-    "shear_degrees": "largest shear, in degrees",
-    "elastic": "largest displacement of an elastic distortion, as a fraction of the side",
-    "seed": "decides initialisation, order, augmentation and dropout",
-    "network": f"one of {', '.join(NETWORKS)}, without the recipe's options of its network",
-    "precision": f"of the forward and backward pass, one of {', '.join(PRECISIONS)}",
-    "label_smoothing": "share of the target that is spread over all classes",
-    "averaging": "decay per step of a moving average of the weights, which is then the result; "
-    "0: the last weights",
-    "recalibration_images": "training images, not augmented, from which batch normalisation takes "
-    "its statistics again after every epoch; 0: the running ones",
+_SETTINGS = {entry.name: entry for entry in fields(TrainConfig) if "help" in entry.metadata}
+_DEFAULT_TEXTS = {
+    "learning_rate": "the recipe's; of another optimizer than the recipe's, the library's own"
 }
-
 _WITHOUT_DISTORTIONS: dict[str, Any] = {
-    field.name: field.default
-    for field in fields(TrainConfig)
-    if field.name in ("interpolation", "scaling", "shear_degrees", "elastic")
+    name: _SETTINGS[name].default
+    for name in ("interpolation", "scaling", "shear_degrees", "elastic")
 }
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
-        "train", help="train one network; the defaults are the seed's recipe"
+        "train", help="train one network; the defaults are the baseline recipe"
     )
     parser.add_argument(
         "--recipe",
         metavar="NAME",
-        help=f"one of {', '.join(RECIPES)}, from which the other options depart (default: seed)",
+        help=f"one of {', '.join(RECIPES)}, from which the other options depart "
+        "(default: baseline)",
     )
     add_data_arguments(parser)
-    defaults = {field.name: field.default for field in fields(TrainConfig)}
-    for name, text in _HELP.items():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=type(defaults[name]),
-            default=argparse.SUPPRESS,
-            metavar=type(defaults[name]).__name__.upper(),
-            help=f"{text} (default: {defaults[name]})",
-        )
+    for entry in _SETTINGS.values():
+        _add_setting(parser, entry)
     parser.add_argument(
         "--augmentation",
         default=argparse.SUPPRESS,
@@ -105,27 +77,6 @@ def add_parser(subparsers: Any) -> None:
         help=f"one of {', '.join(AUGMENTATIONS)}, from which the other options depart, in the "
         f"place of the recipe's: {AUGMENTATION_HELP} (default: the recipe's, whatever the data "
         "set)",
-    )
-    suited = ", ".join(spec.name for spec in DATASETS.values() if spec.flip_keeps_class)
-    parser.add_argument(
-        "--horizontal-flip",
-        action=argparse.BooleanOptionalAction,
-        default=argparse.SUPPRESS,
-        help=f"show every second image mirrored, at random; for {suited} (the seed's: no)",
-    )
-    parser.add_argument(
-        "--train-on-validation",
-        action=argparse.BooleanOptionalAction,
-        default=argparse.SUPPRESS,
-        help="train on the validation images too, once every choice is made; the validation "
-        "accuracy then says nothing (the seed's: no)",
-    )
-    parser.add_argument(
-        "--learning-rate",
-        type=float,
-        metavar="FLOAT",
-        help="peak learning rate (default: the recipe's; of another optimizer than the recipe's, "
-        "the library's own)",
     )
     add_assignments(
         parser,
@@ -147,24 +98,41 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run, device=None)  # of a resumed run, its own
 
 
-def _config(options: argparse.Namespace, begun: TrainConfig, dataset_name: str) -> TrainConfig:
+def _add_setting(parser: argparse.ArgumentParser, entry: Field[Any]) -> None:
+    """Add a field of `TrainConfig` as an option."""
+    kind, text = type(entry.default), entry.metadata["help"]
+    choices = ", ".join(entry.metadata["choices"])
+    default = "no" if entry.default is False else entry.default
+    parser.add_argument(
+        f"--{entry.name.replace('_', '-')}",
+        default=argparse.SUPPRESS,
+        help=f"{text}{f'; one of {choices}' if choices else ''} "
+        f"(default: {_DEFAULT_TEXTS.get(entry.name, default)})",
+        **(
+            {"action": argparse.BooleanOptionalAction}
+            if kind is bool
+            else {"type": kind, "metavar": kind.__name__.upper()}
+        ),
+    )
+
+
+def _config(options: argparse.Namespace, base: TrainConfig, dataset_name: str) -> TrainConfig:
     """Return what the options make of a configuration."""
-    names = (*_HELP, "horizontal_flip", "train_on_validation")
-    changes = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    named = {name: getattr(options, name) for name in _SETTINGS if hasattr(options, name)}
+    changes: dict[str, Any] = {}
     if hasattr(options, "augmentation"):
-        named = dataset_spec(dataset_name).augmentation(options.augmentation)
-        changes = {**_WITHOUT_DISTORTIONS, **named.settings(), **changes}
-    if changes.get("optimizer", begun.optimizer) != begun.optimizer:
-        changes["learning_rate"] = default_learning_rate(changes["optimizer"])
+        augmentation = dataset_spec(dataset_name).augmentation(options.augmentation)
+        changes |= {**_WITHOUT_DISTORTIONS, **augmentation.settings()}
+    if named.get("optimizer", base.optimizer) != base.optimizer:
         changes["optimizer_options"] = {}
-    if "network" in changes:  # as it is registered: the recipe's options are of its own network
+        if "learning_rate" not in named:
+            changes["learning_rate"] = default_learning_rate(named["optimizer"])
+    if "network" in named:  # as it is registered: the recipe's options are of its own network
         changes["network_options"] = {}
-    if options.learning_rate is not None:
-        changes["learning_rate"] = options.learning_rate
     for name, flag in (("optimizer_options", "--option"), ("network_options", "--network-option")):
-        kept = changes.get(name, getattr(begun, name))
+        kept = changes.get(name, getattr(base, name))
         changes[name] = {**kept, **assignments(flag, getattr(options, flag[2:].replace("-", "_")))}
-    return replace(begun, dataset=dataset_name, **changes)
+    return replace(base, dataset=dataset_name, **{**changes, **named})
 
 
 def run(options: argparse.Namespace) -> int:
@@ -174,11 +142,11 @@ def run(options: argparse.Namespace) -> int:
         config = _resumed_config(options)
         dataset = load_dataset(options, name=config.dataset)
     else:
-        begun = recipe(options.recipe or "baseline")
-        _config(options, begun, "mnist" if options.dataset == AUTO else options.dataset)
+        base = recipe(options.recipe or "baseline")
+        _config(options, base, "mnist" if options.dataset == AUTO else options.dataset)
         options.device = options.device or "cpu"
         dataset = load_dataset(options)
-        config = _config(options, begun, dataset.name)
+        config = _config(options, base, dataset.name)
     from mnist_core.data.splits import require_batch_fits
 
     trained_on = dataset.for_training(on_validation=config.train_on_validation)
@@ -187,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
     refusal = f"another process is training in {folder}; wait for it, or name another --output"
     with (
         held(folder / LOCK_NAME, refusal=refusal),
-        with_hint(lambda: _way_on(folder, options)),
+        with_hint(lambda: _how_to_resume(folder, options)),
     ):
         names = (CHECKPOINT_NAME, RESUME_NAME, RESULT_NAME)
         is_there = any((folder / name).exists() for name in names)
@@ -211,9 +179,9 @@ def _resumed_config(options: argparse.Namespace) -> TrainConfig:
     from mnist_core.training import resume
 
     saved = resume.read(path)
-    begun = recipe(options.recipe) if options.recipe else saved.config
-    asked = saved.config.dataset if options.dataset == AUTO else options.dataset
-    resume.require_config(path, saved.config, _config(options, begun, asked))
+    base = recipe(options.recipe) if options.recipe else saved.config
+    name = saved.config.dataset if options.dataset == AUTO else options.dataset
+    resume.require_config(path, saved.config, _config(options, base, name))
     options.device = options.device or saved.device
     options.threads = saved.threads if options.threads is None else options.threads
     return saved.config
@@ -237,7 +205,7 @@ def _make_folder(options: argparse.Namespace, dataset: Dataset) -> Path:
     return folder
 
 
-def _way_on(folder: Path, options: argparse.Namespace) -> str:
+def _how_to_resume(folder: Path, options: argparse.Namespace) -> str:
     if not (folder / RESUME_NAME).exists():
         return "Nothing was finished yet; the same command starts again"
     words = ["python", "-m", "mnist_core", "train", "--resume", "--output", str(folder)]

@@ -11,11 +11,11 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
-from mnist_core.errors import UserError, unknown_name
+from mnist_core.errors import UserError, require_fields, unknown_name
 
 POOL = "pool"
 CHOICES = {
@@ -76,8 +76,9 @@ class Architecture:
     head: str = "flatten"
     """What the fully connected layer sees: all of the last feature maps, or their means."""
     views: int = 1
-    """Over how many views of an image the class probabilities are averaged in evaluation: itself,
-    moved by a pixel to each side (5), and to each corner (9). Training sees one."""
+    """Over how many views of an image the class probabilities are averaged in evaluation
+    (test-time augmentation): 5 are itself and moved by a pixel to each side, 9 to each corner too.
+    Training sees one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -186,10 +187,7 @@ class Architecture:
     def with_options(self, options: Mapping[str, Any]) -> Architecture:
         """Return the architecture with some of its fields changed; an unknown one is a
         `UserError`."""
-        known = [entry.name for entry in fields(self)]
-        for name in options:
-            if name not in known:
-                raise unknown_name("network option", name, known)
+        require_fields(type(self), options, kind="network option")
         return replace(self, **options)
 
 

@@ -1,6 +1,6 @@
 """How well does a named recipe do, and in what time? On fresh seeds, each tested once.
 
-    python -m study.recipe sprint --seeds 10 --compare-with fast,examples
+    python -m study.recipe sprint --seeds 10 --compare-with train-mnist-fast,pytorch-examples
 
 Writes report.md, the raw records and the first run's network into a new folder under results/.
 What was finished survives a kill: the same command with --resume goes on.
@@ -21,7 +21,7 @@ from mnist_core.cli.arguments import add_data_arguments, add_device_arguments
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError, run_command, with_hint
 from mnist_core.recipes import RECIPES, recipe
-from mnist_core.references.pytorch_examples import REFERENCES
+from mnist_core.references.registry import REFERENCES
 from mnist_core.runtime.device import available_cores
 from mnist_core.runtime.output_folder import folder_for
 from mnist_core.runtime.provenance import utc_now
@@ -212,7 +212,7 @@ def _run_reference(
     data_dir = find_mnist(options.data_dir)
     words = [
         "-m",
-        "mnist_core.references.pytorch_examples",
+        "mnist_core.references",
         name,
         "--data-dir",
         str(data_dir),

@@ -161,3 +161,11 @@ def undisturbed(tmp_path_factory) -> RunFolder:
     completed = study_processes.run(folder, *options)
     assert (completed.returncode, completed.stderr) == (0, "")
     return RunFolder(folder / "X-digits")
+
+
+@pytest.fixture
+def learnable_mnist(monkeypatch, tmp_path) -> Path:
+    """A folder of small files of MNIST's format, whose classes can be told apart."""
+    small = written("mnist", train=512, validation=0, test=200).install(monkeypatch)
+    small.place(tmp_path / "data")
+    return tmp_path / "data"

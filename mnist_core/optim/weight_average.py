@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from mnist_core.models.network import Network
+N = TypeVar("N", bound=nn.Module)
 
 
-class WeightAverage:
+class WeightAverage(Generic[N]):
     """An exponential moving average of a network's weights and buffers, step by step.
 
     As torch's `AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`, but for its counter
     on the device, which the host would read at every step; counts are copied.
     """
 
-    def __init__(self, network: Network, decay: float) -> None:
+    def __init__(self, network: N, decay: float) -> None:
         self.network = copy.deepcopy(network)
         self.is_empty = True
         """Whether the next update copies rather than averages."""
         self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
-    def update(self, network: Network) -> None:
+    def update(self, network: N) -> None:
         """Move the average towards a network."""
         averaged: list[tuple[Tensor, Tensor]] = []
         values = zip(

@@ -9,7 +9,7 @@ from typing import Any
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.recipes import RECIPES
-from mnist_core.references.pytorch_examples import REFERENCES
+from mnist_core.references.registry import REFERENCES
 from mnist_core.runtime.randomness import derive_seed
 from study.plans.task import Kind
 

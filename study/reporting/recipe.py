@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from mnist_core.config import TrainConfig
-from mnist_core.references.pytorch_examples import REFERENCES
+from mnist_core.references.registry import REFERENCES
 from mnist_core.runtime.atomic_files import write_atomically
 from mnist_core.runtime.formatting import percent
 from mnist_core.runtime.results_index import add_run

@@ -7,17 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from support import ROOT
-from support.dataset_files import written
 from support.study_samples import ENVIRONMENT, MNIST, run_task, write_record
 
 from mnist_core.__main__ import main as core
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
 from mnist_core.recipes import RECIPES, recipe
-from mnist_core.references import pytorch_examples as references
-from mnist_core.references.pytorch_examples import REFERENCES
+from mnist_core.references.registry import REFERENCES
 from mnist_core.runtime.atomic_files import write_json
 from study import recipe as command
 from study import replay as replaying
@@ -30,6 +27,7 @@ from study.reporting import recipe as recipe_report
 from study.reporting.page import accuracy
 from study.stats.comparisons import Estimate
 
+FAST, EXAMPLES = "train-mnist-fast", "pytorch-examples"
 COMMITTED = [
     path for path in (ROOT / "results").glob("*/*") if (path / "recipe-00.safetensors").exists()
 ]
@@ -68,7 +66,7 @@ def run_record(
 
 @pytest.fixture
 def folder(tmp_path) -> RunFolder:
-    plan = plan_of(compare_with=("fast", "examples"))
+    plan = plan_of(compare_with=(FAST, EXAMPLES))
     folder = RunFolder(tmp_path / "run")
     folder.begin(plan, data=MNIST, started="2026-01-02T03:04:05Z")
     write_json(folder.path / "environments" / "environment0.json", ENVIRONMENT)
@@ -81,7 +79,7 @@ def folder(tmp_path) -> RunFolder:
             misclassified=[7, 10 + index],
         )
         write_record(folder, record)
-    for name, seconds, correct in (("fast", 8.0, 9_905), ("examples", 240.0, 9_901)):
+    for name, seconds, correct in ((FAST, 8.0, 9_905), (EXAMPLES, 240.0, 9_901)):
         outcome = ReferenceRecord(
             key=f"reference-{name}-00",
             name=name,
@@ -107,7 +105,7 @@ def test_an_unknown_recipe_names_the_known_ones():
 
 
 def test_a_plan_survives_its_file_whole():
-    plan = plan_of(compare_with=("fast",), seeds=7, threads=2)
+    plan = plan_of(compare_with=(FAST,), seeds=7, threads=2)
     assert RecipePlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
@@ -131,11 +129,11 @@ def test_the_runs_have_seeds_of_their_own_that_more_runs_do_not_change():
         ({"target_accuracy": 1.5}, "target_accuracy must be between 0 and 1, got 1.5"),
         (
             {"compare_with": ["slow"]},
-            "unknown recipe to compare with 'slow'; known: examples, fast",
+            "unknown recipe to compare with 'slow'; known: plain, pytorch-examples",
         ),
-        ({"compare_with": ["fast"], "workers": 2}, "workers must be 1 with --compare-with, got 2"),
+        ({"compare_with": [FAST], "workers": 2}, "workers must be 1 with --compare-with, got 2"),
         (
-            {"compare_with": ["fast"], "config": TrainConfig(dataset="digits")},
+            {"compare_with": [FAST], "config": TrainConfig(dataset="digits")},
             "--compare-with needs MNIST, got digits",
         ),
     ],
@@ -302,48 +300,14 @@ def test_another_plan_or_other_data_are_not_gone_on_with(folder):
         folder.begin(plan, data=MNIST, started="now")
 
 
-@pytest.mark.parametrize("name", REFERENCES)
-def test_another_recipe_has_the_parameters_that_are_stated(name):
-    network = {"examples": references.examples_network, "fast": references.fast_network}[name]()
-    assert sum(p.numel() for p in network.parameters()) == REFERENCES[name].parameters
-    output = network.eval()(torch.rand(3, 1, 28, 28))
-    torch.testing.assert_close(output.exp().sum(dim=1), torch.ones(3))
-
-
-@pytest.fixture
-def learnable_mnist(monkeypatch, tmp_path) -> Path:
-    """A folder of small files of MNIST's format, whose classes can be told apart."""
-    small = written("mnist", train=512, validation=0, test=200).install(monkeypatch)
-    small.place(tmp_path / "data")
-    return tmp_path / "data"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "epochs"), [("examples", 4), ("fast", 12)])
-def test_another_recipe_learns_and_prints_what_came_out(
-    name, epochs, learnable_mnist, monkeypatch, capsys
-):
-    monkeypatch.setitem(REFERENCES, name, replace(REFERENCES[name], epochs=epochs))
-    assert references.main([name, "--data-dir", str(learnable_mnist), "--seed", "3"]) == 0
-    outcome = json.loads(capsys.readouterr().out)
-    assert outcome["name"] == name
-    assert outcome["seed"] == 3
-    assert outcome["epochs"] == epochs
-    assert outcome["parameters"] == REFERENCES[name].parameters
-    assert outcome["seconds"] > 0
-    assert outcome["threads"] == 1
-    assert outcome["test"]["count"] == 200
-    assert outcome["test"]["correct"] > 60  # guessing: 20
-
-
 @pytest.mark.slow
 def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
     learnable_mnist, folder, capsys, monkeypatch
 ):
     plan = folder.read_header()["plan"]
     words = ["baseline", "--dataset", "mnist", "--data-dir", str(learnable_mnist)]
-    options = command.parse([*words, "--compare-with", "fast,examples"])
-    monkeypatch.setitem(REFERENCES, "fast", replace(REFERENCES["fast"], every=2))
+    options = command.parse([*words, "--compare-with", f"{FAST},{EXAMPLES}"])
+    monkeypatch.setitem(REFERENCES, FAST, replace(REFERENCES[FAST], every=2))
     for name in plan.compare_with:
         folder.record_file(f"reference-{name}-00").unlink()
         for index in (0, 1, 0):  # not the turn of the second run, and done already for the third
@@ -351,17 +315,17 @@ def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
     said = capsys.readouterr().out
     assert said.count("s of training") == 2
     found = folder.read_references()
-    assert set(found) == {"reference-fast-00", "reference-examples-00"}
+    assert set(found) == {f"reference-{FAST}-00", f"reference-{EXAMPLES}-00"}
     recipe_report.write_report(folder)
     assert "train_mnist_fast (215,194 parameters)" in (folder.path / "report.md").read_text()
 
 
 def test_another_recipe_that_fails_is_said_with_its_reason(learnable_mnist, folder, monkeypatch):
     options = command.parse(["baseline", "--data-dir", str(learnable_mnist)])
-    folder.record_file("reference-fast-00").unlink()
+    folder.record_file(f"reference-{FAST}-00").unlink()
     monkeypatch.setattr(command.sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="train_mnist_fast could not be run"):
-        command._run_reference(folder, folder.read_header()["plan"], options, "fast", 0)
+        command._run_reference(folder, folder.read_header()["plan"], options, FAST, 0)
 
 
 @pytest.mark.slow

@@ -1,0 +1,50 @@
+"""The registry of references: whose code it is, and how often a study runs it.
+
+Importing it does not import torch. `python -m mnist_core.references` runs one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Other people's code for MNIST, which one module of this folder holds."""
+
+    name: str
+    label: str
+    module: str
+    epochs: int
+    parameters: int
+    every: int
+    """It is run once for so many runs of a recipe."""
+
+
+_ALL = (
+    Reference(
+        name="plain",
+        label="plain PyTorch, as the original README trains",
+        module="plain_pytorch",
+        epochs=15,
+        parameters=23_354,
+        every=10,
+    ),
+    Reference(
+        name="pytorch-examples",
+        label="pytorch/examples, mnist/main.py",
+        module="pytorch_examples",
+        epochs=4,
+        parameters=1_199_882,
+        every=10,
+    ),
+    Reference(
+        name="train-mnist-fast",
+        label="train_mnist_fast",
+        module="train_mnist_fast",
+        epochs=1,
+        parameters=215_194,
+        every=1,
+    ),
+)
+REFERENCES = {reference.name: reference for reference in _ALL}

@@ -31,7 +31,7 @@ def render(evidence: Mapping[str, Evidence], called: Mapping[str, Verdict]) -> s
     if not answer and verdicts.nothing_judged(evidence, called):
         answer.append(
             f"Nothing judged: in all {len(called)} cases the interval reaches a slow-down of "
-            f"{verdicts.DETECTABLE - 1.0:.0%}."
+            f"{100 * (verdicts.DETECTABLE - 1.0):.0f} %."
         )
     elif not answer:
         answer.append(f"No difference shown in {len(called)} cases.")

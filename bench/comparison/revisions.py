@@ -15,6 +15,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,8 @@ from bench.workloads.workload import Workload
 from mnist_core.errors import UserError
 
 WORKING_TREE = "."
-OLD, NEW = 0, 1
-_SIDES = ("OLD", "NEW")
 PAIRS = 14
-"""New processes lie elsewhere in memory, which alone can make a case a per cent slower."""
+"""Each new process lies at other places in memory, which can make a case slower by a per cent."""
 MOST_BLOCKS, FEWEST_BLOCKS, SIDE_SECONDS = 16, 6, 3.0
 _KINDS = ("training-step", "optimizer-step", "training-loop", "inference", "data")
 _OTHER_CODE = ("plain", "compiled", "ahead-of-time", "onnxruntime")
@@ -140,20 +139,35 @@ def _require_layout(folder: Path, revision: str) -> None:
         )
 
 
-def start(folder: Path, *, side: int) -> Worker:
+@dataclass(frozen=True)
+class _Side:
+    """The process of one revision: what fails in it is the revision's fault."""
+
+    name: str
+    worker: Worker
+
+    def ask(self, command: str, *, about: str, **arguments: Any) -> Any:
+        try:
+            return self.worker.ask(command, **arguments)
+        except WorkerError as error:
+            raise UserError(
+                f"{self.name} cannot run {about} ({error}); a revision may be too old for this "
+                "checkout's bench, or for a case: choose others with -k"
+            ) from error
+
+
+@contextlib.contextmanager
+def _started(name: str, folder: Path) -> Iterator[_Side]:
     """Start a process that measures the mnist_core of a folder, and make sure that it does."""
     worker = revision_worker(folder)
     try:
-        where = worker.ask("where")
+        side = _Side(name, worker)
+        where = side.ask("where", about="at all")
         if Path(where) != folder.resolve():
-            raise WorkerError(f"mnist_core was imported from {where}, not from {folder}")
-    except WorkerError as error:
+            raise UserError(f"{name}: mnist_core was imported from {where}, not from {folder}")
+        yield side
+    finally:
         worker.close()
-        raise UserError(
-            f"{_SIDES[side]} cannot be measured ({error}); a revision may be too old for this "
-            "checkout's bench"
-        ) from error
-    return worker
 
 
 def measure(
@@ -168,45 +182,36 @@ def measure(
     """Time all cases in turn in both folders; return each one's paired blocks, by process."""
     times: dict[str, Blocks] = {case.id: [] for case in cases}
     order = random.Random(0)
+    folders = [("OLD", old), ("NEW", new)]
     for number in range(pairs):
         with contextlib.ExitStack() as stack:
-            sides = [OLD, NEW] if number % 2 == 0 else [NEW, OLD]
-            workers: dict[int, Worker] = {}
-            for side in sides:
-                workers[side] = start((old, new)[side], side=side)
-                stack.callback(workers[side].close)
+            sides = [stack.enter_context(_started(*folder)) for folder in folders]
             for case in cases:
                 say(f"pair of processes {number + 1} of {pairs}: {case.id}")
-                asks = {side: _asker(workers[side], case, side=side) for side in sides}
-                description = {"workload": case.to_dict(), "dataset": dataset_name}
-                seconds = [float(asks[side]("prepare", **description)) for side in sides]
-                pair: tuple[list[float], list[float]] = ([], [])
-                for _ in range(block_count(min(seconds))):
-                    order.shuffle(sides)
-                    for side in sides:
-                        block = asks[side]("block", case=case.id)
-                        pair[side].append(statistics.median(block))
-                times[case.id].append(pair)
-                for side in sides:
-                    asks[side]("drop", case=case.id)
+                blocks = _pair(sides, case, dataset_name=dataset_name, order=order)
+                times[case.id].append((blocks["OLD"], blocks["NEW"]))
+        folders.reverse()  # the other one starts first in the next pair
     return times
+
+
+def _pair(
+    sides: list[_Side], case: Workload, *, dataset_name: str, order: random.Random
+) -> dict[str, list[float]]:
+    """Time one case in two processes, a block of each in turn; return their blocks by side."""
+    about = repr(case.id)
+    described = {"workload": case.to_dict(), "dataset": dataset_name}
+    seconds = [float(side.ask("prepare", about=about, **described)) for side in sides]
+    blocks: dict[str, list[float]] = {side.name: [] for side in sides}
+    for _ in range(block_count(min(seconds))):
+        order.shuffle(sides)
+        for side in sides:
+            block = side.ask("block", about=about, case=case.id)
+            blocks[side.name].append(statistics.median(block))
+    for side in sides:
+        side.ask("drop", about=about, case=case.id)
+    return blocks
 
 
 def block_count(call_seconds: float) -> int:
     """Return the blocks that a case gets in each pair of processes: fewer where a call is long."""
     return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(SIDE_SECONDS / max(call_seconds, 1e-9))))
-
-
-def _asker(worker: Worker, case: Workload, *, side: int) -> Callable[..., Any]:
-    """Return the worker's `ask`, whose failure is the revision's and ends the comparison."""
-
-    def ask(command: str, **arguments: Any) -> Any:
-        try:
-            return worker.ask(command, **arguments)
-        except WorkerError as error:
-            raise UserError(
-                f"{_SIDES[side]} cannot run {case.id!r} ({error}); a revision may be too old for "
-                "a case: choose others with -k"
-            ) from error
-
-    return ask

@@ -66,7 +66,7 @@ class Suite:
         self._open.setdefault(workload.group, []).append(_Case(workload, prepared, warm_up))
 
     def finish_group(self, group: str) -> None:
-        """Time the group's cases and their controls in turn, and let go of them."""
+        """Time the group's cases and their controls in turn, and close them."""
         cases = self._open.pop(group, [])
         try:
             if not cases:
@@ -98,7 +98,7 @@ class Suite:
         return next(product for product in products if product.size == self._sizes[like])
 
     def abandon(self) -> None:
-        """Let go of the cases whose group was not finished."""
+        """Close the cases whose group was not finished."""
         for cases in self._open.values():
             for case in cases:
                 case.prepared.close()

@@ -23,7 +23,7 @@ from bench.analysis.record import GroupRecord, Record
 from bench.analysis.summary import summarise
 from bench.reporting import page, rounding
 from bench.suite.session import Suite
-from bench.workers.profiler import FILE_NAME as PROFILES
+from bench.workers.profiler import PROFILES_FILE
 from bench.workloads import data, onnx_runtime
 from bench.workloads.registry import WORKLOADS
 from bench.workloads.workload import DEVICES
@@ -143,7 +143,7 @@ def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]
         ) from None
     if completed.returncode:
         raise ProfilingError(f"profiling failed:\n{completed.stderr[-2000:]}")
-    found: list[dict[str, Any]] = json.loads((folder / PROFILES).read_text())
+    found: list[dict[str, Any]] = json.loads((folder / PROFILES_FILE).read_text())
     return found
 
 

@@ -41,7 +41,7 @@ from mnist_core.runtime.device import prepare_process
 from mnist_core.training import batches
 from mnist_core.training.step import training_step
 
-FILE_NAME = "profiles.json"
+PROFILES_FILE = "profiles.json"
 WARM_UP_STEPS, FEWEST_ACTIVE_STEPS = 3, 5
 OPERATORS = 12
 """Operators named in the table; the rest is one line."""
@@ -276,7 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
             for scenario in SCENARIOS
             if scenario.precision != "bfloat16" or networks.bfloat16_is_native(device.type)
         ]
-        write_json(options.folder / FILE_NAME, [asdict(profile) for profile in profiles])
+        write_json(options.folder / PROFILES_FILE, [asdict(profile) for profile in profiles])
         return 0
 
     return run_command(command)

@@ -20,8 +20,7 @@ from bench.workloads.prepared import plan_for
 from bench.workloads.registry import WORKLOADS, group_of
 from bench.workloads.workload import Workload
 from mnist_core.errors import UserError
-from mnist_core.models import onnx_export as export
-from mnist_core.models import onnx_graph
+from mnist_core.models import onnx_export, onnx_graph
 from mnist_core.models.network import build_network
 
 CASES = [workload for workload in WORKLOADS if workload.mode == "onnxruntime"]
@@ -103,7 +102,9 @@ def test_an_answer_that_is_not_torchs_is_never_timed(
     other = build_network(seed=networks.SEED + 1, device=torch.device("cpu"))
     content = onnx_graph.build(other, onnx_graph.Form(dataset="mnist"))
     monkeypatch.setattr(onnx_graph, "build", lambda *_: content)
-    with pytest.raises(export.SelfCheckError, match="of 16 images 16 get other log-probabilities"):
+    with pytest.raises(
+        onnx_export.SelfCheckError, match="of 16 images 16 get other log-probabilities"
+    ):
         onnx_runtime.load(BATCH)
 
 

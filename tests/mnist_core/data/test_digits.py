@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from mnist_core.data import digits as digits_module
+from mnist_core.data.digits import read
 from mnist_core.data.registry import DATASETS
 from mnist_core.errors import UserError
 
@@ -54,7 +54,7 @@ def test_another_file_than_the_published_one_is_an_error(monkeypatch):
     spec = replace(DATASETS["digits"], sha256="0" * 64)
     monkeypatch.setitem(DATASETS, "digits", spec)
     with pytest.raises(UserError, match=r"digits.csv.gz is altered: .* must be 000.*, got d09ec6"):
-        digits_module.read()
+        read()
 
 
 def test_a_process_that_loads_digits_imports_nothing_that_takes_long(run_python):

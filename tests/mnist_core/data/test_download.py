@@ -21,7 +21,7 @@ import torchvision.datasets
 from support import ROOT
 from support.dataset_files import written
 
-from mnist_core.data import download as downloads
+from mnist_core.data.download import TIMEOUT_SECONDS, UnavailableError, _make_room
 from mnist_core.data.files import CHECKSUM_NAME, read
 from mnist_core.data.load import load
 from mnist_core.data.locate import DATA_DIR_VARIABLE, find_mnist, find_or_download
@@ -47,7 +47,7 @@ def have_downloaded(monkeypatch, fake_mnist, places):
 
     def install(download) -> None:
         def checked(root):
-            assert socket.getdefaulttimeout() == downloads.TIMEOUT_SECONDS
+            assert socket.getdefaulttimeout() == TIMEOUT_SECONDS
             print("Downloading from a mirror")
             download(root)
 
@@ -92,7 +92,7 @@ def test_a_failed_download_says_why_and_the_ways_out_and_leaves_nothing(
         raise error
 
     have_downloaded(fail)
-    with pytest.raises(downloads.UnavailableError) as caught:
+    with pytest.raises(UnavailableError) as caught:
         find_mnist(None)
     reason = "7 more expected" if isinstance(error, http.client.IncompleteRead) else "no route"
     for part in (*map(str, places), reason, NAMES[3], "--data-dir", "--dataset digits"):
@@ -103,7 +103,7 @@ def test_a_failed_download_says_why_and_the_ways_out_and_leaves_nothing(
 
 def test_a_download_that_cannot_be_read_leaves_nothing(have_downloaded, fake_mnist, tmp_path):
     have_downloaded(lambda root: (fake_mnist.place(root) / NAMES[2]).write_bytes(b"x"))
-    with pytest.raises(downloads.UnavailableError, match="could not be downloaded"):
+    with pytest.raises(UnavailableError, match="could not be downloaded"):
         find_mnist(None)
     assert list(tmp_path.iterdir()) == []
 
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(
     (tmp_path / "file").touch()
     for variable in (DATA_DIR_VARIABLE, "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "file" / "data"))
-    with pytest.raises(downloads.UnavailableError) as caught:
+    with pytest.raises(UnavailableError) as caught:
         find_mnist(None)
     assert "could not be downloaded (cannot write into" in str(caught.value)
     assert "--data-dir" in str(caught.value)
@@ -149,7 +149,7 @@ def test_the_folder_asked_for_is_where_it_goes_or_an_error(
     data_dir = tmp_path / "file" / "data"
     with pytest.raises(UserError) as caught:
         find_mnist(data_dir)
-    assert not isinstance(caught.value, downloads.UnavailableError)  # `auto` must not go on
+    assert not isinstance(caught.value, UnavailableError)  # `auto` must not go on
     for part in ("--data-dir", f"cannot write into {data_dir}: Not a directory", "another"):
         assert part in str(caught.value)
     assert not any(place.exists() for place in places)
@@ -320,14 +320,13 @@ def test_archives_that_are_there_are_unpacked_without_a_network(
     archives = pack(data, places[0], monkeypatch)
     before = {path: path.read_bytes() for path in archives}
     if not is_writable:
-        make_room = downloads._make_room
 
         def refuse(root, source):
             if root == places[0]:
                 raise PermissionError(13, "Permission denied", str(root))
-            return make_room(root, source)
+            return _make_room(root, source)
 
-        monkeypatch.setattr(downloads, "_make_room", refuse)
+        monkeypatch.setattr("mnist_core.data.download._make_room", refuse)
     root = find_or_download(data.spec, data.source, None)
     assert root == (places[0] if is_writable else places[1])
     dataset = read(data.spec, data.source, root)
@@ -342,7 +341,7 @@ def test_an_altered_archive_is_not_unpacked_and_stays_as_it_is(name, places, mon
     archives = pack(data, places[0], monkeypatch)
     altered = archives[0].read_bytes()[:-9]
     archives[0].write_bytes(altered)
-    with pytest.raises(downloads.UnavailableError, match="could not be downloaded"):
+    with pytest.raises(UnavailableError, match="could not be downloaded"):
         find_or_download(data.spec, data.source, None)
     assert archives[0].read_bytes() == altered
     assert not any((places[0] / data.source.folder / file).exists() for file in data.contents)

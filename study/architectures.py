@@ -46,8 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         given = command_line.given_options(options, ArchitecturePlan)
-        command_line.check(options, given, ArchitecturePlan)
-        return command_line.run(options, given, ArchitecturePlan)
+        return command_line.run(given, command_line.run_options(options), ArchitecturePlan)
 
     return run_command(command)
 

@@ -15,6 +15,7 @@ from mnist_core.data.registry import AUGMENTATION_HELP, AUTO, require_choice
 from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError
 from mnist_core.optim.schedules import SCHEDULES
+from study.execution.options import RunOptions
 from study.plans.base import PRUNERS, SAMPLERS, StudyPlan
 
 AUTO_SEEDS = (5, 20)
@@ -117,38 +118,45 @@ def parser_for(
 
 def given_options(options: argparse.Namespace, kind: type[StudyPlan]) -> dict[str, Any]:
     """Return the plan's options that the command line named."""
-    names = kind.option_names()
-    given = {name: value for name, value in vars(options).items() if name in names}
+    known = kind.option_names()
+    given = {name: value for name, value in vars(options).items() if name in known}
     if given.get("confirm_seeds") == "auto":
         first, most = AUTO_SEEDS
         given = {"max_confirm_seeds": most, **given, "confirm_seeds": first}
     return given
 
 
-def check(options: argparse.Namespace, given: Mapping[str, Any], kind: type[StudyPlan]) -> None:
-    """Refuse, before anything is loaded, what no data set could make right."""
-    values = dict(given)
-    asked = values.pop("dataset", AUTO)
-    require_choice(asked)
+def run_options(options: argparse.Namespace) -> RunOptions:
+    """Return where and how a study runs, once what cannot be is refused."""
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers must be >= 1, got {options.workers}")
     if options.stale_after < 1:
         raise UserError(f"stale_after must be >= 1 second, got {options.stale_after}")
     if options.storage:
-        _check_shared(options, values)
+        _require_shareable(options)
     elif options.study_name is not None:
         raise UserError("--study-name needs --storage: a local study is named by its --output")
-    if not options.resume:
-        kind(**values)
-    elif options.output is None:
+    if options.resume:
+        _require_begun(options.output)
+    return RunOptions(
+        data_dir=options.data_dir,
+        workers=options.workers,
+        output=options.output,
+        resume=options.resume,
+        stale_after_seconds=options.stale_after,
+        storage=options.storage or None,
+        study_name=options.study_name,
+    )
+
+
+def _require_begun(output: Path | None) -> None:
+    if output is None:
         raise UserError("--resume needs --output, the folder of the study to continue")
-    elif not (options.output / "plan.json").exists():
-        raise UserError(
-            f"nothing to resume: {options.output} holds no plan.json; start without --resume"
-        )
+    if not (output / "plan.json").exists():
+        raise UserError(f"nothing to resume: {output} holds no plan.json; start without --resume")
 
 
-def _check_shared(options: argparse.Namespace, given: Mapping[str, Any]) -> None:
+def _require_shareable(options: argparse.Namespace) -> None:
     from study.execution.distributed.postgres import parse_url
 
     parse_url(options.storage)
@@ -161,17 +169,26 @@ def _check_shared(options: argparse.Namespace, given: Mapping[str, Any]) -> None
         raise UserError(
             f"study_name must be letters, digits, '_', '-' and '.', got {options.study_name!r}"
         )
-    if given.get("pruner") == "hyperband":
+    if getattr(options, "pruner", None) == "hyperband":
         raise UserError(
             "pruner 'hyperband' cannot be used with --storage: it sorts trials by Optuna's "
             "numbers, which runs that are lost and begun again shift; use median, or none"
         )
 
 
-def run(options: argparse.Namespace, given: Mapping[str, Any], kind: type[StudyPlan]) -> int:
-    """Run a study of a kind, here or shared; return the exit code."""
+def run(given: Mapping[str, Any], options: RunOptions, kind: type[StudyPlan]) -> int:
+    """Run a study of a kind, here or shared; return the exit code. A wrong plan is refused before
+    anything is loaded."""
+    asked = given.get("dataset", AUTO)
+    require_choice(asked)
+    if options.resume:
+        from study.execution.session import resume
+
+        return resume(kind, given, options)
+    named = {name: value for name, value in given.items() if (name, value) != ("dataset", AUTO)}
+    plan = kind(**named)
     if options.storage:
-        from study.execution.distributed import session
+        from study.execution.distributed.session import start
     else:
-        from study.execution import session  # type: ignore[no-redef]
-    return session.run(options, dict(given), kind=kind)
+        from study.execution.session import start
+    return start(plan, asked, options)

@@ -48,19 +48,16 @@ def given_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the plan's options that the command line named, and the search spaces that follow
     from them; those of a resumed study are in its plan."""
     given = command_line.given_options(options, OptimizerPlan)
+    if options.resume:
+        if options.space is not None:
+            raise UserError("--resume has its search spaces from plan.json; leave --space out")
+        return given
     optimizers = given.get("optimizers", OptimizerPlan.optimizers)
-    if not options.resume and (options.space or any(map(is_custom, optimizers))):
+    if options.space or any(map(is_custom, optimizers)):
         for name in optimizers:
             require_known(name)
         given["spaces"] = resolve(optimizers, options.space)
     return given
-
-
-def check(options: argparse.Namespace) -> None:
-    """Refuse, before anything is loaded, what no data set could make right."""
-    if options.resume and options.space is not None:
-        raise UserError("--resume has its search spaces from plan.json; leave --space out")
-    command_line.check(options, given_options(options), OptimizerPlan)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
     def command() -> int:
-        check(options)
-        return command_line.run(options, given_options(options), OptimizerPlan)
+        given, run_options = given_options(options), command_line.run_options(options)
+        return command_line.run(given, run_options, OptimizerPlan)
 
     return run_command(command)
 

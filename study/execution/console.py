@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
+from tqdm import tqdm
+
 from mnist_core.data.splits import Dataset
 from mnist_core.optim.custom import is_custom
 from mnist_core.optim.registry import capture_notes
+from mnist_core.runtime.formatting import duration
+from study.execution.run_queue import RunQueue
 from study.plans.base import StudyPlan
 from study.records.run_folder import RunFolder
 from study.records.run_record import RunRecord
+from study.search.confirmation import remaining
 
 
 def announce(
@@ -63,3 +70,34 @@ def run_line(plan: StudyPlan, record: RunRecord, *, number: int, total: int) -> 
         f"{outcome}, "
         f"{record.seconds:.1f} s"
     )
+
+
+class Progress:
+    """Shows every run as it ends, with what is left: a bar on a terminal, else a line each."""
+
+    def __init__(self, plan: StudyPlan, queue: RunQueue) -> None:
+        self._plan = plan
+        self._queue = queue
+        self._done_before = len(queue.records)
+        self._bar = tqdm(total=plan.rows, initial=self._done_before, unit="run", disable=None)
+        self.start()
+
+    def start(self) -> None:
+        """Start the clock by which the time that is left is estimated."""
+        self._started = time.perf_counter()
+
+    def show(self, record: RunRecord) -> None:
+        """Show a run that has ended."""
+        done, left_over = len(self._queue.records), remaining(self._plan, self._queue.records)
+        line = run_line(self._plan, record, number=done, total=done + left_over)
+        if self._bar.disable:
+            each = (time.perf_counter() - self._started) / (done - self._done_before)
+            print(f"{line}; about {duration(each * left_over)} left", flush=True)
+        else:
+            self._bar.write(line)
+            self._bar.total = done + left_over
+            self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bar.close()

@@ -10,8 +10,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.recipes import RECIPES
 from mnist_core.references.registry import REFERENCES
-from mnist_core.runtime.randomness import derive_seed
-from study.plans.task import Kind
+from study.plans.task import Kind, Task
 
 _SEED_NAMES = {"accuracy": "record", "speed": "sprint"}
 """From which names the seeds of recipes are derived that have been renamed: the runs of before
@@ -94,6 +93,8 @@ class RecipePlan:
 
     def run_configs(self) -> dict[str, TrainConfig]:
         """Return the runs by key. Their seeds are the recipe's own, which nothing else uses."""
+        from mnist_core.runtime.randomness import derive_seed
+
         name = _SEED_NAMES.get(self.recipe, self.recipe)
         return {
             f"recipe-{index:02d}": self.config.with_seed(
@@ -101,6 +102,21 @@ class RecipePlan:
             )
             for index in range(self.seeds)
         }
+
+    def tasks(self) -> list[Task]:
+        """Return the runs; the first one's network is kept."""
+        return [
+            Task(
+                key=key,
+                kind="confirmation",
+                arm=config.optimizer,
+                variant=None,
+                index=index,
+                config=config,
+                keeps_network=index == 0,
+            )
+            for index, (key, config) in enumerate(self.run_configs().items())
+        ]
 
     def run_keys(self) -> dict[Kind, list[str]]:
         """Return the keys of all runs, in the order in which they count."""

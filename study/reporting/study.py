@@ -26,7 +26,7 @@ from study.records.sessions import Session
 from study.reporting import plots, published, ranking, rule, runs, search
 from study.reporting import trade_offs as cost_tables
 from study.reporting.page import render
-from study.search.optuna_view import sampler_options
+from study.search.samplers import sampler_options
 
 SPACE_NAME = "space.toml"
 

@@ -11,7 +11,7 @@ import yaml
 from support import ROOT
 from support.study_samples import DIGITS, make_plan, write_study
 
-from study import optimizers, report
+from study import command_line, optimizers, report
 from study.plans.optimizers import OptimizerPlan
 
 SOMEWHERE = "postgresql+psycopg://me:hunter2@127.0.0.1:9/db"  # the discard port: refused at once
@@ -191,10 +191,10 @@ def test_a_second_process_at_once_is_refused(refused, finished):
 
 
 def test_ctrl_c_before_there_is_a_folder_promises_nothing(monkeypatch, capsys, tmp_path):
-    def interrupt(*arguments):
+    def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("study.execution.session.load_dataset", interrupt)
+    monkeypatch.setattr("study.execution.options.RunOptions.load", interrupt)
     assert optimizers.main(["--dataset", "digits", "--output", str(tmp_path / "new")]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
@@ -203,7 +203,7 @@ def test_a_full_disk_ends_a_study_with_the_command_that_goes_on(refused, finishe
     def fail(*arguments):
         raise OSError(28, "No space left on device", "study.db")
 
-    monkeypatch.setattr("study.execution.session.Search", fail)
+    monkeypatch.setattr("study.execution.session.rebuild_view", fail)
     message = refused("--resume", "--output", finished)
     assert "No space left on device (study.db). Continue with:\n" in message
     assert message.endswith(f"python -m study.optimizers --resume --output {finished}\n")
@@ -270,4 +270,6 @@ def test_documented_commands_are_understood(monkeypatch):
     }
     for _, arguments in commands:
         words = [word.replace("$SLURM_CPUS_PER_TASK", "4") for word in arguments]
-        optimizers.check(optimizers.parse(words))
+        options = optimizers.parse(words)
+        command_line.run_options(options)
+        OptimizerPlan(**optimizers.given_options(options))

@@ -19,6 +19,7 @@ from mnist_core.runtime.atomic_files import write_json
 from study import recipe as command
 from study import replay as replaying
 from study import report as reporting
+from study.execution import recipe_session
 from study.plans.recipe import RecipePlan
 from study.plans.task import Task
 from study.records.run_folder import RunFolder
@@ -280,7 +281,7 @@ def test_the_command_of_the_report_asks_for_the_same_plan(folder, tmp_path):
         recipe_report.write_report(each)
         text = (each.path / "report.md").read_text()
         words = text.partition("```bash\npython -m study.recipe ")[2].partition("\n```")[0].split()
-        assert command.plan_of(command.parse(words), "mnist") == each.read_header()["plan"]
+        assert command.plan_of(command.parse(words)) == each.read_header()["plan"]
 
 
 def test_a_folder_is_opened_as_what_it_holds(folder):
@@ -290,12 +291,12 @@ def test_a_folder_is_opened_as_what_it_holds(folder):
 
 def test_another_plan_or_other_data_are_not_gone_on_with(folder):
     plan = folder.read_header()["plan"]
-    command._require_same(folder, plan, data=MNIST)
+    recipe_session.require_same(folder, plan, data=MNIST)
     other = plan_of(compare_with=plan.compare_with, seeds=3000)
     with pytest.raises(UserError, match="began with other options: seeds was 3, now 3000"):
-        command._require_same(folder, other, data=MNIST)
+        recipe_session.require_same(folder, other, data=MNIST)
     with pytest.raises(UserError, match="began with other data"):
-        command._require_same(folder, plan, data={**MNIST, "sha256": "b" * 64})
+        recipe_session.require_same(folder, plan, data={**MNIST, "sha256": "b" * 64})
     with pytest.raises(UserError, match="already holds a run"):
         folder.begin(plan, data=MNIST, started="now")
 
@@ -305,13 +306,11 @@ def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
     learnable_mnist, folder, capsys, monkeypatch
 ):
     plan = folder.read_header()["plan"]
-    words = ["baseline", "--dataset", "mnist", "--data-dir", str(learnable_mnist)]
-    options = command.parse([*words, "--compare-with", f"{FAST},{EXAMPLES}"])
     monkeypatch.setitem(REFERENCES, FAST, replace(REFERENCES[FAST], every=2))
     for name in plan.compare_with:
         folder.record_file(f"reference-{name}-00").unlink()
         for index in (0, 1, 0):  # not the turn of the second run, and done already for the third
-            command._run_reference(folder, plan, options, name, index)
+            recipe_session.run_reference(folder, name, index, data_dir=learnable_mnist)
     said = capsys.readouterr().out
     assert said.count("s of training") == 2
     found = folder.read_references()
@@ -321,11 +320,10 @@ def test_another_recipe_is_timed_in_its_turn_recorded_once_and_reported(
 
 
 def test_another_recipe_that_fails_is_said_with_its_reason(learnable_mnist, folder, monkeypatch):
-    options = command.parse(["baseline", "--data-dir", str(learnable_mnist)])
     folder.record_file(f"reference-{FAST}-00").unlink()
-    monkeypatch.setattr(command.sys, "executable", "/bin/false")
+    monkeypatch.setattr(recipe_session.sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="train_mnist_fast could not be run"):
-        command._run_reference(folder, folder.read_header()["plan"], options, FAST, 0)
+        recipe_session.run_reference(folder, FAST, 0, data_dir=learnable_mnist)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Shared studies within one process, for these tests: boards that stand for processes."""
+"""Shared studies within one process, for these tests: queues that stand for processes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections import Counter
 
 from optuna.trial import TrialState
 
-from study.execution.run_queue import LocalBoard
-from study.records.run_folder import RunFolder
-from study.search.optuna_view import Search
+from study.execution.run_queue import LocalQueue
 from support.study_samples import make_plan, run_task
 
 NEVER = 3600
@@ -19,17 +17,17 @@ def small_plan(**changes):
     return make_plan(**{"trials": 6, "confirm_seeds": 2, **changes})
 
 
-def work(board, *, pause_seconds=lambda: 0.0, runs=None):
+def work(queue, *, pause_seconds=lambda: 0.0, runs=None):
     """Run what is left, or some of it; return the keys run."""
     keys = []
-    while not board.is_done and len(keys) != runs:
-        task = board.claim()
+    while not queue.is_done and len(keys) != runs:
+        task = queue.claim()
         if task is None:
             time.sleep(0.02)
-            board._next_look = 0.0  # sooner than a process of minutes would look
+            queue._next_look = 0.0  # sooner than a process of minutes would look
             continue
         time.sleep(pause_seconds())
-        if board.finish(task, run_task(task)):
+        if queue.finish(task, run_task(task)):
             keys.append(task.key)
     return keys
 
@@ -40,8 +38,8 @@ def assert_each_finished_once(trials, records):
     assert {state for _, state in trials} <= {TrialState.COMPLETE, TrialState.FAIL}
 
 
-def alone_records(plan, folder):
+def alone_records(plan):
     """Return the records of the same plan's study on one machine."""
-    board = LocalBoard(plan, Search(plan, RunFolder(folder), {}), {})
-    work(board)
-    return dict(board.records)
+    queue = LocalQueue(plan, {})
+    work(queue)
+    return dict(queue.records)

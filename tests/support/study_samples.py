@@ -10,11 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-
-import optuna
-import pytest
 
 from mnist_core.optim.registry import optimizer_spec
 from mnist_core.runtime.atomic_files import write_json
@@ -25,8 +21,8 @@ from study.plans.optimizers import OptimizerPlan
 from study.plans.task import VARIANTS, Task, confirmation_key, trial_key
 from study.records.run_folder import RunFolder
 from study.records.run_record import FinalScore, RunRecord, Status
-from study.search import optuna_view as search
-from study.search.optuna_view import Search
+from study.search.confirmation import missing_trials
+from study.search.samplers import propose
 
 DIGITS = {
     "name": "digits",
@@ -145,30 +141,24 @@ def change_record(folder: RunFolder, key: str, **changes: Any) -> None:
 
 def search_records(
     plan: StudyPlan,
-    folder: RunFolder,
     known: Iterable[RunRecord] = (),
     *,
     objective: Callable[[str, float], float] = accuracy_at,
 ) -> dict[str, RunRecord]:
-    """Drive a search to its end from `known` records; return all of its records."""
+    """Return all records of a search that is driven to its end from `known` ones."""
     records = {record.key: record for record in known}
-    studies = Search(plan, folder, records)
     for arm in plan.arms:
-        done = sum(record.arm == arm for record in records.values())
-        for _ in range(plan.trials_each - done):
-            index, parameters = studies.ask(arm)
-            task = plan.trial_task(arm, index, parameters)
-            rate = parameters["learning_rate"]
-            record = run_task(task, accuracy=objective(arm, rate))
-            studies.tell(record)
+        for index in missing_trials(plan, records, arm):
+            parameters = propose(plan, arm, index, records)
+            accuracy = objective(arm, parameters["learning_rate"])
+            record = run_task(plan.trial_task(arm, index, parameters), accuracy=accuracy)
             records[record.key] = record
     return records
 
 
-def proposals(plan: StudyPlan, path: Path, **keywords: Any) -> dict[str, list[float]]:
+def proposals(plan: StudyPlan, **keywords: Any) -> dict[str, list[float]]:
     """Return the learning rates that a search proposes, by arm, in the trials' order."""
-    path.mkdir(parents=True, exist_ok=True)
-    return rates(plan, search_records(plan, RunFolder(path), **keywords))
+    return rates(plan, search_records(plan, **keywords))
 
 
 def rates(plan: StudyPlan, records: dict[str, RunRecord]) -> dict[str, list[float]]:
@@ -180,13 +170,6 @@ def rates(plan: StudyPlan, records: dict[str, RunRecord]) -> dict[str, list[floa
         ]
         for name in plan.optimizers
     }
-
-
-def keep_storage_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Search keep its studies in memory, ten times faster than in Optuna's database."""
-    storages = SimpleNamespace(RDBStorage=lambda url: optuna.storages.InMemoryStorage())
-    stand_in = SimpleNamespace(**{**vars(optuna), "storages": storages})
-    monkeypatch.setattr(search, "optuna", stand_in)
 
 
 def parameters_at(plan: StudyPlan, arm: str, place: float) -> dict[str, Any]:

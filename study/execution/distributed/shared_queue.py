@@ -1,4 +1,4 @@
-"""The board of a study that several processes, on any number of machines, work on together.
+"""The run queue of a study that several processes, on any number of machines, work on together.
 
 Optuna's storage in a PostgreSQL database is the truth: one Optuna study for each arm and one
 for the confirmation, NAME/OPTIMIZER and NAME/confirmation, a trial for each run that was begun,
@@ -18,7 +18,6 @@ import time
 import uuid
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -29,25 +28,25 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist_core.errors import UserError
 from study.execution.distributed.incidents import SharedIncidents
 from study.execution.distributed.postgres import Database, LockLost
+from study.execution.run_queue import proposed_trial
 from study.plans.base import StudyPlan
 from study.plans.task import Task, trial_key
 from study.records.incidents import Incidents
 from study.records.run_folder import RunFolder
 from study.records.run_record import RunRecord
 from study.search.confirmation import due, missing_trials
-from study.search.optuna_view import distributions, propose, to_optuna, told_value
-from study.search.pruning import earlier_trials
+from study.search.optuna_trials import distributions, to_optuna, trial_value
 
 CONFIRMATION = "confirmation"
 _POLL_SECONDS = 1.0
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-class SharedBoard:
+class SharedQueue:
     """One process's view of a shared study; use as a context manager, which gives back what this
     process has begun and not finished."""
 
-    way_on = "What was finished is in the database: the same command joins the study again"
+    how_to_resume = "What was finished is in the database: the same command joins the study again"
 
     def __init__(
         self,
@@ -69,19 +68,20 @@ class SharedBoard:
         self._storage = database.storage
         self._name = name
         self._scratch = scratch
-        self._beat_seconds = min(15.0, stale_after_seconds / 4)
+        self._heartbeat_seconds = min(15.0, stale_after_seconds / 4)
         self._process = uuid.uuid4().hex[:12]
         self._claimed: dict[str, int] = {}
         """Optuna's trial of each run that this process has begun."""
         self._open: dict[str, FrozenTrial] = {}
         """The trials of all processes that wait or run, by the key of their run."""
-        self._proposals: dict[str, dict[str, Any]] = {}
+        self._proposed: dict[str, Task] = {}
+        """The trials that this process has proposed."""
         self._moved: set[str] = set()
         self._stale_after_seconds = stale_after_seconds
-        self._next_beat = self._next_look = self._next_stale_check = 0.0
+        self._next_heartbeat = self._next_look = self._next_stale_check = 0.0
         database.patiently(self._join)
 
-    def __enter__(self) -> SharedBoard:
+    def __enter__(self) -> SharedQueue:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -95,11 +95,11 @@ class SharedBoard:
         """Return the next run to do here; None where others run all that can start now."""
         if time.monotonic() < self._next_look:
             return None
-        begun = self._database.patiently(self._claim)
-        if begun is None:
+        claimed = self._database.patiently(self._claim)
+        if claimed is None:
             self._next_look = time.monotonic() + _POLL_SECONDS
             return None
-        task, self._claimed[task.key] = begun
+        task, self._claimed[task.key] = claimed
         return task
 
     def finish(self, task: Task, record: RunRecord) -> bool:
@@ -110,18 +110,18 @@ class SharedBoard:
         self.finished_last = is_ours and self.is_done
         return is_ours
 
-    def release(self, task: Task, *, how: str) -> None:
+    def requeue(self, task: Task, *, how: str) -> None:
         """Give up a run whose worker was lost."""
         trial_id = self._claimed.pop(task.key)
         self._database.patiently(lambda: self._fail(trial_id, task.key, how=how))
         self._next_look = 0.0
 
-    def beat(self, keys: Collection[str]) -> None:
+    def heartbeat(self, keys: Collection[str]) -> None:
         """Write heartbeats, every now and then, for the runs that have made progress since."""
         self._moved |= set(keys)
-        if time.monotonic() < self._next_beat:
+        if time.monotonic() < self._next_heartbeat:
             return
-        self._next_beat = time.monotonic() + self._beat_seconds
+        self._next_heartbeat = time.monotonic() + self._heartbeat_seconds
         try:
             for key in self._moved & self._claimed.keys():
                 self._storage.record_heartbeat(self._claimed[key])
@@ -152,15 +152,15 @@ class SharedBoard:
         """Create what of the study is missing, or make sure that it is the one asked for."""
         with self._database.exclusive():
             self._studies = {
-                lane: optuna.create_study(
-                    study_name=f"{self._name}/{lane}",
+                study: optuna.create_study(
+                    study_name=f"{self._name}/{study}",
                     storage=self._storage,
                     direction="maximize",
                     sampler=optuna.samplers.RandomSampler(),
                     pruner=optuna.pruners.NopPruner(),
                     load_if_exists=True,
                 )
-                for lane in (CONFIRMATION, *self._plan.arms)
+                for study in (CONFIRMATION, *self._plan.arms)
             }
             self._incidents = SharedIncidents(self._studies[CONFIRMATION], process=self._process)
             study, notes = self._studies[CONFIRMATION], self._notes()
@@ -186,7 +186,7 @@ class SharedBoard:
         self._open.clear()
         if time.monotonic() >= self._next_stale_check:
             self._fail_stale()
-            self._next_stale_check = time.monotonic() + self._beat_seconds
+            self._next_stale_check = time.monotonic() + self._heartbeat_seconds
         seconds = self._stale_after_seconds
         how = f"no progress for {seconds} s: its process died, was stopped or was cut off"
         for study in self._studies.values():
@@ -218,7 +218,9 @@ class SharedBoard:
                 waits = plan.is_sequential and missing[arm][:1] != [index]
                 key = trial_key(arm, index)
                 if index in missing[arm] and not waits and self._is_free(key):
-                    yield self._trial_task(key, arm, index)
+                    if key not in self._proposed:
+                        self._proposed[key] = proposed_trial(plan, arm, index, self.records)
+                    yield self._proposed[key]
         for task in due(plan, self.records):
             if self._is_free(task.key):
                 yield task
@@ -233,15 +235,6 @@ class SharedBoard:
             or (trial.user_attrs.get("process") == self._process and key not in self._claimed)
         )
 
-    def _trial_task(self, key: str, arm: str, index: int) -> Task:
-        plan = self._plan
-        if key not in self._proposals:
-            self._proposals[key] = propose(plan, arm, index, self.records)
-        task = plan.trial_task(arm, index, self._proposals[key])
-        if not task.prunable:
-            return task
-        return replace(task, earlier=earlier_trials(self.records, arm, index))
-
     def _claim(self) -> tuple[Task, int] | None:
         """Return a run that begins here, and its trial."""
         with self._database.exclusive():
@@ -255,15 +248,15 @@ class SharedBoard:
         if task.key in self._open:
             trial_id: int = self._open[task.key]._trial_id
         else:
-            plan, parameters = self._plan, self._proposals.get(task.key)
+            plan, is_trial = self._plan, task.kind == "trial"
             template = create_trial(
                 state=TrialState.WAITING,
-                params=to_optuna(plan, task.arm, parameters) if parameters else {},
-                distributions=distributions(plan, task.arm) if parameters else {},
+                params=to_optuna(plan, task.arm, task.parameters) if is_trial else {},
+                distributions=distributions(plan, task.arm) if is_trial else {},
                 user_attrs={"key": task.key},
             )
-            lane = task.arm if task.kind == "trial" else CONFIRMATION
-            study_id = self._storage.get_study_id_from_name(f"{self._name}/{lane}")
+            study = task.arm if is_trial else CONFIRMATION
+            study_id = self._storage.get_study_id_from_name(f"{self._name}/{study}")
             trial_id = self._storage.create_new_trial(study_id, template_trial=template)
         self._storage.record_heartbeat(trial_id)
         self._storage.set_trial_user_attr(trial_id, "process", self._process)
@@ -296,7 +289,7 @@ class SharedBoard:
             self._storage.set_trial_state_values(trial_id, TrialState.PRUNED)
         else:
             self._storage.set_trial_state_values(
-                trial_id, TrialState.COMPLETE, [told_value(record)]
+                trial_id, TrialState.COMPLETE, [trial_value(record)]
             )
 
     def _fail(self, trial_id: int, key: str, *, how: str) -> None:

@@ -14,17 +14,15 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import pytest
-from support.study_samples import keep_storage_in_memory, make_plan, run_task
+from support.study_samples import make_plan, run_task
 
 from mnist_core.errors import UserError
 from mnist_core.optim.registry import optimizer_spec
 from study.execution import runner
-from study.execution.run_queue import LocalBoard
-from study.execution.runner import MAX_ATTEMPTS, Runner, Watch
+from study.execution.run_queue import LocalQueue
+from study.execution.runner import MAX_ATTEMPTS, Runner, StallWatchdog
 from study.plans.task import confirmation_key, trial_key
-from study.records.run_folder import RunFolder
 from study.search.confirmation import best_trial
-from study.search.optuna_view import Search
 
 
 class Pool:
@@ -58,8 +56,8 @@ class Pool:
     def _run(self, task):
         with self._lock:
             self.running.append((task.kind, task.arm))
-            for lane, count in Counter(self.running).items():
-                self.most_running[lane] = max(self.most_running[lane], count)
+            for search, count in Counter(self.running).items():
+                self.most_running[search] = max(self.most_running[search], count)
             pause = self._random.random() * self._jitter
         time.sleep(pause)
         record = self._execute(task)
@@ -99,14 +97,8 @@ class BrokenPool(Pool):
         raise BrokenProcessPool("broken")
 
 
-@pytest.fixture(autouse=True)
-def storage_in_memory(monkeypatch):
-    """Spare these tests Optuna's database, which is not what they are about."""
-    keep_storage_in_memory(monkeypatch)
-
-
-def run_board(
-    board,
+def run_queue(
+    queue,
     make_pool,
     *,
     stale_after_seconds=60,
@@ -114,23 +106,19 @@ def run_board(
     on_lost=lambda task, how: None,
 ):
     loop = Runner(
-        board, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_lost=on_lost
+        queue, stale_after_seconds=stale_after_seconds, on_finish=on_finish, on_lost=on_lost
     )
     loop.run(make_pool)
 
 
 @pytest.fixture
-def study(tmp_path):
+def study():
     """Run a plan on pools; return its records."""
 
-    def run(plan, *pools, records=None, name="run"):
-        folder = RunFolder(tmp_path / name)
-        folder.path.mkdir(exist_ok=True)
+    def run(plan, *pools, records=None):
         records = {} if records is None else records
         remaining = iter(pools)
-        run_board(
-            LocalBoard(plan, Search(plan, folder, records), records), lambda: next(remaining)
-        )
+        run_queue(LocalQueue(plan, records), lambda: next(remaining))
         return records
 
     return run
@@ -156,18 +144,18 @@ def test_every_run_of_the_plan_happens_exactly_once(study, sampler):
     assert not pool.is_open
 
 
-def test_every_finished_run_is_reported_once(tmp_path):
+def test_every_finished_run_is_reported_once():
     plan, seen = make_plan(), []
-    board = LocalBoard(plan, Search(plan, RunFolder(tmp_path), {}), {})
-    run_board(board, Pool, on_finish=seen.append)
+    queue = LocalQueue(plan, {})
+    run_queue(queue, Pool, on_finish=seen.append)
     assert sorted(record.key for record in seen) == expected_keys(plan)
 
 
 @pytest.mark.parametrize("sampler", ["lhs", "tpe"])
 def test_neither_the_number_of_workers_nor_their_order_changes_a_record(study, sampler):
     plan = make_plan(sampler=sampler, trials=12)
-    alone = study(plan, Pool(), name="alone")
-    many = study(plan, Pool(workers=4, jitter_seconds=0.02), name="many")
+    alone = study(plan, Pool())
+    many = study(plan, Pool(workers=4, jitter_seconds=0.02))
     assert many == alone
 
 
@@ -239,10 +227,10 @@ def test_an_optimizer_none_of_whose_trials_completed_has_no_best_to_confirm(stud
 def test_what_has_a_record_is_not_run_again_and_the_rest_is_the_same(study, sampler, done):
     plan = make_plan(sampler=sampler)
     first = Pool()
-    whole = study(plan, first, name="whole")
+    whole = study(plan, first)
     kept = {key: whole[key] for key in first.keys[:done]}
     second = Pool()
-    resumed = study(plan, second, records=dict(kept), name="resumed")
+    resumed = study(plan, second, records=dict(kept))
     assert not set(second.keys) & set(kept)
     assert resumed == whole
 
@@ -250,11 +238,11 @@ def test_what_has_a_record_is_not_run_again_and_the_rest_is_the_same(study, samp
 @pytest.mark.parametrize("sampler", ["lhs", "tpe"])
 def test_a_deleted_trial_is_run_again_and_nothing_else(study, sampler):
     plan = make_plan(sampler=sampler)
-    whole = study(plan, Pool(), name="whole")
+    whole = study(plan, Pool())
     key = trial_key("adam", 1)
     pool = Pool()
     kept = {name: record for name, record in whole.items() if name != key}
-    assert study(plan, pool, records=kept, name="resumed") == whole
+    assert study(plan, pool, records=kept) == whole
     assert pool.keys == [key]
 
 
@@ -262,16 +250,16 @@ def test_a_finished_study_has_no_work(study):
     plan = make_plan()
     whole = study(plan, Pool())
     again = Pool()
-    assert study(plan, again, records=dict(whole), name="again") == whole
+    assert study(plan, again, records=dict(whole)) == whole
     assert again.keys == []
 
 
 @pytest.mark.parametrize("dies_at", [0, 10])
 def test_a_dead_worker_costs_its_run_alone(study, dies_at):
     plan = make_plan()
-    undisturbed = study(plan, Pool(), name="undisturbed")
+    undisturbed = study(plan, Pool())
     broken, fresh = DyingPool(dies_at=dies_at), Pool()
-    records = study(plan, broken, fresh, name="disturbed")
+    records = study(plan, broken, fresh)
     assert records == undisturbed
     assert fresh.keys[0] == broken.keys[-1]
     assert not set(broken.keys[:dies_at]) & set(fresh.keys)
@@ -324,25 +312,25 @@ def clock(monkeypatch):
     return clock
 
 
-def test_a_run_is_quiet_for_as_long_as_its_counter_stands_still(clock):
-    watch = Watch()
-    assert watch.look({"a": 0, "b": 0}) == {"a", "b"}
+def test_a_run_is_stalled_for_as_long_as_its_counter_stands_still(clock):
+    watchdog = StallWatchdog()
+    assert watchdog.update({"a": 0, "b": 0}) == {"a", "b"}
     for count in range(1, 9):
         clock.now += 0.5
-        assert watch.look({"a": count, "b": 0}) == {"a"}
-    assert watch.is_any_quiet_for(3.9)
-    assert not watch.is_any_quiet_for(4.0)
+        assert watchdog.update({"a": count, "b": 0}) == {"a"}
+    assert watchdog.is_any_stalled_for(3.9)
+    assert not watchdog.is_any_stalled_for(4.0)
     clock.now += 0.5
-    assert watch.look({"a": 8, "c": 0}) == {"c"}  # b has ended
-    assert not watch.is_any_quiet_for(0.5)
+    assert watchdog.update({"a": 8, "c": 0}) == {"c"}  # b has ended
+    assert not watchdog.is_any_stalled_for(0.5)
 
 
 def test_the_time_in_which_this_process_was_stopped_is_not_held_against_a_run(clock):
-    watch = Watch()
-    watch.look({"a": 0})
+    watchdog = StallWatchdog()
+    watchdog.update({"a": 0})
     clock.now += 3600
-    watch.look({"a": 0})
-    assert not watch.is_any_quiet_for(1.0)
+    watchdog.update({"a": 0})
+    assert not watchdog.is_any_stalled_for(1.0)
 
 
 class HangingPool(Pool):
@@ -366,16 +354,15 @@ class HangingPool(Pool):
         self._hung.set_exception(BrokenProcessPool("killed"))
 
 
-def test_a_run_that_hangs_is_lost_and_begun_again(study, tmp_path):
+def test_a_run_that_hangs_is_lost_and_begun_again(study):
     plan, lost = make_plan(), []
-    undisturbed = study(plan, Pool(), name="undisturbed")
+    undisturbed = study(plan, Pool())
     pools = iter([HangingPool(hangs_at=3), Pool()])
-    folder = RunFolder(tmp_path)
-    board = LocalBoard(plan, Search(plan, folder, {}), {})
+    queue = LocalQueue(plan, {})
 
     def note(task, how):
         lost.append((task.key, how))
 
-    run_board(board, lambda: next(pools), stale_after_seconds=1, on_lost=note)
-    assert board.records == undisturbed
+    run_queue(queue, lambda: next(pools), stale_after_seconds=1, on_lost=note)
+    assert queue.records == undisturbed
     assert lost == [(trial_key("adam", 1), "no progress for 1 s, and its worker was ended")]

@@ -15,7 +15,7 @@ from study.plans.architectures import ArchitecturePlan
 from study.plans.families import FAMILIES
 from study.plans.kinds import plan_from_dict
 from study.records.run_folder import plan_header
-from study.search.optuna_view import designed_parameters
+from study.search.samplers import designed_parameters
 
 REFUSED = {
     "an unknown family": (
@@ -126,7 +126,7 @@ def test_a_study_of_optimizers_is_not_resumed_as_one_of_architectures(
 )
 def test_the_command_refuses_before_anything_is_loaded(arguments, message, capsys, monkeypatch):
     monkeypatch.delenv("STUDY_STORAGE", raising=False)
-    monkeypatch.setattr("study.command_line.run", lambda *_: 0)
+    monkeypatch.setattr("study.execution.session.start", lambda *_: 0)
     assert architectures.main(arguments) == (2 if message else 0)
     assert (message or "") in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ from mnist_core.models.registry import NETWORKS
 from study.plans import families
 from study.plans.families import FAMILIES, WIDTHS, Limits
 from study.records.run_record import RunRecord
-from study.search.optuna_view import designed_parameters
+from study.search.samplers import designed_parameters
 
 SEARCHED = tuple(name for name in FAMILIES if name != "baseline")
 BASELINE_FLOPS = NETWORKS["baseline"].architecture.forward_flops()

@@ -16,7 +16,7 @@ from support import ROOT
 from support.study_samples import MNIST, make_plan, write_study
 
 from mnist_core.runtime.atomic_files import write_json
-from study import optimizers, report
+from study import command_line, optimizers, report
 from study.analysis.summary import summarise
 from study.plans.base import RULE_VERSION
 from study.plans.optimizers import OptimizerPlan
@@ -262,7 +262,7 @@ def test_the_command_of_a_report_parses_to_the_same_plan(changes, tmp_path):
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "study.optimizers"]
     options = optimizers.parse(words[3:])
-    optimizers.check(options)
+    command_line.run_options(options)
     assert OptimizerPlan(**optimizers.given_options(options)) == plan
 
 

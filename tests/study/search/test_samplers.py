@@ -1,4 +1,4 @@
-"""study.search.optuna_view: one suite that every sampler passes: the same trials for the same
+"""study.search.samplers: one suite that every sampler passes: the same trials for the same
 seed, always."""
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import pytest
 from support import study_samples
 from support.study_samples import (
     accuracy_at,
-    keep_storage_in_memory,
     make_plan,
     proposals,
     rates,
@@ -26,15 +25,9 @@ from support.study_samples import (
 from mnist_core.optim.registry import optimizer_spec
 from study.plans.base import INDEPENDENT_SAMPLERS, SAMPLERS
 from study.plans.space import space_from_table
-from study.records.run_folder import RunFolder
 from study.records.run_record import RunRecord
-from study.search.optuna_view import (
-    Search,
-    designed_parameters,
-    sampler_for,
-    sampler_options,
-)
 from study.search.pruning import pruner_for
+from study.search.samplers import designed_parameters, propose, sampler_for, sampler_options
 
 SLOW_GP = pytest.param("gp", marks=pytest.mark.slow)
 ALL = [SLOW_GP if name == "gp" else name for name in SAMPLERS]
@@ -85,25 +78,14 @@ def test_every_option_of_a_pruner_is_spelled_out(pruner, name, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed():
     """Return what a sampler proposes for seed 0 when nothing disturbs it."""
 
     @functools.cache
     def of(sampler):
-        return proposals(plan_for(sampler), tmp_path_factory.mktemp(sampler))
+        return proposals(plan_for(sampler))
 
     return of
-
-
-@pytest.fixture
-def storage_in_memory(monkeypatch):
-    """Spare a test Optuna's database where it is only about proposals."""
-    keep_storage_in_memory(monkeypatch)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return RunFolder(tmp_path)
 
 
 @pytest.fixture(params=ALL)
@@ -122,14 +104,12 @@ def test_proposals_lie_in_the_printed_range(sampler, undisturbed):
         assert all(low <= value <= high for value in values)
 
 
-@pytest.mark.usefixtures("storage_in_memory")
-def test_the_same_seed_proposes_the_same(sampler, undisturbed, tmp_path):
-    assert proposals(plan_for(sampler), tmp_path) == undisturbed(sampler)
+def test_the_same_seed_proposes_the_same(sampler, undisturbed):
+    assert proposals(plan_for(sampler)) == undisturbed(sampler)
 
 
-@pytest.mark.usefixtures("storage_in_memory")
-def test_another_seed_proposes_other_trials(sampler, undisturbed, tmp_path):
-    other = proposals(plan_for(sampler, seed=1), tmp_path)
+def test_another_seed_proposes_other_trials(sampler, undisturbed):
+    other = proposals(plan_for(sampler, seed=1))
     for optimizer, values in undisturbed(sampler).items():
         assert other[optimizer] != values
         if sampler == "lhs":  # always the middles of the same strata, in another order
@@ -145,11 +125,11 @@ def test_another_seed_proposes_other_trials(sampler, undisturbed, tmp_path):
 def test_another_process_proposes_the_same(samplers, undisturbed, run_python, monkeypatch):
     monkeypatch.setenv("PYTHONHASHSEED", "12345")
     script = (
-        "import json, pathlib, runpy, sys\n"
+        "import json, runpy, sys\n"
         "samples = runpy.run_path(sys.argv[1])\n"
         "plans = {n: samples['make_plan'](sampler=n, trials=int(sys.argv[2]))"
         " for n in sys.argv[3:]}\n"
-        "print(json.dumps({n: samples['proposals'](plan, pathlib.Path(n))"
+        "print(json.dumps({n: samples['proposals'](plan)"
         " for n, plan in plans.items()}))\n"
     )
     result = run_python("-c", script, study_samples.__file__, 2 * TRIALS_EACH, *samplers)
@@ -158,20 +138,18 @@ def test_another_process_proposes_the_same(samplers, undisturbed, run_python, mo
 
 
 @pytest.mark.parametrize("finished", [1, TRIALS_EACH - 1])
-def test_a_resumed_search_proposes_what_an_undisturbed_one_does(
-    sampler, finished, undisturbed, folder
-):
+def test_a_resumed_search_proposes_what_an_undisturbed_one_does(sampler, finished, undisturbed):
     plan = plan_for(sampler)
     known = [
         run_task(plan.trial_task(name, index, {"learning_rate": values[index]}))
         for name, values in undisturbed(sampler).items()
         for index in range(finished if name == "sgd" else TRIALS_EACH)
     ]
-    assert rates(plan, search_records(plan, folder, known)) == undisturbed(sampler)
+    assert rates(plan, search_records(plan, known)) == undisturbed(sampler)
 
 
 @pytest.mark.parametrize("sampler", INDEPENDENT_SAMPLERS)
-def test_records_behind_a_gap_are_kept_and_the_gap_filled(sampler, undisturbed, folder):
+def test_records_behind_a_gap_are_kept_and_the_gap_filled(sampler, undisturbed):
     plan = plan_for(sampler)
     known = [
         run_task(plan.trial_task(name, index, {"learning_rate": values[index]}))
@@ -179,117 +157,43 @@ def test_records_behind_a_gap_are_kept_and_the_gap_filled(sampler, undisturbed, 
         for index in range(TRIALS_EACH)
         if index not in (0, 3)
     ]
-    search = Search(plan, folder, {record.key: record for record in known})
-    assert [search.ask("adam") for _ in range(2)] == [
-        (0, {"learning_rate": undisturbed(sampler)["adam"][0]}),
-        (3, {"learning_rate": undisturbed(sampler)["adam"][3]}),
-    ]
+    records = search_records(plan, known)
+    assert rates(plan, records) == undisturbed(sampler)
+    assert all(records[record.key] is record for record in known)
 
 
-@pytest.mark.usefixtures("storage_in_memory")
 @pytest.mark.parametrize("trials_each", [1, 2, 5, 8])
-def test_a_latin_hypercube_has_one_trial_in_each_part_of_the_logarithmic_range(
-    trials_each, tmp_path
-):
+def test_a_latin_hypercube_has_one_trial_in_each_part_of_the_logarithmic_range(trials_each):
     plan = make_plan(sampler="lhs", trials=2 * trials_each)
-    for optimizer, values in proposals(plan, tmp_path).items():
+    for optimizer, values in proposals(plan).items():
         low, high = optimizer_spec(optimizer).learning_rate_range
         places = [math.log(value / low) / math.log(high / low) for value in values]
         assert sorted(int(place * trials_each) for place in places) == list(range(trials_each))
 
 
-@pytest.mark.usefixtures("storage_in_memory")
-def test_optimizers_with_one_range_are_not_searched_in_one_order(tmp_path):
+def test_optimizers_with_one_range_are_not_searched_in_one_order():
     plan = make_plan(optimizers=("adam", "adamw"), trials=16)
-    found = proposals(plan, tmp_path)
+    found = proposals(plan)
     assert found["adam"] != found["adamw"]
 
 
-@pytest.mark.usefixtures("storage_in_memory")
 @pytest.mark.parametrize("sampler", ["tpe", SLOW_GP])
-def test_adaptive_samplers_learn_from_the_optimizers_own_trials_alone(
-    sampler, undisturbed, tmp_path
-):
+def test_adaptive_samplers_learn_from_the_optimizers_own_trials_alone(sampler, undisturbed):
     def objective(optimizer, rate):
         accuracy = accuracy_at(optimizer, rate)
         return 1 - accuracy if optimizer == "adam" else accuracy
 
-    changed = proposals(plan_for(sampler), tmp_path, objective=objective)
+    changed = proposals(plan_for(sampler), objective=objective)
     assert changed["sgd"] == undisturbed(sampler)["sgd"]
     assert changed["adam"] != undisturbed(sampler)["adam"]
 
 
-def test_a_finished_search_opens_in_optuna_with_every_trial_complete(sampler, folder):
-    plan = plan_for(sampler)
-    records = search_records(plan, folder)
-    for name in plan.optimizers:
-        study = optuna.load_study(study_name=name, storage=folder.storage_url)
-        assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
-        assert [trial.params["learning_rate"] for trial in study.trials] == rates(plan, records)[
-            name
-        ]
-        assert study.best_value == max(
-            record.validation_accuracy for record in records.values() if record.arm == name
-        )
-
-
-def test_diverged_and_pruned_trials_are_told_now_and_after_a_resume(folder):
-    plan = make_plan(trials=6, pruner="median", schedule="constant", epochs=2)
-    search, records = Search(plan, folder, {}), {}
-    for status in ("completed", "diverged", "pruned"):
-        index, parameters = search.ask("sgd")
-        record = run_task(plan.trial_task("sgd", index, parameters), status=status)
-        records[record.key] = record
-        search.tell(record)
-
-    def seen():
-        study = optuna.load_study(study_name="sgd", storage=folder.storage_url)
-        return [
-            (trial.state.name, trial.user_attrs["status"], trial.values)
-            for trial in study.get_trials()
-        ]
-
-    told = seen()
-    assert [entry[:2] for entry in told] == [
-        ("COMPLETE", "completed"),
-        ("COMPLETE", "diverged"),
-        ("PRUNED", "pruned"),
-    ]
-    assert told[1][2] == [0.0]
-    Search(plan, folder, records)
-    assert [entry[:2] for entry in seen()] == [entry[:2] for entry in told]
-    assert seen()[1][2] == [0.0]
-
-
-def test_a_trial_that_a_kill_cut_off_leaves_nothing_running(folder):
-    plan = make_plan()
-    search = Search(plan, folder, {})
-    search.ask("sgd")
-    Search(plan, folder, {})
-    study = optuna.load_study(study_name="sgd", storage=folder.storage_url)
-    assert {trial.state.name for trial in study.trials} == {"WAITING"}
-
-
-def test_every_epoch_of_a_trial_is_shown(folder):
-    plan = make_plan(epochs=3)
-    search_records(plan, folder)
-    study = optuna.load_study(study_name="adam", storage=folder.storage_url)
-    assert all(list(trial.intermediate_values) == [1, 2, 3] for trial in study.trials)
-
-
-def test_optuna_says_nothing(sampler, folder, capfd):
+def test_optuna_says_nothing(sampler, capfd):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        search_records(plan_for(sampler), folder)
+        search_records(plan_for(sampler))
     assert [str(warning.message) for warning in caught] == []
     assert capfd.readouterr() == ("", "")
-
-
-def test_the_storage_belongs_to_the_plan(folder):
-    plan = make_plan()
-    Search(plan, folder, {})
-    study = optuna.load_study(study_name="sgd", storage=folder.storage_url)
-    assert study.user_attrs["plan"] == plan.to_dict()
 
 
 TODAY = {
@@ -311,7 +215,7 @@ TODAY = {
 @pytest.mark.parametrize("sampler", INDEPENDENT_SAMPLERS)
 def test_the_learning_rate_alone_is_searched_where_published_studies_searched_it(sampler):
     design = designed_parameters(make_plan(sampler=sampler), "adam")
-    assert design == [{"learning_rate": rate} for rate in TODAY[sampler]]
+    assert design == tuple({"learning_rate": rate} for rate in TODAY[sampler])
 
 
 EVERY_KIND = {
@@ -332,24 +236,21 @@ def several(sampler, **changes):
     return make_plan(sampler=sampler, trials=12, spaces=spaces, **changes)
 
 
-def asked(plan, folder, known=()):
-    """Drive Adam's search to its end from known records; return all parameters and records."""
+def adams_records(plan, known=()):
+    """Drive Adam's search to its end from known records; return its records in their order."""
     records = {record.key: record for record in known}
-    search, found = Search(plan, folder, records), []
-    for _ in range(plan.trials_each - len(records)):
-        index, parameters = search.ask("adam")
+    for index in range(len(records), plan.trials_each):
+        parameters = propose(plan, "adam", index, records)
         task = plan.trial_task("adam", index, parameters)
-        record = run_task(task, accuracy=0.5 + 40 * parameters["learning_rate"])
-        search.tell(record)
-        records[record.key] = record
-        found.append(parameters)
-    return found, records
+        accuracy = 0.5 + 40 * parameters["learning_rate"]
+        records[task.key] = run_task(task, accuracy=accuracy)
+    return list(records.values())
 
 
-@pytest.mark.usefixtures("storage_in_memory")
-def test_parameters_of_every_kind_are_proposed_again_and_after_a_resume(sampler, tmp_path):
+def test_parameters_of_every_kind_are_proposed_again_and_after_a_resume(sampler):
     plan = several(sampler)
-    found, records = asked(plan, RunFolder(tmp_path))
+    records = adams_records(plan)
+    found = [record.parameters for record in records]
     for parameters in found:
         assert list(parameters) == [
             name for name in EVERY_KIND if name not in ("label", "default")
@@ -362,16 +263,15 @@ def test_parameters_of_every_kind_are_proposed_again_and_after_a_resume(sampler,
         assert parameters["schedule"] in ("constant", "cosine")
         assert type(parameters["amsgrad"]) is bool
     assert len({json.dumps(parameters) for parameters in found}) == plan.trials_each
-    keys = [f"trial-adam-{index:03d}" for index in range(3)]
-    written = {key: json.loads(json.dumps(records[key].to_dict())) for key in keys}
-    kept = [RunRecord.from_dict(values, key=key) for key, values in written.items()]
-    again, _ = asked(plan, RunFolder(tmp_path), kept)
-    assert again == found[3:]
+    kept = [
+        RunRecord.from_dict(json.loads(json.dumps(record.to_dict())), key=record.key)
+        for record in records[:3]
+    ]
+    assert adams_records(plan, kept) == records
 
 
-@pytest.mark.usefixtures("storage_in_memory")
-def test_a_latin_hypercube_spreads_every_parameter_evenly(tmp_path):
-    found, _ = asked(several("lhs"), RunFolder(tmp_path))
+def test_a_latin_hypercube_spreads_every_parameter_evenly():
+    found = [record.parameters for record in adams_records(several("lhs"))]
     assert Counter(parameters["betas"] for parameters in found) == {
         (0.9, 0.99): 2,
         (0.95, 0.98): 2,
@@ -380,26 +280,3 @@ def test_a_latin_hypercube_spreads_every_parameter_evenly(tmp_path):
     assert sum(parameters["amsgrad"] for parameters in found) == 3
     sizes = sorted(parameters["batch_size"] for parameters in found)
     assert [(size - 8) * 6 // 57 for size in sizes] == list(range(6))
-
-
-def test_a_search_over_several_parameters_opens_in_optuna(folder):
-    plan = several("lhs")
-    found, _ = asked(plan, folder)
-    study = optuna.load_study(study_name="adam", storage=folder.storage_url)
-    assert [trial.params["betas"] for trial in study.trials] == [
-        json.dumps(parameters["betas"]) for parameters in found
-    ]
-    assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
-
-
-def test_a_failed_trial_is_told_as_having_read_nothing(folder):
-    plan = make_plan()
-    search = Search(plan, folder, {})
-    index, parameters = search.ask("sgd")
-    record = run_task(plan.trial_task("sgd", index, parameters), status="failed")
-    search.tell(record)
-    Search(plan, folder, {record.key: record})
-    trial = optuna.load_study(study_name="sgd", storage=folder.storage_url).trials[0]
-    assert (trial.state.name, trial.value, trial.user_attrs["status"]) == (
-        *("COMPLETE", 0.0, "failed"),
-    )

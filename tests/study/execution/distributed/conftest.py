@@ -1,4 +1,4 @@
-"""Fixtures of the tests of shared studies: a database, boards that join it, what it holds."""
+"""Fixtures of the tests of shared studies: a database, queues that join it, what it holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.study_samples import DIGITS, ENVIRONMENT
 
 from mnist_core.runtime.atomic_files import write_json
 from study.execution.distributed.postgres import Database, parse_url
-from study.execution.distributed.shared_queue import SharedBoard
+from study.execution.distributed.shared_queue import SharedQueue
 from study.records.run_folder import RunFolder, plan_header
 
 
@@ -40,7 +40,7 @@ def join(url, name, tmp_path):
         database = Database(parse_url(url), name=name, stale_after_seconds=stale_after)
         opened.append(database)
         header = plan_header(plan, data=data, started="2026-01-02T03:04:05Z")
-        return SharedBoard(
+        return SharedQueue(
             database,
             plan,
             name=name,
@@ -84,4 +84,4 @@ def plan(request):
 
 @pytest.fixture
 def alone(plan, tmp_path):
-    return alone_records(plan, tmp_path)
+    return alone_records(plan)

@@ -20,21 +20,21 @@ from study.execution.distributed.postgres import Database, LockLost, parse_url
 def test_a_server_that_goes_away_is_waited_for_and_nothing_is_lost(
     plan, join, alone, trials, postgres, capsys
 ):
-    board = join(plan)
-    work(board, runs=3)
-    task = board.claim()
+    queue = join(plan)
+    work(queue, runs=3)
+    task = queue.claim()
     record = run_task(task)
     postgres.stop()
-    board.beat([task.key])  # fails in silence
+    queue.heartbeat([task.key])  # fails in silence
     threading.Timer(0.5, postgres.start).start()
-    assert board.finish(task, record)
+    assert queue.finish(task, record)
     said = capsys.readouterr().err
     assert said.count("waiting for the PostgreSQL database") == 1
     assert said.count("is back") == 1
-    work(board)
-    assert board.records == alone
+    work(queue)
+    assert queue.records == alone
     assert_each_finished_once(trials(), alone)
-    incidents = board.incidents()
+    incidents = queue.incidents()
     assert incidents.lost_runs == ()
     (outage,) = incidents.outages
     assert outage.began <= outage.ended
@@ -45,11 +45,11 @@ def test_a_server_that_stays_away_ends_the_process_with_the_way_out(
     join, postgres, monkeypatch, capsys
 ):
     monkeypatch.setattr(database_module, "PATIENCE_SECONDS", 1.0)
-    board = join()
+    queue = join()
     postgres.stop()
     try:
         with pytest.raises(UserError, match=r"gave up .* same command joins .* again") as error:
-            board.claim()
+            queue.claim()
     finally:
         postgres.start()
     text = str(error.value) + capsys.readouterr().err
@@ -61,7 +61,7 @@ def test_a_connection_cut_between_any_two_writes_costs_nothing(
     cut_after, join, trials, postgres, monkeypatch
 ):
     plan = small_plan(optimizers=("sgd",), trials=1)
-    board = join(plan)
+    queue = join(plan)
     writes = Counter()
 
     def cutting(method):
@@ -75,14 +75,14 @@ def test_a_connection_cut_between_any_two_writes_costs_nothing(
         return call
 
     for name in ("create_new_trial", "record_heartbeat", "set_trial_user_attr"):
-        monkeypatch.setattr(board._storage, name, cutting(getattr(board._storage, name)))
+        monkeypatch.setattr(queue._storage, name, cutting(getattr(queue._storage, name)))
     for name in ("set_trial_state_values", "set_trial_intermediate_value"):
-        monkeypatch.setattr(board._storage, name, cutting(getattr(board._storage, name)))
-    work(board)
+        monkeypatch.setattr(queue._storage, name, cutting(getattr(queue._storage, name)))
+    work(queue)
     assert writes["all"] >= cut_after
-    assert len(board.records) == plan.rows
-    assert_each_finished_once(trials(), board.records)
-    assert board.incidents().lost_runs == ()
+    assert len(queue.records) == plan.rows
+    assert_each_finished_once(trials(), queue.records)
+    assert queue.incidents().lost_runs == ()
 
 
 def write_under_the_lock(database, name, meanwhile):

@@ -25,27 +25,26 @@ from support.study_samples import (
 from mnist_core.errors import UserError
 from study.plans.optimizers import OptimizerPlan
 from study.plans.task import EarlierTrial
-from study.records.run_folder import RunFolder
 
 KILL_ROUNDS = int(os.environ.get("STUDY_KILL_ROUNDS", "2"))
 FORK = multiprocessing.get_context("fork")
 
 
 def test_one_process_alone_does_what_a_local_study_does(plan, join, alone, trials):
-    board = join(plan)
-    work(board)
-    assert board.finished_last
-    assert board.records == alone
+    queue = join(plan)
+    work(queue)
+    assert queue.finished_last
+    assert queue.records == alone
     assert_each_finished_once(trials(), alone)
 
 
 def test_processes_share_the_runs_and_do_each_once(plan, join, alone, trials):
-    boards = [join(plan) for _ in range(3)]
+    queues = [join(plan) for _ in range(3)]
     chance = random.Random(0)
-    done = [[] for _ in boards]
+    done = [[] for _ in queues]
 
     def take_part(place):
-        done[place] += work(boards[place], pause_seconds=lambda: 0.02 * chance.random())
+        done[place] += work(queues[place], pause_seconds=lambda: 0.02 * chance.random())
 
     threads = [threading.Thread(target=take_part, args=(place,)) for place in range(3)]
     for thread in threads:
@@ -54,36 +53,36 @@ def test_processes_share_the_runs_and_do_each_once(plan, join, alone, trials):
         thread.join()
     assert sorted(key for keys in done for key in keys) == sorted(alone)
     assert sum(bool(keys) for keys in done) > 1
-    assert [board.records for board in boards] == [alone] * 3
-    assert sum(board.finished_last for board in boards) == 1
+    assert [queue.records for queue in queues] == [alone] * 3
+    assert sum(queue.finished_last for queue in queues) == 1
     assert_each_finished_once(trials(), alone)
-    assert boards[0].incidents().processes == sum(bool(keys) for keys in done)
-    assert boards[0].incidents().lost_runs == ()
+    assert queues[0].incidents().processes == sum(bool(keys) for keys in done)
+    assert queues[0].incidents().lost_runs == ()
 
 
 def test_runs_that_come_due_late_are_run_too(join, tmp_path):
     plan = small_plan(optimizers=("adam", "adamw"), confirm_seeds=2, max_confirm_seeds=5)
-    boards = [join(plan) for _ in range(2)]
-    work(boards[0], runs=plan.rows - 1)
-    assert not boards[0].is_done
-    work(boards[1])
-    assert len(boards[1].records) > plan.rows
-    assert boards[1].records == alone_records(plan, tmp_path)
+    queues = [join(plan) for _ in range(2)]
+    work(queues[0], runs=plan.rows - 1)
+    assert not queues[0].is_done
+    work(queues[1])
+    assert len(queues[1].records) > plan.rows
+    assert queues[1].records == alone_records(plan)
 
 
 def test_a_process_that_joins_later_goes_on_where_the_others_are(plan, join, alone):
     first = work(join(plan), runs=5)
-    board = join(plan)
-    assert sorted(first + work(board)) == sorted(alone)
-    assert board.records == alone
-    before = board.incidents()
+    queue = join(plan)
+    assert sorted(first + work(queue)) == sorted(alone)
+    assert queue.records == alone
+    before = queue.incidents()
     assert before.processes == 2
     with join(plan) as again:
         assert again.is_done
         assert again.records == alone
         assert again.incidents() == before
         assert again.environments() == {"environment0": ENVIRONMENT}
-    assert board.incidents() == before
+    assert queue.incidents() == before
 
 
 @pytest.fixture
@@ -126,7 +125,7 @@ def test_a_run_that_makes_progress_keeps_its_process(join, let_an_hour_pass):
     slow = join(stale_after=600)
     task = slow.claim()
     let_an_hour_pass()
-    slow.beat([task.key])
+    slow.heartbeat([task.key])
     other = join(stale_after=600)
     assert task.key not in work(other, runs=3)
     assert slow.finish(task, run_task(task))
@@ -134,11 +133,11 @@ def test_a_run_that_makes_progress_keeps_its_process(join, let_an_hour_pass):
 
 
 def test_a_run_whose_worker_died_is_free_at_once(join):
-    board = join()
-    task = board.claim()
-    board.release(task, how="a test")
-    assert board.claim().key == task.key
-    incidents = board.incidents()
+    queue = join()
+    task = queue.claim()
+    queue.requeue(task, how="a test")
+    assert queue.claim().key == task.key
+    incidents = queue.incidents()
     assert [lost_run.key for lost_run in incidents.lost_runs] == [task.key]
     assert [(lost_run.key, lost_run.how) for lost_run in incidents.lost_runs] == [
         (task.key, "a test")
@@ -146,8 +145,8 @@ def test_a_run_whose_worker_died_is_free_at_once(join):
 
 
 def test_a_process_that_ends_gives_back_what_it_had_begun(join, trials):
-    with join() as board:
-        task = board.claim()
+    with join() as queue:
+        task = queue.claim()
     assert (task.key, TrialState.FAIL) in trials()
     other = join()
     assert other.claim().key == task.key
@@ -158,11 +157,11 @@ def test_a_process_that_ends_gives_back_what_it_had_begun(join, trials):
 
 @pytest.mark.parametrize("dies_in", ["record_heartbeat", "set_trial_state_values"])
 def test_a_process_that_dies_while_it_begins_a_run_leaves_it_to_others(join, monkeypatch, dies_in):
-    board = join()
+    queue = join()
     with monkeypatch.context() as patch:
-        patch.setattr(board._storage, dies_in, lambda *_: (_ for _ in ()).throw(SystemExit))
+        patch.setattr(queue._storage, dies_in, lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
-            board.claim()
+            queue.claim()
     assert "trial-sgd-000" in work(join())
 
 
@@ -177,8 +176,8 @@ def test_processes_killed_at_any_moment_leave_every_run_to_be_finished_once(
     plan, chance = small_plan(sampler=sampler), random.Random()
 
     def take_part():
-        with join(plan, stale_after=1) as board:
-            work(board, pause_seconds=lambda: 0.02 * chance.random())
+        with join(plan, stale_after=1) as queue:
+            work(queue, pause_seconds=lambda: 0.02 * chance.random())
         os._exit(0)
 
     processes = [FORK.Process(target=take_part) for _ in range(3)]
@@ -194,10 +193,10 @@ def test_processes_killed_at_any_moment_leave_every_run_to_be_finished_once(
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    board = join(plan, stale_after=1)
-    assert board.is_done
-    assert board.records == alone_records(plan, tmp_path)
-    assert_each_finished_once(trials(), board.records)
+    queue = join(plan, stale_after=1)
+    assert queue.is_done
+    assert queue.records == alone_records(plan)
+    assert_each_finished_once(trials(), queue.records)
 
 
 def test_a_study_of_other_options_or_data_is_not_joined(join, name):
@@ -215,21 +214,21 @@ def test_a_study_of_other_options_or_data_is_not_joined(join, name):
 
 def test_heartbeats_are_compared_in_one_time_zone(join, url, monkeypatch):
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
-    board = join(stale_after=60)
-    task = board.claim()
+    queue = join(stale_after=60)
+    task = queue.claim()
     monkeypatch.setenv("PGTZ", "America/New_York")
     other = join(stale_after=60)
     assert other.claim().key != task.key
-    assert board.finish(task, run_task(task))
+    assert queue.finish(task, run_task(task))
 
 
 def test_median_pruning_sees_the_trials_before(join):
     plan = small_plan(pruner="median", schedule="constant", epochs=2)
-    board = join(plan)
-    first = board.claim()
-    board.finish(first, record := run_task(first))
+    queue = join(plan)
+    first = queue.claim()
+    queue.finish(first, record := run_task(first))
     reached = record.validation_accuracy
-    tasks = [board.claim(), board.claim()]
+    tasks = [queue.claim(), queue.claim()]
     assert [task.index for task in tasks] == [0, 1]
     assert [len(task.earlier) for task in tasks] == [0, 1]
     assert tasks[1].earlier == (EarlierTrial(accuracies=(reached, reached), is_pruned=False),)
@@ -237,21 +236,21 @@ def test_median_pruning_sees_the_trials_before(join):
 
 def test_proposals_do_not_depend_on_what_was_lost(join, tmp_path):
     plan = make_plan(sampler="tpe", optimizers=("adam",), trials=5, confirm_seeds=2)
-    expected = search_records(plan, RunFolder(tmp_path))
-    board = join(plan)
-    while len(board.records) < 5:
+    expected = search_records(plan)
+    queue = join(plan)
+    while len(queue.records) < 5:
         for _ in range(2):
-            task = board.claim()
-            board.release(task, how="a test")
-        task = board.claim()
-        board.finish(task, run_task(task))
-    trials = {key: record for key, record in board.records.items() if key in expected}
+            task = queue.claim()
+            queue.requeue(task, how="a test")
+        task = queue.claim()
+        queue.finish(task, run_task(task))
+    trials = {key: record for key, record in queue.records.items() if key in expected}
     assert trials == {key: expected[key] for key in trials}
 
 
 def test_a_plan_goes_through_the_header(join):
-    board = join(make_plan(optimizers=("adam",)))
-    assert OptimizerPlan.from_dict(board.header["plan"]) == make_plan(optimizers=("adam",))
+    queue = join(make_plan(optimizers=("adam",)))
+    assert OptimizerPlan.from_dict(queue.header["plan"]) == make_plan(optimizers=("adam",))
 
 
 def test_a_study_of_architectures_is_shared_as_one_of_optimizers_is(join, trials, tmp_path):
@@ -259,7 +258,7 @@ def test_a_study_of_architectures_is_shared_as_one_of_optimizers_is(join, trials
     first, second = join(plan), join(plan)
     keys = work(first, runs=3) + work(second, runs=4) + work(first)
     assert len(keys) == len(set(keys)) == plan.rows
-    assert first.records == alone_records(plan, tmp_path)
+    assert first.records == alone_records(plan)
     assert_each_finished_once(trials(), first.records)
     with pytest.raises(UserError, match="began with other options"):
         join(small_plan())

@@ -18,11 +18,11 @@ from study.stats.comparisons import (
     Estimate,
     Floats,
     compare_at_looks,
+    image_differences,
     mean_estimate,
-    over_images_all,
-    over_images_too,
     paired_estimate,
-    read_differences,
+    widen_all_for_images,
+    widen_for_images,
 )
 
 # Guessing costs ln(10) = 2.30 nats.
@@ -214,10 +214,10 @@ def _rank(tuned: list[Confirmed], *, looks: int) -> tuple[list[Ranked], list[lis
     ordered = sorted(tuned, key=lambda entry: -entry.estimate.mean)
     table = compare_at_looks([entry.accuracies for entry in ordered], looks=looks)
     misclassified = [misclassified_marks(entry.runs) for entry in ordered]
-    pairs = over_images_all(table, misclassified)
+    pairs = widen_all_for_images(table, misclassified)
     ranking = []
     for place, entry in enumerate(ordered):
-        differences = read_differences(misclassified[place], misclassified[0])
+        differences = image_differences(misclassified[place], misclassified[0])
         ranking.append(
             Ranked(
                 confirmed=entry,
@@ -236,9 +236,9 @@ def _tuning_gain(tuned: Confirmed, default: Confirmed, *, comparisons: int) -> C
     of_seeds = paired_estimate(
         tuned.accuracies[:common], default.accuracies[:common], comparisons=comparisons
     )
-    return over_images_too(
+    return widen_for_images(
         of_seeds,
-        read_differences(misclassified_marks(tuned.runs), misclassified_marks(default.runs)),
+        image_differences(misclassified_marks(tuned.runs), misclassified_marks(default.runs)),
     )
 
 

@@ -9,7 +9,7 @@ from study.analysis.summary import Confirmed, Summary, misclassified_marks
 from study.plans.task import Variant
 from study.records.run_record import RunRecord
 from study.reporting.page import Rows, accuracy, points
-from study.stats.comparisons import compare_at_looks, over_images_too, read_differences
+from study.stats.comparisons import compare_at_looks, image_differences, widen_for_images
 
 EPOCHS = 15
 """Length of the published runs. Shorter ones say nothing about the accuracies of those."""
@@ -52,7 +52,7 @@ def _gap(adam: Confirmed, sgd: Confirmed, *, looks: int) -> tuple[str, str]:
     stands alone."""
     of_seeds = compare_at_looks([adam.accuracies, sgd.accuracies], looks=looks)[0][1]
     marks = misclassified_marks(adam.runs), misclassified_marks(sgd.runs)
-    gap = over_images_too(of_seeds, read_differences(*marks))
+    gap = widen_for_images(of_seeds, image_differences(*marks))
     verdict = "yes" if gap.low > 0 else "no" if gap.high < 0 else "not separated"
     return f"{points(gap)} points", verdict
 

@@ -1,22 +1,20 @@
-"""What runs show: intervals and comparisons, as pure functions of accuracies.
+"""Intervals and comparisons, as pure functions of accuracies.
 
-The rule for "A is better than B" is fixed here, before any data: configurations are compared on
+The rule for "A is better than B" is fixed here, before any data. Configurations are compared on
 the same fresh seeds (the seed is a block), all pairs at once, by Tukey's range test for a
-randomised block design. Since it covers every pair, it covers the pair with the best one too,
-which is chosen by looking. A pair whose own differences spread more than the pooled ones is held
-to its own spread, so that one erratic optimizer does not borrow the others' calm. Each interval is
-then widened by how much the test images differ (`over_images_too`): it must exclude zero for other
-seeds and other images alike. `study.reporting.rule` says it in a report; whoever changes it raises
-`study.plans.base.RULE_VERSION`.
+randomised block design. The test covers every pair, and so the pair with the best one, which is
+chosen by looking. A pair whose own differences spread more than the pooled ones has the interval
+of its own spread. Each interval is then widened by how much the test images differ
+(`widen_for_images`): it must exclude zero for other seeds and for other images. docs/method.md is
+the text of the rule; a change of the rule raises `study.plans.base.RULE_VERSION`.
 
-A confirmation may go on over several looks, each with more seeds. Who goes on is decided on
-validation accuracy (`undecided`), at 1 % for all looks together; the test accuracies are then
-judged once, at 4 %. Of two that are equal on validation and on test images, one is separated
-either because validation parted them early (1 % at most) or at the last look (4 % at most): 5 % in
-all, however the two accuracies are correlated. Of two that are equal on test images alone, and
-differ on validation, validation decides when they are judged: in simulation they are separated in
-up to 5 % where the two accuracies correlate as in the committed studies (0.90 at most), and up to
-6 % where they are one.
+A confirmation may have several looks, each with more seeds. Validation accuracy decides which
+configurations get more seeds (`undecided`), at 1 % for all looks together. The test accuracies are
+judged once, at 4 %. Two that are equal on validation and on test images are separated in at most
+5 %: 1 % because validation separated them early, 4 % at the last look, however the two accuracies
+correlate. Two that are equal on test images alone are separated, in simulation, in up to 5 % where
+the two accuracies correlate as in the committed studies (0.90 at most), and in up to 6 % where
+they are one.
 """
 
 from __future__ import annotations
@@ -89,10 +87,10 @@ def compare_all(
     """Compare every pair of configurations; accuracies are [configurations, seeds], both >= 2.
 
     Entry [i][j] is i minus j. All intervals hold together with `confidence` (Tukey 1949; for
-    blocks see Montgomery, Design and Analysis of Experiments, 4.1), and are wider where a pair's
-    own differences, with their own degrees of freedom, say so: configurations do not all spread
-    alike. Where the configurations are those left of a larger `family`, the intervals are as wide
-    as all of it needs.
+    blocks see Montgomery, Design and Analysis of Experiments, 4.1). A pair has the wider one of
+    two intervals: from the pooled spread, and from its own differences with their own degrees of
+    freedom, as configurations do not all spread alike. Of configurations that are left of a larger
+    `family`, the intervals are as wide as the whole family needs.
     """
     k, n = accuracies.shape
     if k < 2 or n < 2:
@@ -160,8 +158,9 @@ def compare_at_looks(accuracies: Sequence[Floats], *, looks: int) -> list[list[C
 
 
 def undecided(accuracies: Floats, *, family: int, looks: int) -> list[int]:
-    """Return which of the configurations [k, n] are not separated from the highest mean at one of
-    the looks but the last, itself among them; none where the highest stands alone."""
+    """Return which of the configurations [k, n] are not separated from the highest mean, at a look
+    that is not the last. The highest itself is among them; the list is empty where it is separated
+    from all others."""
     if len(accuracies) < 2:
         return []
     confidence = 1.0 - EARLY_ERROR / (looks - 1)
@@ -171,12 +170,11 @@ def undecided(accuracies: Floats, *, family: int, looks: int) -> list[int]:
     return close if len(close) > 1 else []
 
 
-def over_images_too(comparison: Comparison, differences: Floats) -> Comparison:
-    """Widen a comparison to speak of other images like these, not of other seeds alone.
+def widen_for_images(comparison: Comparison, differences: Floats) -> Comparison:
+    """Widen a comparison so that it holds for other images like these, not for other seeds alone.
 
-    `differences` [seeds, images] are 1 where only the first configuration reads an image, -1
-    where only the second does, else 0. Two-way clustered variance (Cameron, Gelbach and Miller
-    2011): seeds plus images minus what they share.
+    `differences` [seeds, images] are those of `image_differences`. Two-way clustered variance
+    (Cameron, Gelbach and Miller 2011): seeds plus images minus what they share.
     """
     seeds, images = differences.shape
     of_images = float(differences.mean(axis=0).var(ddof=1)) / images
@@ -190,31 +188,32 @@ def over_images_too(comparison: Comparison, differences: Floats) -> Comparison:
     )
 
 
-def over_images_all(
+def widen_all_for_images(
     table: Sequence[Sequence[Comparison]], misclassified: Sequence[Floats]
 ) -> list[list[Comparison]]:
-    """Widen every pair of a table of comparisons to speak of other images too; `misclassified`
-    [seeds, images] of each configuration is 1 where it misclassifies an image, and a pair is
-    compared on the seeds that both have."""
+    """Widen every pair of a table of comparisons in this way. `misclassified` [seeds, images] of
+    each configuration is 1 where it misclassifies an image; a pair is compared on the seeds that
+    both have."""
     return [
         [
-            comparison if i == j else over_images_too(comparison, read_differences(one, other))
+            comparison if i == j else widen_for_images(comparison, image_differences(one, other))
             for j, (comparison, other) in enumerate(zip(row, misclassified, strict=True))
         ]
         for i, (row, one) in enumerate(zip(table, misclassified, strict=True))
     ]
 
 
-def read_differences(first: Floats, second: Floats) -> Floats:
-    """Return [seeds, images] of the seeds that both have: 1 where only the first reads an image,
-    -1 where only the second does; both are 1 where an image is misclassified."""
+def image_differences(first: Floats, second: Floats) -> Floats:
+    """Return [seeds, images] of the seeds that both have: 1 where the first alone classifies an
+    image correctly, -1 where the second alone does, else 0. The arguments are 1 where an image is
+    misclassified."""
     common = min(len(first), len(second))
     return second[:common] - first[:common]
 
 
 def detectable(comparison: Comparison, *, power: float = 0.9) -> float:
-    """Return about how large a difference would have to be to be separated with a chance of
-    `power`, by the comparison's standard error."""
+    """Return the size of a difference that would be separated with a chance of about `power`, by
+    the comparison's standard error."""
     luck = float(stats.t.ppf(power, comparison.degrees))
     return (comparison.critical + luck) * comparison.standard_error
 

@@ -13,7 +13,7 @@ from mnist_core.models.registry import NETWORKS
 from mnist_core.runtime import results_index
 from study.analysis.summary import summarise
 from study.analysis.trade_offs import trade_offs
-from study.execution.latency import architectures_of
+from study.execution import latency as instrument
 from study.plans.families import FAMILIES
 from study.records import latency
 from study.records.latency import Measurement
@@ -57,7 +57,7 @@ def reports(tmp_path_factory):
             path = tmp_path_factory.mktemp("study") / "run"
             folder = write_study(path, plan, data=MNIST, **options)
             if is_measured:
-                found = architectures_of(folder.read_records().values())
+                found = instrument.architectures_of(folder.read_records().values())
                 latency.write(folder.path, measurement(found))
             write_report(folder)
             written[variant] = folder
@@ -119,7 +119,7 @@ def test_pictures_exist_are_shown_and_have_a_description(folder):
 
 @pytest.mark.slow
 def test_the_report_is_rebuilt_byte_for_byte_without_measuring(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(latency, "measure", None)
+    monkeypatch.setattr(instrument, "measure", None)
     copy = tmp_path / "copy"
     shutil.copytree(folder.path, copy)
     views = [file for file in copy.iterdir() if file.suffix in (".md", ".png")]

@@ -15,10 +15,10 @@ from study.stats.comparisons import (
     compare_at_looks,
     detectable,
     mean_estimate,
-    over_images_all,
-    over_images_too,
     paired_estimate,
     undecided,
+    widen_all_for_images,
+    widen_for_images,
 )
 
 # Montgomery, Design and Analysis of Experiments, 4.1: yields of vascular grafts at four extrusion
@@ -228,7 +228,7 @@ def test_other_images_widen_an_interval_by_how_much_images_differ():
     differences[:, : round(p * images)] = 1.0
     accuracies = np.array([[0.98, 0.981, 0.98, 0.981], [0.96] * seeds])
     alone = compare_all(accuracies)[0][1]
-    both = over_images_too(alone, differences)
+    both = widen_for_images(alone, differences)
     of_images = p * (1 - p) / images * (images / (images - 1))
     of_images -= p * (1 - p) / (seeds * images)
     assert both.standard_error**2 == pytest.approx(alone.standard_error**2 + of_images, rel=1e-2)
@@ -243,7 +243,7 @@ def test_independent_errors_of_seeds_and_images_are_not_counted_twice():
         reads = random.random((2, 5, 2000)) < 0.98
         differences = reads[0].astype(float) - reads[1]
         alone = compare_all(reads.mean(axis=2))[0][1]
-        both = over_images_too(alone, differences)
+        both = widen_for_images(alone, differences)
         added.append(both.standard_error**2 - alone.standard_error**2)
     expected = 2 * 0.98 * 0.02 / (5 * 2000)  # the variance of their mean difference
     assert np.mean(added) < 0.1 * expected
@@ -267,9 +267,9 @@ def test_every_pair_is_widened_on_the_seeds_that_both_have():
     random = np.random.default_rng(8)
     misclassified = [(random.random((n, 300)) < 0.1).astype(float) for n in (6, 4, 4)]
     table = compare_at_looks([1 - each.mean(axis=1) for each in misclassified], looks=2)
-    widened = over_images_all(table, misclassified)
-    assert widened[0][1] == over_images_too(table[0][1], misclassified[1] - misclassified[0][:4])
-    assert widened[1][2] == over_images_too(table[1][2], misclassified[2] - misclassified[1])
+    widened = widen_all_for_images(table, misclassified)
+    assert widened[0][1] == widen_for_images(table[0][1], misclassified[1] - misclassified[0][:4])
+    assert widened[1][2] == widen_for_images(table[1][2], misclassified[2] - misclassified[1])
     assert widened[2][0].difference == pytest.approx(-widened[0][2].difference)
     assert widened[1][1] == table[1][1]
 
@@ -285,6 +285,6 @@ def test_equals_on_all_images_are_separated_by_a_few_images_only_where_images_ar
         misclassified = [(random.random((seeds, images)) < each).astype(float) for each in chances]
         table = compare_all(np.stack([1 - each.mean(axis=1) for each in misclassified]))
         by_seeds += table[0][1].is_separated
-        by_both += over_images_all(table, misclassified)[0][1].is_separated
+        by_both += widen_all_for_images(table, misclassified)[0][1].is_separated
     assert by_seeds / studies > 0.1
     assert by_both / studies <= 0.05

@@ -21,9 +21,9 @@ from study.stats.comparisons import (
     Comparison,
     Floats,
     compare_at_looks,
-    over_images_too,
-    read_differences,
+    image_differences,
     undecided,
+    widen_for_images,
 )
 
 AUTO = OptimizerPlan(confirm_seeds=AUTO_SEEDS[0], max_confirm_seeds=AUTO_SEEDS[1]).looks
@@ -59,8 +59,8 @@ class Study:
         comparison = self.table[i][j]
         if not comparison.is_separated:
             return comparison
-        return over_images_too(
-            comparison, read_differences(self.misclassified[i], self.misclassified[j])
+        return widen_for_images(
+            comparison, image_differences(self.misclassified[i], self.misclassified[j])
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mnist_core import cli as commands
+from mnist_core.cli import describe, evaluate, export, train
 from mnist_core.errors import run_command
 
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m mnist_core", description=__doc__.splitlines()[0] if __doc__ else None
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (commands.train, commands.evaluate, commands.export, commands.describe):
+    for module in (train, evaluate, export, describe):
         module.add_parser(subparsers)
     options = parser.parse_args(arguments)
     return run_command(lambda: int(options.run(options)))

@@ -1,7 +1,7 @@
 """Named recipes: whole configurations that are worth a name, as `train --recipe NAME` takes them.
 
-`seed` is where this project started; with no more parameters than the seed's network, `sprint`
-aims at 99 % in the shortest time, and `record` at the highest accuracy. docs/recipes.md tells how
+`baseline` is the recipe of the original README. With no more parameters than its network, `speed`
+reaches 99 % in the shortest time, and `accuracy` the highest accuracy. docs/recipes.md says how
 they were found, and what did not help.
 Importing this module is cheap.
 """

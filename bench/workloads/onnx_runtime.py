@@ -44,7 +44,7 @@ def load(workload: Workload) -> RemoteCall:
     images = networks.example(workload.batch_size, _CPU)
     with torch.inference_mode():
         expected = network(images).numpy()
-    model = onnx_graph.build(network, onnx_graph.Form(dataset="mnist"))
+    model = onnx_graph.build(network, onnx_graph.ExportOptions(dataset="mnist"))
     archive = io.BytesIO()
     np.savez(archive, model=np.frombuffer(model, dtype=np.uint8), images=images.numpy())
     child, case = onnx_worker(), workload.id

@@ -18,7 +18,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--network",
         default="baseline",
-        help=f"one of {', '.join(NETWORKS)}; all: a line for each (default: seed)",
+        help=f"one of {', '.join(NETWORKS)}; all: a line for each (default: baseline)",
     )
     add_assignments(parser, "--network-option", NETWORK_OPTION_HELP)
     parser.add_argument(

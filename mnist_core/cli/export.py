@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     saved = read_checkpoint(options.checkpoint)
     if options.output.exists() and options.output.samefile(options.checkpoint):
         raise UserError(f"{options.output} is the checkpoint; name another --output")
-    form = onnx_graph.Form(
+    export_options = onnx_graph.ExportOptions(
         dataset=saved.config.dataset,
         opset=options.opset,
         with_normalization=options.with_normalization,
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         report = export(
             saved.network(device=torch.device("cpu")),
             options.output,
-            form,
+            export_options,
             images=images,
             metadata={"configuration": saved.config.digest()},
         )
@@ -96,9 +96,9 @@ def _print(report: ExportReport, path: Path, described: str) -> None:
     from mnist_core.models.onnx_export import TOLERANCE
 
     agreement = report.agreement
-    expects = "uint8 pixels" if report.form.with_normalization else "normalised float32"
+    expects = "uint8 pixels" if report.options.with_normalization else "normalised float32"
     *first, last = agreement.batch_sizes
-    print(f"{path}: {report.bytes:,} bytes, opset {report.form.opset}, input {expects}")
+    print(f"{path}: {report.bytes:,} bytes, opset {report.options.opset}, input {expects}")
     print("self-check: opset as asked; onnx's checker passed; ONNX Runtime gives torch's")
     print(f"classes and log-probabilities on all {agreement.images:,} {described},")
     print(

@@ -1,7 +1,6 @@
-"""The network as one ONNX file, written only once ONNX Runtime was seen to agree with torch.
+"""The network as one ONNX file, written only where ONNX Runtime agrees with torch.
 
-`export` builds the model, compares it and writes it; `verify` is the comparison. No accuracy comes
-out of it: images are only what the two are asked about.
+`export` builds the model, compares the two on images, and writes it; `verify` is the comparison.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from mnist_core.data.splits import normalise
 from mnist_core.errors import UserError
 from mnist_core.models import onnx_graph, onnx_process
 from mnist_core.models.network import Network
-from mnist_core.models.onnx_graph import Form
+from mnist_core.models.onnx_graph import ExportOptions
 from mnist_core.models.onnx_process import FloatArray
 from mnist_core.runtime.atomic_files import write_atomically
 from mnist_core.runtime.randomness import generator
@@ -39,7 +38,7 @@ class SelfCheckError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """What torch and ONNX Runtime were asked, and how closely they agreed."""
+    """On which images torch and ONNX Runtime were compared, and how closely they agreed."""
 
     images: int
     batch_sizes: tuple[int, ...]
@@ -52,7 +51,7 @@ class Agreement:
 class ExportReport:
     """What was written."""
 
-    form: Form
+    options: ExportOptions
     bytes: int
     agreement: Agreement
 
@@ -60,45 +59,47 @@ class ExportReport:
 def export(
     network: Network,
     path: Path,
-    form: Form,
+    options: ExportOptions,
     *,
     images: Tensor,
     metadata: Mapping[str, str] | None = None,
 ) -> ExportReport:
     """Build the model, verify it on `images` [n, c, h, w] uint8, and write it atomically.
 
-    Raises `UserError` for what a user can mend and `SelfCheckError` where model and network
-    differ. Then nothing was written, and a file that was there is the old one.
+    Raises `UserError` for what a user can correct and `SelfCheckError` where model and network
+    differ. Nothing is written then, and an older file stays.
     """
     onnx_graph.require_libraries()
-    content = onnx_graph.build(network, form, metadata=metadata)
-    agreement = verify(content, network, form, images=images)
+    content = onnx_graph.build(network, options, metadata=metadata)
+    agreement = verify(content, network, options, images=images)
     try:
         write_atomically(path, content)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; name another --output") from error
-    return ExportReport(form=form, bytes=len(content), agreement=agreement)
+    return ExportReport(options=options, bytes=len(content), agreement=agreement)
 
 
-def verify(content: bytes, network: Network, form: Form, *, images: Tensor) -> Agreement:
+def verify(
+    content: bytes, network: Network, options: ExportOptions, *, images: Tensor
+) -> Agreement:
     """Compare a model with the network on `images` [n, c, h, w] uint8, at several batch sizes.
 
     Raises `SelfCheckError` for another opset, for what onnx's checker refuses, and for any image
     that gets another class, or a log-probability outside the tolerance.
     """
-    _check_format(content, form)
-    normalised = normalise(images.cpu(), mean=form.spec.mean, std=form.spec.std)
+    _check_format(content, options)
+    normalised = normalise(images.cpu(), mean=options.spec.mean, std=options.spec.std)
     expected = _log_probabilities(network, normalised)
     try:
         found = onnx_process.answers(
             content,
-            (images.cpu() if form.with_normalization else normalised).numpy(),
+            (images.cpu() if options.with_normalization else normalised).numpy(),
             batch_sizes=BATCH_SIZES,
             threads=torch.get_num_threads(),
         )
     except onnx_process.OnnxRuntimeError as error:
         raise SelfCheckError(
-            f"ONNX Runtime cannot run it at opset {form.opset}; a smaller one may do ({error})"
+            f"ONNX Runtime cannot run it at opset {options.opset}; a smaller one may do ({error})"
         ) from error
     differences = relative_differences(found, expected)
     for size, answers, difference in zip(BATCH_SIZES, found, differences, strict=True):
@@ -126,7 +127,7 @@ def relative_differences(answers: FloatArray, expected: FloatArray) -> FloatArra
 
 
 def outside_tolerance(answers: FloatArray, expected: FloatArray) -> npt.NDArray[np.bool_]:
-    """Tell of which images the log-probabilities [n, classes] are not the expected ones: [n]."""
+    """Return for each image whether its log-probabilities [n, classes] differ: [n]."""
     within: npt.NDArray[np.bool_] = relative_differences(answers, expected) <= TOLERANCE
     return ~within  # NaN is outside
 
@@ -137,13 +138,13 @@ def random_images(shape: Shape) -> Tensor:
     return torch.randint(0, 256, (RANDOM_IMAGES, *shape), dtype=torch.uint8, generator=draws)
 
 
-def _check_format(content: bytes, form: Form) -> None:
+def _check_format(content: bytes, options: ExportOptions) -> None:
     import onnx
 
     model = onnx.load_from_string(content)
     opsets = [(entry.domain, entry.version) for entry in model.opset_import]
-    if opsets != [("", form.opset)]:
-        raise SelfCheckError(f"its opset must be {form.opset}, got {opsets}")
+    if opsets != [("", options.opset)]:
+        raise SelfCheckError(f"its opset must be {options.opset}, got {opsets}")
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

@@ -1,12 +1,11 @@
 """The network as an ONNX graph, built node by node with `onnx.helper`.
 
 Not with `torch.onnx.export`: of torch's two exporters the old one writes the opset asked for, but
-is deprecated and ends at 23; the new one gives 18 where 11 is asked for, without an exception, and
-needs one more library. The network is a dozen operators whose meaning has not changed since opset
-11 (one has its axes elsewhere), so that any opset from there on is had exactly, from public
-functions of onnx alone, and the same weights give the same bytes under the same version of onnx.
-What is built by hand can be built wrongly: `mnist_core.models.onnx_export` compares every file
-with torch before it is written.
+is deprecated and ends at 23; the new one writes 18 where 11 is asked for, without an exception,
+and needs one more library. The network has a dozen operators whose meaning has not changed since
+opset 11 (one has its axes elsewhere). So any opset from there on is exact, with public functions
+of onnx alone, and the same weights give the same bytes under the same version of onnx.
+`mnist_core.models.onnx_export` compares every file with torch before it is written.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 OLDEST_OPSET = 11
-"""The seed's, and the default: whatever has read ONNX since 2019 reads it."""
+"""The original README's, and the default: every reader of ONNX since 2019 reads it."""
 PRODUCER = "compact-mnist"
 INPUT, OUTPUT, BATCH_AXIS = "input", "output", "batch_size"
 _AXES_INPUT = 18
@@ -39,8 +38,8 @@ _AXES_INPUT = 18
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
-    """How the network is written down."""
+class ExportOptions:
+    """How the network is written as a graph."""
 
     dataset: str
     """Whose mean and deviation the network was trained with."""
@@ -81,12 +80,14 @@ def require_opset(opset: int) -> None:
         )
 
 
-def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = None) -> bytes:
+def build(
+    network: Network, options: ExportOptions, *, metadata: Mapping[str, str] | None = None
+) -> bytes:
     """Return the content of an ONNX file, with `metadata` beside what the graph itself says."""
-    require_opset(form.opset)
+    require_opset(options.opset)
     from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-    spec = form.spec
+    spec = options.spec
     mean, std = _text(spec.mean), _text(spec.std)
     arrays = {
         name: value.detach().cpu().contiguous().numpy()
@@ -94,19 +95,22 @@ def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = 
         if value.is_floating_point()  # not BatchNorm's count of batches
     }
     scalars = _constants(network)
-    if form.with_normalization:
-        nodes = [*_normalization(INPUT, "normalized"), *_evaluation(network, "normalized", form)]
+    if options.with_normalization:
+        nodes = [
+            *_normalization(INPUT, "normalized"),
+            *_evaluation(network, "normalized", options),
+        ]
         input_type, expected = TensorProto.UINT8, "uint8 pixels"
         scalars["white"] = 255.0
         for name, values in (("mean", spec.mean), ("std", spec.std)):
             arrays[name] = np.array(values, dtype=np.float32).reshape(-1, 1, 1)
     else:
-        nodes = list(_evaluation(network, INPUT, form))
+        nodes = list(_evaluation(network, INPUT, options))
         input_type, expected = TensorProto.FLOAT, f"float32, (pixel / 255 - {mean}) / {std}"
     arrays |= {name: np.array(value, dtype=np.float32) for name, value in scalars.items()}
     if network.views > 1:
-        arrays |= _views_arrays(network, form)
-    opsets = [helper.make_opsetid("", form.opset)]
+        arrays |= _views_arrays(network, options)
+    opsets = [helper.make_opsetid("", options.opset)]
     model = helper.make_model(
         helper.make_graph(
             nodes,
@@ -130,8 +134,8 @@ def build(network: Network, form: Form, *, metadata: Mapping[str, str] | None = 
         {
             **(metadata or {}),
             "weights_sha256": weights_digest(network),
-            "dataset": form.dataset,
-            "normalization": "in the graph" if form.with_normalization else "before the input",
+            "dataset": options.dataset,
+            "normalization": "in the graph" if options.with_normalization else "before the input",
             "normalization_mean": mean,
             "normalization_std": std,
             "class_names": json.dumps(spec.classes),
@@ -157,7 +161,7 @@ def _normalization(pixels: str, normalized: str) -> Iterator[NodeProto]:
     yield helper.make_node("Div", ["centred", "std"], [normalized], name="spread")
 
 
-def _evaluation(network: Network, images: str, form: Form) -> Iterator[NodeProto]:
+def _evaluation(network: Network, images: str, options: ExportOptions) -> Iterator[NodeProto]:
     """Yield the network in evaluation mode: its layers, between its views if it has several."""
     from onnx import helper
 
@@ -173,7 +177,7 @@ def _evaluation(network: Network, images: str, form: Form) -> Iterator[NodeProto
     yield node("Reshape", ["of_all_views", "view"], ["of_each_view"], name="unstack_views")
     summed = "sum_of_views"
     operator = node("ReduceLogSumExp", ["of_each_view"], [summed], name=summed, keepdims=0)
-    if form.opset >= _AXES_INPUT:
+    if options.opset >= _AXES_INPUT:
         operator.input.append("first")
     else:
         operator.attribute.append(helper.make_attribute("axes", [0]))
@@ -181,10 +185,10 @@ def _evaluation(network: Network, images: str, form: Form) -> Iterator[NodeProto
     yield node("Sub", [summed, "log_views"], [OUTPUT], name="mean_of_views")
 
 
-def _views_arrays(network: Network, form: Form) -> dict[str, npt.NDArray[Any]]:
+def _views_arrays(network: Network, options: ExportOptions) -> dict[str, npt.NDArray[Any]]:
     """Return what `_evaluation` reads beside weights."""
     channels = network.input_shape[0]
-    axes = {"first": np.array([0])} if form.opset >= _AXES_INPUT else {}
+    axes = {"first": np.array([0])} if options.opset >= _AXES_INPUT else {}
     return {
         **axes,
         "view_pixels": network.get_buffer("view_pixels").cpu().numpy(),

@@ -1,7 +1,7 @@
-"""The process of its own in which ONNX Runtime runs: it would slow torch down in the same one.
+"""ONNX Runtime in a separate process: in the same one it would slow torch down.
 
-See https://github.com/microsoft/onnxruntime/issues/13808. `answers` starts this file as a program
-that imports nothing else of mnist_core, hands it a model and images, and takes what it says.
+See https://github.com/microsoft/onnxruntime/issues/13808. `answers` starts this file as a program,
+which imports nothing else of mnist_core, sends it a model and images, and returns its output.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class OnnxRuntimeError(Exception):
-    """Say why ONNX Runtime did not answer."""
+    """Report why ONNX Runtime failed."""
 
 
 def answers(
@@ -45,14 +45,14 @@ def answers(
         check=False,
     )
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise OnnxRuntimeError(said[-1] if said else f"it ended with code {done.returncode}")
-    found: FloatArray = np.load(io.BytesIO(done.stdout))
-    return found
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise OnnxRuntimeError(lines[-1] if lines else f"it ended with code {done.returncode}")
+    outputs: FloatArray = np.load(io.BytesIO(done.stdout))
+    return outputs
 
 
 def session(model: bytes, *, threads: int) -> Any:
-    """Load a model on the CPU, with threads that sleep while there is nothing to do."""
+    """Load a model on the CPU, with threads that sleep while they are idle."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -63,20 +63,20 @@ def session(model: bytes, *, threads: int) -> Any:
 
 
 def _serve(request: bytes) -> bytes:
-    asked = np.load(io.BytesIO(request))
-    images = asked["images"]
-    loaded = session(asked["model"].tobytes(), threads=int(asked["threads"]))
-    found = [
+    values = np.load(io.BytesIO(request))
+    images = values["images"]
+    loaded = session(values["model"].tobytes(), threads=int(values["threads"]))
+    outputs = [
         np.concatenate(
             [
                 loaded.run(["output"], {"input": images[start : start + size]})[0]
                 for start in range(0, len(images), size)
             ]
         )
-        for size in asked["batch_sizes"].tolist()
+        for size in values["batch_sizes"].tolist()
     ]
     response = io.BytesIO()
-    np.save(response, np.stack(found))
+    np.save(response, np.stack(outputs))
     return response.getvalue()
 
 

@@ -1,9 +1,9 @@
-"""A user's own optimizer, `package.module:Class`: found, checked, constructed, and watched.
+"""Custom optimizers, `package.module:Class`: import, check and construct a user's class.
 
-The class is one of torch.optim.Optimizer whose constructor takes the parameters and `lr`, and
-that keeps `lr` in its parameter groups, where the schedule sets it. What it remembers between
-steps lies in `self.state` and `self.param_groups`: that is what a checkpoint holds. Importing
-this module imports neither torch nor anything of the user's.
+It is a subclass of torch.optim.Optimizer. Its constructor takes the parameters and `lr`, and it
+keeps `lr` in its parameter groups, where the schedule sets it. What it remembers between steps
+must lie in `self.state` and `self.param_groups`, which `saved_state` saves. Importing this module
+imports neither torch nor the user's code.
 """
 
 from __future__ import annotations
@@ -31,20 +31,18 @@ WHERE = (
 
 
 def is_custom(name: str) -> bool:
-    """Tell whether a name is meant as `package.module:Class` and not as one of the registry."""
+    """Tell whether a name is of the form `package.module:Class`, not one of the registry."""
     return ":" in name
 
 
 def require_form(name: str) -> None:
     """Raise `UserError` where a name has not the form `package.module:Class`; import nothing."""
     if not _NAME.fullmatch(name):
-        raise UserError(
-            f"an optimizer of your own must be named as package.module:Class, got {name!r}"
-        )
+        raise UserError(f"a custom optimizer must be named as package.module:Class, got {name!r}")
 
 
 def load_class(name: str) -> type[torch.optim.Optimizer]:
-    """Import the class, or raise `UserError` saying why it cannot serve."""
+    """Import the class, or raise `UserError` with the reason why it cannot be used."""
     import torch
 
     require_form(name)
@@ -120,7 +118,7 @@ def source_sha256(name: str) -> str | None:
     require_form(name)
     try:
         spec = importlib.util.find_spec(name.split(":")[0])
-    except (Exception, SystemExit):  # of the package around it; load_class says why
+    except (Exception, SystemExit):  # in its package; load_class reports it
         return None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         return None
@@ -156,9 +154,9 @@ def require_lr_in_groups(name: str, optimizer: torch.optim.Optimizer) -> None:
 
 @contextlib.contextmanager
 def failures_of(name: str) -> Iterator[None]:
-    """Turn what is raised while a user's optimizer takes a step into an `OptimizerError`.
+    """Turn an exception in a step of a custom optimizer into an `OptimizerError`.
 
-    What one of the registry raises is a defect of ours, and keeps its traceback.
+    An exception of a registered one is a defect of this project, and keeps its traceback.
     """
     try:
         yield

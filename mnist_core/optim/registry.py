@@ -40,10 +40,10 @@ class OptimizerSpec:
     fused: bool = False
     """Whether torch has a fused kernel for it (the same update in one pass)."""
     capturable: bool = False
-    """Whether it must be told that its steps are captured in a CUDA graph."""
+    """Whether its constructor must know that its steps are captured in a CUDA graph."""
     uncaptured_because: str = ""
     """Why its steps cannot be captured; empty where they can."""
-    default_learning_rate: float
+    default_learning_rate: float = 1e-3
     """The library's own default (a test compares it with the signature)."""
     learning_rate_range: tuple[float, float]
     """Bounds of the log-uniform search."""
@@ -51,130 +51,111 @@ class OptimizerSpec:
     """Why this range."""
 
 
+def _spec(
+    class_name: str,
+    learning_rate_range: tuple[float, float],
+    reason: str,
+    *,
+    name: str | None = None,
+    label: str | None = None,
+    **others: Any,
+) -> OptimizerSpec:
+    """Build a spec; name and label are the class's where they are not given."""
+    return OptimizerSpec(
+        name=name or class_name.lower(),
+        label=label or class_name,
+        class_name=class_name,
+        learning_rate_range=learning_rate_range,
+        reason=reason,
+        **others,
+    )
+
+
+_MOMENTUM_REASON = "momentum 0.9 multiplies the effective step by 10: a decade below SGD"
 _SPECS = (
-    OptimizerSpec(
-        name="sgd",
-        label="SGD",
-        class_name="SGD",
+    _spec(
+        "SGD",
+        (1e-2, 1.0),
+        "plain SGD on this network learns too slowly to matter below 0.01 and diverges near 1",
         fused=True,
-        default_learning_rate=1e-3,
-        learning_rate_range=(1e-2, 1.0),
-        reason="plain SGD on this network learns too slowly to matter below 0.01 "
-        "and diverges near 1",
     ),
-    OptimizerSpec(
+    _spec(
+        "SGD",
+        (1e-3, 0.3),
+        _MOMENTUM_REASON,
         name="momentum",
         label="SGD + momentum",
-        class_name="SGD",
         options={"momentum": 0.9},
         fused=True,
-        default_learning_rate=1e-3,
-        learning_rate_range=(1e-3, 0.3),
-        reason="momentum 0.9 multiplies the effective step by 10: a decade below SGD",
     ),
-    OptimizerSpec(
+    _spec(
+        "SGD",
+        (1e-3, 0.3),
+        _MOMENTUM_REASON,
         name="nesterov",
         label="SGD + Nesterov",
-        class_name="SGD",
         options={"momentum": 0.9, "nesterov": True},
         fused=True,
-        default_learning_rate=1e-3,
-        learning_rate_range=(1e-3, 0.3),
-        reason="momentum 0.9 multiplies the effective step by 10: a decade below SGD",
     ),
-    OptimizerSpec(
-        name="rmsprop",
-        label="RMSprop",
-        class_name="RMSprop",
+    _spec(
+        "RMSprop",
+        (2e-4, 2e-2),
+        "steps are about the learning rate itself, as Adam's, without bias correction to soften "
+        "the first ones: half of Adam's rates",
         capturable=True,
         default_learning_rate=1e-2,
-        learning_rate_range=(2e-4, 2e-2),
-        reason="steps are about the learning rate itself, as Adam's, without bias correction "
-        "to soften the first ones: half of Adam's rates",
     ),
-    OptimizerSpec(
-        name="adam",
-        label="Adam",
-        class_name="Adam",
+    _spec(
+        "Adam",
+        (5e-4, 5e-2),
+        "two decades, from half the library's default upwards: short annealed runs like larger "
+        "steps",
         fused=True,
         capturable=True,
-        default_learning_rate=1e-3,
-        learning_rate_range=(5e-4, 5e-2),
-        reason="two decades, from half the library's default upwards: short annealed runs like "
-        "larger steps",
     ),
-    OptimizerSpec(
-        name="adamw",
-        label="AdamW",
-        class_name="AdamW",
+    _spec(
+        "AdamW",
+        (5e-4, 5e-2),
+        "the same as Adam, so that the two differ in weight decay alone",
         fused=True,
         capturable=True,
-        default_learning_rate=1e-3,
-        learning_rate_range=(5e-4, 5e-2),
-        reason="the same as Adam, so that the two differ in weight decay alone",
     ),
-    OptimizerSpec(
-        name="nadam",
-        label="NAdam",
-        class_name="NAdam",
+    _spec("NAdam", (5e-4, 5e-2), "the same as Adam", capturable=True, default_learning_rate=2e-3),
+    _spec("RAdam", (5e-4, 5e-2), "the same as Adam", capturable=True),
+    _spec(
+        "Adamax",
+        (5e-4, 5e-2),
+        "the same as Adam; its infinity norm makes smaller steps, so the best is higher up",
         capturable=True,
         default_learning_rate=2e-3,
-        learning_rate_range=(5e-4, 5e-2),
-        reason="the same as Adam",
     ),
-    OptimizerSpec(
-        name="radam",
-        label="RAdam",
-        class_name="RAdam",
-        capturable=True,
-        default_learning_rate=1e-3,
-        learning_rate_range=(5e-4, 5e-2),
-        reason="the same as Adam",
-    ),
-    OptimizerSpec(
-        name="adamax",
-        label="Adamax",
-        class_name="Adamax",
-        capturable=True,
-        default_learning_rate=2e-3,
-        learning_rate_range=(5e-4, 5e-2),
-        reason="the same as Adam; its infinity norm makes smaller steps, so the best is higher up",
-    ),
-    OptimizerSpec(
-        name="adagrad",
-        label="Adagrad",
-        class_name="Adagrad",
+    _spec(
+        "Adagrad",
+        (1e-3, 0.1),
+        "its steps shrink as gradients accumulate: a decade above Adam",
         fused=True,
         default_learning_rate=1e-2,
-        learning_rate_range=(1e-3, 0.1),
-        reason="its steps shrink as gradients accumulate: a decade above Adam",
     ),
-    OptimizerSpec(
-        name="adadelta",
-        label="Adadelta",
-        class_name="Adadelta",
+    _spec(
+        "Adadelta",
+        (0.05, 5.0),
+        "the method sets its own units; 1.0 is both the paper's and the library's",
         capturable=True,
         default_learning_rate=1.0,
-        learning_rate_range=(0.05, 5.0),
-        reason="the method sets its own units; 1.0 is both the paper's and the library's",
     ),
-    OptimizerSpec(
-        name="asgd",
-        label="ASGD",
-        class_name="ASGD",
+    _spec(
+        "ASGD",
+        (1e-2, 1.0),
+        "the same as SGD, whose steps it takes; the average is not what is evaluated",
         capturable=True,
         default_learning_rate=1e-2,
-        learning_rate_range=(1e-2, 1.0),
-        reason="the same as SGD, whose steps it takes; the average is not what is evaluated",
     ),
-    OptimizerSpec(
-        name="adafactor",
-        label="Adafactor",
-        class_name="Adafactor",
+    _spec(
+        "Adafactor",
+        (3e-4, 0.1),
+        "its updates are scaled by the parameters' norm: wider upwards than Adam",
         uncaptured_because="its step reads its counter on the host",
         default_learning_rate=1e-2,
-        learning_rate_range=(3e-4, 0.1),
-        reason="its updates are scaled by the parameters' norm: wider upwards than Adam",
     ),
 )
 
@@ -187,7 +168,7 @@ def optimizer_spec(name: str) -> OptimizerSpec:
         return OPTIMIZERS[name]
     except KeyError:
         known = unknown_name("optimizer", name, OPTIMIZERS)
-        raise UserError(f"{known}; or your own as package.module:Class") from None
+        raise UserError(f"{known}; or a custom one as package.module:Class") from None
 
 
 def require_known(name: str) -> None:

@@ -15,8 +15,8 @@ N = TypeVar("N", bound=nn.Module)
 class WeightAverage(Generic[N]):
     """An exponential moving average of a network's weights and buffers, step by step.
 
-    As torch's `AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`, but for its counter
-    on the device, which the host would read at every step; counts are copied.
+    It does what torch's `AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers` does, but
+    without a counter on the device, which the host would read at every step. Counts are copied.
     """
 
     def __init__(self, network: N, decay: float) -> None:

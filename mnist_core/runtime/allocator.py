@@ -1,6 +1,6 @@
 """What glibc does with freed memory, and the size of the pages that hold it.
 
-Only on Linux with glibc; elsewhere `keep_freed_memory` does nothing. No result depends on it.
+Elsewhere than on Linux with glibc `keep_freed_memory` does nothing. No result depends on it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _HUGE_PAGE_BYTES = 2 << 20
 def keep_freed_memory() -> None:
     """Keep freed memory instead of returning it to the kernel, in huge pages where Linux may.
 
-    Call it from the main thread, whose memory it is about.
-    By default every activation above 32 MiB, and the heap's top above 128 KiB, goes back and is
-    faulted in anew at the next step: 870 page faults a step at batch 64, a third of its time.
+    Call it from the main thread: it sets up that thread's heap.
+    By default every activation above 32 MiB, and the heap's top above 128 KiB, is returned and
+    faulted in again at the next step: 870 page faults a step at batch 64, a third of its time.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return

@@ -1,7 +1,7 @@
-"""Batches for training: an order of the images, drawn per epoch, into tensors resident in memory.
+"""Batches for training, gathered from tensors in memory in an order that is drawn per epoch.
 
-No image is read, decoded or transformed by itself: a batch is gathered, augmented and normalised
-as one tensor, on the device of the run.
+No image is read, decoded or transformed alone: a batch is gathered, augmented and normalised as
+one tensor, on the device of the run.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from mnist_core.data.splits import Dataset, Split, normalise
 from mnist_core.runtime.randomness import generator
 
 PREPARED_IMAGES = 512
-"""Images prepared at once, where batches are smaller: a few operations serve several batches, and
-their results still lie in the cache."""
+"""Images prepared at once where batches are smaller: few operations for several batches, whose
+results still fit in the cache."""
 
 
 def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
@@ -30,7 +30,7 @@ def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """What chance decides of one epoch: tensors with a row for each image, in the order shown."""
+    """The random choices of one epoch: tensors with a row for each image, in its order."""
 
     order: Tensor
     """[n] int64: which image of the split."""
@@ -45,7 +45,7 @@ class Draws:
     """[n, 2, p, p] float32: see `elastic.draw`."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return those that there are, by name."""
+        """Return those that are not None, by name."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 

@@ -1,9 +1,9 @@
-"""Whole epochs of steps that need nothing of the host, and on CUDA are replayed from one graph.
+"""Whole epochs of steps without the host in between; on CUDA they are replayed from one graph.
 
-What changes from step to step (which images, how they are transformed, the learning rate, where
-the loss goes) lies on the device, in the row of a step that the device itself counts. So no step
-waits for the host, and on CUDA one captured step serves all of them. The operations are those of
-`epoch_batches` and `TrainState.step`, and so are the bits.
+What changes from step to step (images, their transforms, the learning rate, the place of the loss)
+lies on the device, in rows that the device itself counts. So no step waits for the host, and one
+captured step serves all of them. Operations and bits are those of `epoch_batches` and
+`TrainState.step`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from mnist_core.training.batches import Draws, draw_epoch, prepare, steps_per_ep
 from mnist_core.training.state import TrainState
 
 WARM_UP_STEPS = 3
-"""Steps of a run that are taken before one is captured: the libraries' workspaces and the
-optimizer's state must be there by then."""
+"""Steps of a run before one is captured: the libraries' workspaces and the optimizer's state must
+exist by then."""
 
 
 class GraphedSteps:
@@ -40,7 +40,7 @@ class GraphedSteps:
         self._is_captured = is_captured
         self._device = dataset.train.labels.device
         self._steps = steps_per_epoch(dataset, config.batch_size)
-        self._place = torch.zeros(1, dtype=torch.int64, device=self._device)
+        self._counter = torch.zeros(1, dtype=torch.int64, device=self._device)
         self._losses = torch.zeros(self._steps, device=self._device)
         self._rates = torch.zeros(self._steps, dtype=torch.float64, device=self._device)
         self._rows = torch.arange(self._steps, device=self._device)
@@ -52,7 +52,7 @@ class GraphedSteps:
     def run_epoch(self, epoch: int) -> Tensor:
         """Take all steps of an epoch; return their losses [steps] float32, on the device.
 
-        On CUDA they are only begun: reading the losses waits for them.
+        On CUDA they are only enqueued: reading the losses waits for them.
         """
         self._load(epoch)
         for _ in range(self._steps):
@@ -83,17 +83,17 @@ class GraphedSteps:
             for step in range(self._steps)
         ]
         self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
-        self._place.zero_()
+        self._counter.zero_()
 
     def _advance(self) -> None:
-        """Take the step at the device's place, and move the place on."""
+        """Take the step that the device's counter points at, and advance the counter."""
         assert self._draws is not None
-        draws = self._draws.map(lambda tensor: tensor.index_select(0, self._place).squeeze(0))
+        draws = self._draws.map(lambda tensor: tensor.index_select(0, self._counter).squeeze(0))
         images, labels = prepare(self._dataset, draws)
-        rate = self._rates.index_select(0, self._place).squeeze(0)
+        rate = self._rates.index_select(0, self._counter).squeeze(0)
         loss = self._state.step(images, labels, learning_rate=rate)
-        self._losses.copy_(torch.where(self._rows == self._place, loss, self._losses))
-        self._place.add_(1)
+        self._losses.copy_(torch.where(self._rows == self._counter, loss, self._losses))
+        self._counter.add_(1)
 
     def _advance_on(self, stream: torch.cuda.Stream) -> None:
         """Take a step on the stream that will capture, as CUDA graphs want it warmed up."""

@@ -15,7 +15,7 @@ from mnist_core.training.batches import evaluation_batches
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a model said of every image of a split."""
+    """A model's predictions for all images of a split, and its loss."""
 
     loss: float
     """Mean negative log-likelihood."""
@@ -28,7 +28,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Return the fraction of images read correctly."""
+        """Return the fraction of images that are classified correctly."""
         return self.correct / self.count
 
     def interval(self) -> tuple[float, float]:
@@ -36,7 +36,7 @@ class Evaluation:
         return wilson_interval(self.correct, self.count)
 
     def misclassified(self) -> list[int]:
-        """Return the indices of the images read wrongly."""
+        """Return the indices of the misclassified images."""
         return torch.nonzero(self.predictions != self.labels).flatten().tolist()
 
     def confusion_matrix(self, classes: int) -> Tensor:

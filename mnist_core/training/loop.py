@@ -33,8 +33,8 @@ from mnist_core.training.evaluation import evaluate
 from mnist_core.training.state import TrainState
 
 WINDOWS_PER_EPOCH = 20
-# Guessing costs ln(10) = 2.3 nats. Where no step of a window comes under ten times that, and none
-# of ten steps in a row, it is not the spike of a large first step: the run has exploded.
+# At chance level the loss is ln(10) = 2.3 nats. Where every loss of whole windows, ten steps or
+# more in a row, is above ten times that, the run has exploded: it is no spike of a first step.
 EXPLODED_LOSS = 23.0
 EXPLODED_STEPS = 10
 
@@ -43,7 +43,7 @@ Status = Literal["completed", "diverged"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What a run ended with."""
+    """The outcome of a run."""
 
     config: TrainConfig
     status: Status
@@ -65,7 +65,7 @@ class TrainResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a run is, after each window of steps."""
+    """The progress of a run, reported after each window of steps."""
 
     epoch: int
     step: int
@@ -174,10 +174,10 @@ def _stepper(
     steps = steps_per_epoch(dataset, config.batch_size)
     window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
     if _is_on_cuda(dataset) and not uncaptured_because(config.optimizer):
-        resident = GraphedSteps(config, dataset, state, is_captured=captures)
+        graphed = GraphedSteps(config, dataset, state, is_captured=captures)
 
         def all_at_once(epoch: int) -> Iterator[Tensor]:
-            losses = resident.run_epoch(epoch).cpu()
+            losses = graphed.run_epoch(epoch).cpu()
             for first in range(0, steps, window_steps):
                 yield losses[first : first + window_steps]
 

@@ -1,4 +1,4 @@
-"""What a run changes from step to step: a network, the average of its weights, an optimizer."""
+"""What a run changes from step to step: its network, the average of its weights, its optimizer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mnist_core.training.step import set_learning_rate, training_step
 
 
 class TrainState:
-    """The state of one run, as its configuration begins it.
+    """The state of one run, at first as its configuration says.
 
     Raises `OptimizerError` where the optimizer refuses its options, or fails in a step.
     """
@@ -37,7 +37,7 @@ class TrainState:
 
     @property
     def result(self) -> Network:
-        """Return what the run is for: the averaged network where weights are averaged, else the
+        """Return the run's result: the averaged network where weights are averaged, else the
         trained one."""
         return self.trained if self._average is None else self._average.network
 
@@ -57,10 +57,10 @@ class TrainState:
         return loss
 
     def end_epoch(self) -> None:
-        """Make the result ready to be evaluated: recalibrate it where the configuration says so.
+        """Prepare the result for evaluation: compute the statistics of batch normalisation again
+        where the configuration says so (precise BN).
 
-        The running statistics are those of augmented images, in front of other weights where
-        weights are averaged.
+        The running ones are of augmented images, and of other weights where weights are averaged.
         """
         count = self._config.recalibration_images
         if count:

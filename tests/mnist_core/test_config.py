@@ -1,4 +1,4 @@
-"""TrainConfig: the seed's defaults, refusals that name rule and value, round trip and digest."""
+"""TrainConfig: the baseline's defaults, refusals with rule and value, round trip and digest."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CONFIGS = st.builds(
 )
 
 
-def test_the_defaults_are_the_seeds_recipe():
+def test_the_defaults_are_the_baseline_recipe():
     assert TrainConfig().to_dict() == {
         "dataset": "mnist",
         "optimizer": "adam",
@@ -84,7 +84,7 @@ def test_positional_arguments_are_refused():
         ("dataset", "cifar", "unknown dataset 'cifar'; known: cifar10, digits, emnist-digits"),
         ("dataset", "auto", "unknown dataset 'auto'"),
         ("optimizer", "sdg", "unknown optimizer 'sdg'; known: adadelta, adafactor, adagrad, adam"),
-        ("optimizer", "lion:", "an optimizer of your own must be named as package.module:Class"),
+        ("optimizer", "lion:", "a custom optimizer must be named as package.module:Class"),
         ("optimizer_options", 3, "optimizer_options must be a mapping, got 3"),
         ("optimizer_options", {"lr": 0.1}, "optimizer_options must not hold 'lr': "),
         ("optimizer_options", {"params": []}, "optimizer_options must not hold 'params': "),

@@ -1,4 +1,4 @@
-"""How commands end: 2 for what a user can mend, 130 for a signal, a traceback for our defects."""
+"""How commands end: 2 for what a user can correct, 130 for a signal, else a traceback."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_an_answer_that_is_not_torchs_is_never_timed(
     installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = build_network(seed=networks.SEED + 1, device=torch.device("cpu"))
-    content = onnx_graph.build(other, onnx_graph.Form(dataset="mnist"))
+    content = onnx_graph.build(other, onnx_graph.ExportOptions(dataset="mnist"))
     monkeypatch.setattr(onnx_graph, "build", lambda *_: content)
     with pytest.raises(
         onnx_export.SelfCheckError, match="of 16 images 16 get other log-probabilities"

@@ -61,7 +61,7 @@ def trained(folder, *arguments: str) -> int:
     return main([*command, "--batch-size", "399", "--threads", "1", *arguments])
 
 
-def test_the_defaults_are_the_seeds_recipe(asked_for):
+def test_the_defaults_are_the_baseline_recipe(asked_for):
     main(["train", "--dataset", "digits"])
     assert asked_for == [TrainConfig(dataset="digits")]
     assert (asked_for[0].batch_size, asked_for[0].epochs) == (64, 15)
@@ -96,13 +96,13 @@ def test_the_default_learning_rate_is_the_optimizers(name, asked_for):
 
 @pytest.mark.parametrize("name", ["speed", "accuracy"])
 def test_a_named_network_is_the_registrys_whatever_the_recipes_is(name, asked_for):
-    begun = ["train", "--dataset", "digits", "--recipe", name]
-    main(begun)
-    main([*begun, "--network-option", "dropout=0.1"])
+    command = ["train", "--dataset", "digits", "--recipe", name]
+    main(command)
+    main([*command, "--network-option", "dropout=0.1"])
     if name == "accuracy":  # which only batch normalisation has
-        begun += ["--recalibration-images", "0"]
-    main([*begun, "--network", "baseline"])
-    main([*begun, "--network", "baseline", "--network-option", "dropout=0.1"])
+        command += ["--recalibration-images", "0"]
+    main([*command, "--network", "baseline"])
+    main([*command, "--network", "baseline", "--network-option", "dropout=0.1"])
     options = [config.network_options for config in asked_for]
     recipes_own = dict(RECIPES[name].network_options)
     assert options == [recipes_own, {**recipes_own, "dropout": 0.1}, {}, {"dropout": 0.1}]

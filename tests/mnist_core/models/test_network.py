@@ -1,4 +1,4 @@
-"""The network is the seed's: its parameters, its function, its gradients, and what it costs."""
+"""The baseline is the original README's network: parameters, function, gradients, costs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_core.models.network import Network, build_network, weights_digest
 CPU = torch.device("cpu")
 
 
-class SeedNet(nn.Module):
+class ReadmeNet(nn.Module):
     """The network of the README that this project grew from, word for word."""
 
     def __init__(self):
@@ -54,11 +54,11 @@ def outputs_and_gradients(model: nn.Module, images: torch.Tensor) -> list[torch.
     return [outputs.detach(), images.grad, *(p.grad for p in model.parameters())]
 
 
-def pair(seed: int) -> tuple[SeedNet, Network]:
+def pair(seed: int) -> tuple[ReadmeNet, Network]:
     net = build_network(seed=seed, device=CPU).to(memory_format=torch.contiguous_format)
-    seed_net = SeedNet()
-    seed_net.load_state_dict(net.state_dict())
-    return seed_net, net
+    readme_net = ReadmeNet()
+    readme_net.load_state_dict(net.state_dict())
+    return readme_net, net
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
@@ -67,10 +67,10 @@ def bits(tensor: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", ["random", "blocky", "constant"])
 @pytest.mark.parametrize(("seed", "count"), [(0, 1), (1, 64), (2, 37)])
-def test_pooling_before_relu_is_the_seeds_forward_and_backward_bit_for_bit(seed, count, kind):
-    seed_net, net = pair(seed)
+def test_pooling_before_relu_is_the_readmes_forward_and_backward_bit_for_bit(seed, count, kind):
+    readme_net, net = pair(seed)
     images = images_of(kind, count)
-    expected, actual = (outputs_and_gradients(model, images) for model in (seed_net, net))
+    expected, actual = (outputs_and_gradients(model, images) for model in (readme_net, net))
     assert all(torch.equal(bits(e), bits(a)) for e, a in zip(expected, actual, strict=True))
 
 
@@ -88,11 +88,11 @@ def test_relu_writes_over_what_it_reads():
 
 
 @pytest.mark.parametrize("kind", ["random", "blocky"])
-def test_channels_last_memory_is_the_seeds_function_to_rounding(kind):
-    seed_net, net = pair(0)
+def test_channels_last_memory_is_the_readmes_function_to_rounding(kind):
+    readme_net, net = pair(0)
     net = net.to(memory_format=torch.channels_last)
     images = images_of(kind, 64)
-    expected = outputs_and_gradients(seed_net, images)
+    expected = outputs_and_gradients(readme_net, images)
     actual = outputs_and_gradients(net, images.to(memory_format=torch.channels_last))
     for e, a in zip(expected, actual, strict=True):
         torch.testing.assert_close(a, e, rtol=1e-4, atol=1e-5)
@@ -114,7 +114,7 @@ def test_frozen_parameters_are_not_counted():
     assert parameter_count(net) == 23_354 - 6_010
 
 
-def test_the_layer_table_is_the_seeds_with_its_sum_put_right():
+def test_the_layer_table_is_the_readmes_with_its_sum_corrected():
     table = [
         (c.name, c.kind, c.output_shape, c.parameters, c.activations)
         for c in layer_costs(build_network(seed=0, device=CPU))

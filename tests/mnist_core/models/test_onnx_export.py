@@ -1,4 +1,4 @@
-"""The ONNX export: its form, its agreement with torch, and that nothing wrong is ever written."""
+"""The ONNX export: its options, its agreement with torch, and no wrong file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ import pytest
 import torch
 
 from mnist_core.__main__ import main
-from mnist_core.cli import export as command
+from mnist_core.cli import export
 from mnist_core.config import TrainConfig
 from mnist_core.data.splits import normalise
-from mnist_core.models import onnx_export as exports
-from mnist_core.models import onnx_graph, onnx_process
+from mnist_core.models import onnx_export, onnx_graph, onnx_process
 from mnist_core.models.network import Network, build_network, weights_digest
-from mnist_core.models.onnx_graph import Form
+from mnist_core.models.onnx_graph import ExportOptions
 from mnist_core.models.registry import architecture
 from mnist_core.training.checkpoint import write_checkpoint
 
@@ -29,7 +28,7 @@ pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed: on
 
 CPU = torch.device("cpu")
 OPSETS = range(onnx_graph.OLDEST_OPSET, onnx.defs.onnx_opset_version() + 1)
-FORMS = [Form(dataset="digits", with_normalization=flag) for flag in (False, True)]
+OPTIONS = [ExportOptions(dataset="digits", with_normalization=flag) for flag in (False, True)]
 FORM_IDS = ["normalised images", "pixels"]
 
 
@@ -83,8 +82,8 @@ def constant(content: bytes, name: str, value: np.ndarray) -> bytes:
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("with_normalization", [False, True])
 def test_every_opset_is_had_exactly_and_passes_the_checker(opset, with_normalization, network):
-    form = Form(dataset="mnist", opset=opset, with_normalization=with_normalization)
-    model = onnx.load_from_string(onnx_graph.build(network, form))
+    options = ExportOptions(dataset="mnist", opset=opset, with_normalization=with_normalization)
+    model = onnx.load_from_string(onnx_graph.build(network, options))
     onnx.checker.check_model(model, full_check=True)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", opset)]
     (given,), (returned,) = model.graph.input, model.graph.output
@@ -99,8 +98,10 @@ def test_every_opset_is_had_exactly_and_passes_the_checker(opset, with_normaliza
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("with_normalization", [False, True])
 def test_onnx_runtime_agrees_with_torch_at_every_opset(opset, with_normalization, network, images):
-    form = Form(dataset="digits", opset=opset, with_normalization=with_normalization)
-    agreement = exports.verify(onnx_graph.build(network, form), network, form, images=images)
+    options = ExportOptions(dataset="digits", opset=opset, with_normalization=with_normalization)
+    agreement = onnx_export.verify(
+        onnx_graph.build(network, options), network, options, images=images
+    )
     assert (agreement.images, agreement.batch_sizes) == (100, (1, 3, 64))
     assert 0 < agreement.largest_difference < 1e-5
 
@@ -108,23 +109,29 @@ def test_onnx_runtime_agrees_with_torch_at_every_opset(opset, with_normalization
 @pytest.mark.parametrize("opset", [11, 17, 18, OPSETS[-1]])
 def test_a_network_of_several_views_is_one_file_as_well(opset, images):
     several = build_network(architecture("baseline", {"views": 9}), seed=0, device=CPU)
-    form = Form(dataset="digits", opset=opset, with_normalization=True)
-    agreement = exports.verify(onnx_graph.build(several, form), several, form, images=images)
+    options = ExportOptions(dataset="digits", opset=opset, with_normalization=True)
+    agreement = onnx_export.verify(
+        onnx_graph.build(several, options), several, options, images=images
+    )
     assert agreement.images == 100
 
 
 @pytest.mark.parametrize("opset", [OPSETS[0], OPSETS[-1]])
-@pytest.mark.parametrize("form", FORMS, ids=FORM_IDS)
-def test_the_file_gives_what_a_loop_over_single_images_gives(opset, form, network, images, output):
-    form = Form(dataset="digits", opset=opset, with_normalization=form.with_normalization)
-    report = exports.export(network, output, form, images=images)
+@pytest.mark.parametrize("options", OPTIONS, ids=FORM_IDS)
+def test_the_file_gives_what_a_loop_over_single_images_gives(
+    opset, options, network, images, output
+):
+    options = ExportOptions(
+        dataset="digits", opset=opset, with_normalization=options.with_normalization
+    )
+    report = onnx_export.export(network, output, options, images=images)
     content = output.read_bytes()
     assert report.bytes == len(content)
     mean, std = (0.1563,), (0.2772,)
     single = [normalise(image[None], mean=mean, std=std) for image in images]
     with torch.no_grad():
         expected = torch.cat([network(image) for image in single]).numpy()
-    given = images if form.with_normalization else torch.cat(single)
+    given = images if options.with_normalization else torch.cat(single)
     found = onnx_process.answers(content, given.numpy(), batch_sizes=[1, 7, 100], threads=1)
     assert found.shape == (3, 100, 10)
     for answers in found:
@@ -136,15 +143,15 @@ def test_the_file_gives_what_a_loop_over_single_images_gives(opset, form, networ
 def test_memory_layout_and_training_mode_change_no_byte_and_stay(
     layout, training, network, images
 ):
-    reference = onnx_graph.build(network, FORMS[0])
+    reference = onnx_graph.build(network, OPTIONS[0])
     other = network.to(memory_format=layout).train(mode=training)
-    assert onnx_graph.build(other, FORMS[0]) == reference
-    exports.verify(reference, other, FORMS[0], images=images)
+    assert onnx_graph.build(other, OPTIONS[0]) == reference
+    onnx_export.verify(reference, other, OPTIONS[0], images=images)
     assert other.training is training
 
 
 def test_the_metadata_says_what_a_reader_of_the_output_needs(network):
-    content = onnx_graph.build(network, FORMS[0], metadata={"configuration": "abc"})
+    content = onnx_graph.build(network, OPTIONS[0], metadata={"configuration": "abc"})
     assert metadata_of(content) == {
         "configuration": "abc",
         "weights_sha256": weights_digest(network),
@@ -154,12 +161,12 @@ def test_the_metadata_says_what_a_reader_of_the_output_needs(network):
         "normalization_std": "0.2772",
         "class_names": json.dumps([str(digit) for digit in range(10)]),
     }
-    assert metadata_of(onnx_graph.build(network, FORMS[1]))["normalization"] == "in the graph"
+    assert metadata_of(onnx_graph.build(network, OPTIONS[1]))["normalization"] == "in the graph"
     assert onnx.load_from_string(content).producer_name == "compact-mnist"
 
 
 def test_each_data_set_has_the_constants_it_is_loaded_with(digits):
-    assert Form(dataset=digits.name).spec is digits.spec
+    assert ExportOptions(dataset=digits.name).spec is digits.spec
 
 
 @pytest.mark.slow
@@ -192,7 +199,12 @@ def test_the_command_says_what_it_checked_and_names_no_accuracy(checkpoint, outp
 
 
 def test_the_default_opset_is_the_oldest_the_seeds():
-    assert command.DEFAULT_OPSET == onnx_graph.OLDEST_OPSET == Form(dataset="mnist").opset == 11
+    assert (
+        export.DEFAULT_OPSET
+        == onnx_graph.OLDEST_OPSET
+        == ExportOptions(dataset="mnist").opset
+        == 11
+    )
 
 
 def test_without_the_data_set_it_is_checked_on_noise_and_says_so(
@@ -215,9 +227,9 @@ def test_without_the_data_set_it_is_checked_on_noise_and_says_so(
 
 
 def test_the_noise_is_always_the_same():
-    noise = exports.random_images((1, 28, 28))
+    noise = onnx_export.random_images((1, 28, 28))
     assert (noise.shape, noise.dtype) == ((1_000, 1, 28, 28), torch.uint8)
-    assert torch.equal(noise, exports.random_images((1, 28, 28)))
+    assert torch.equal(noise, onnx_export.random_images((1, 28, 28)))
     assert hashlib.sha256(noise.numpy().tobytes()).hexdigest().startswith("5af5d6a2edc7")
 
 
@@ -229,65 +241,67 @@ def test_a_model_that_differs_is_found(name, change, network, images):
     value = network.state_dict()[name].numpy() + np.linspace(
         0, change, len(network.state_dict()[name]), dtype=np.float32
     )
-    content = constant(onnx_graph.build(network, FORMS[0]), name, value)
-    with pytest.raises(exports.SelfCheckError, match=r"at batch 1, of 100 images .* than torch"):
-        exports.verify(content, network, FORMS[0], images=images)
+    content = constant(onnx_graph.build(network, OPTIONS[0]), name, value)
+    with pytest.raises(
+        onnx_export.SelfCheckError, match=r"at batch 1, of 100 images .* than torch"
+    ):
+        onnx_export.verify(content, network, OPTIONS[0], images=images)
 
 
 def test_differences_are_shares_of_an_images_largest_as_the_tolerance_is():
     expected = np.array([[-0.5, -1.0], [-20.0, -1e-9]], dtype=np.float32)
     answers = expected + np.array([[0.0, 1.5e-5], [1.5e-4, 0.0]], dtype=np.float32)
-    found = exports.relative_differences(np.stack([answers, expected]), expected)
+    found = onnx_export.relative_differences(np.stack([answers, expected]), expected)
     np.testing.assert_allclose(found, [[1.5e-5, 7.5e-6], [0, 0]], rtol=0.02)
-    assert exports.outside_tolerance(answers, expected).tolist() == [True, False]
+    assert onnx_export.outside_tolerance(answers, expected).tolist() == [True, False]
 
 
 def test_a_difference_within_the_tolerance_is_never_said_to_be_larger(network, images):
     """The last layer ten thousandfold: the log-probabilities differ by far more than 1e-5."""
     with torch.no_grad():
         network.fc1.weight *= 10_000
-    agreement = exports.verify(
-        onnx_graph.build(network, FORMS[0]), network, FORMS[0], images=images
+    agreement = onnx_export.verify(
+        onnx_graph.build(network, OPTIONS[0]), network, OPTIONS[0], images=images
     )
     normalised = normalise(images, mean=(0.1563,), std=(0.2772,))
     with torch.no_grad():
         assert float(network(normalised).abs().max()) > 100
-    assert 0 < agreement.largest_difference <= exports.TOLERANCE
+    assert 0 < agreement.largest_difference <= onnx_export.TOLERANCE
 
 
 def test_another_class_alone_is_found(network, images, monkeypatch):
     """Under a tolerance so wide that no log-probability is outside."""
-    monkeypatch.setattr(exports, "TOLERANCE", 10.0)
+    monkeypatch.setattr(onnx_export, "TOLERANCE", 10.0)
     value = network.state_dict()["fc1.bias"].flip(0).numpy() * 9
-    content = constant(onnx_graph.build(network, FORMS[0]), "fc1.bias", value)
-    with pytest.raises(exports.SelfCheckError, match="get another class and 0 other log-prob"):
-        exports.verify(content, network, FORMS[0], images=images)
+    content = constant(onnx_graph.build(network, OPTIONS[0]), "fc1.bias", value)
+    with pytest.raises(onnx_export.SelfCheckError, match="get another class and 0 other log-prob"):
+        onnx_export.verify(content, network, OPTIONS[0], images=images)
 
 
 def test_another_normalisation_is_found(network, images):
-    content = constant(onnx_graph.build(network, FORMS[1]), "mean", np.array(0.1307, np.float32))
-    with pytest.raises(exports.SelfCheckError, match="than torch gives"):
-        exports.verify(content, network, FORMS[1], images=images)
+    content = constant(onnx_graph.build(network, OPTIONS[1]), "mean", np.array(0.1307, np.float32))
+    with pytest.raises(onnx_export.SelfCheckError, match="than torch gives"):
+        onnx_export.verify(content, network, OPTIONS[1], images=images)
 
 
 def test_another_opset_than_asked_is_found(network, images):
-    content = onnx_graph.build(network, Form(dataset="digits", opset=18))
-    with pytest.raises(exports.SelfCheckError, match=r"its opset must be 11, got .*18"):
-        exports.verify(content, network, FORMS[0], images=images)
+    content = onnx_graph.build(network, ExportOptions(dataset="digits", opset=18))
+    with pytest.raises(onnx_export.SelfCheckError, match=r"its opset must be 11, got .*18"):
+        onnx_export.verify(content, network, OPTIONS[0], images=images)
 
 
 def test_what_the_checker_refuses_is_found(network, images):
-    model = onnx.load_from_string(onnx_graph.build(network, FORMS[0]))
+    model = onnx.load_from_string(onnx_graph.build(network, OPTIONS[0]))
     model.graph.node[0].op_type = "Convolve"
-    with pytest.raises(exports.SelfCheckError, match=r"checker refuses it: .*Convolve"):
-        exports.verify(model.SerializeToString(), network, FORMS[0], images=images)
+    with pytest.raises(onnx_export.SelfCheckError, match=r"checker refuses it: .*Convolve"):
+        onnx_export.verify(model.SerializeToString(), network, OPTIONS[0], images=images)
 
 
 @pytest.mark.parametrize("shape", [(5, 1, 27, 28), (5, 28, 28), (5, 3, 28, 28)])
 def test_images_of_another_shape_are_refused_by_the_model(shape, network):
     with pytest.raises(onnx_process.OnnxRuntimeError, match="input"):
         onnx_process.answers(
-            onnx_graph.build(network, FORMS[0]),
+            onnx_graph.build(network, OPTIONS[0]),
             np.zeros(shape, dtype=np.float32),
             batch_sizes=[5],
             threads=1,
@@ -349,7 +363,7 @@ def test_the_checkpoint_is_not_overwritten(checkpoint, capsys):
 
 
 def test_where_the_self_check_fails_nothing_is_written(checkpoint, output, capsys, monkeypatch):
-    monkeypatch.setattr(exports, "TOLERANCE", 0.0)
+    monkeypatch.setattr(onnx_export, "TOLERANCE", 0.0)
     output.write_bytes(b"old")
     assert main(["export", str(checkpoint), "--output", str(output), "--threads", "1"]) == 1
     said = capsys.readouterr()

@@ -16,12 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from mnist_core.__main__ import main
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError
-from mnist_core.models import onnx_export as exports
-from mnist_core.models import onnx_graph
+from mnist_core.models import onnx_export, onnx_graph
 from mnist_core.models.architecture import CHOICES, POOL, VIEWS, Architecture
 from mnist_core.models.cost import layer_costs, parameter_count
 from mnist_core.models.network import build_network, weights_digest
-from mnist_core.models.onnx_graph import Form
+from mnist_core.models.onnx_graph import ExportOptions
 from mnist_core.models.registry import NETWORKS, architecture
 from mnist_core.training.loop import train
 
@@ -55,7 +54,7 @@ def config_of(name: str, **changes) -> TrainConfig:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_it_has_at_most_the_seeds_parameters_and_says_what_it_is_for(name):
+def test_it_has_at_most_the_baselines_parameters_and_says_what_it_is_for(name):
     assert NETWORKS[name].architecture.parameters() <= LIMIT
     assert NETWORKS[name].name == name
     assert len(NETWORKS[name].reason.split()) > 4
@@ -135,9 +134,9 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(name, small_digits, 
 def test_onnx_runtime_agrees_with_the_trained_network(name, small_digits):
     pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
     network = train(config_of(name, epochs=1), small_digits).model
-    form = Form(dataset="digits", with_normalization=True)
-    agreement = exports.verify(
-        onnx_graph.build(network, form), network, form, images=small_digits.test.images
+    options = ExportOptions(dataset="digits", with_normalization=True)
+    agreement = onnx_export.verify(
+        onnx_graph.build(network, options), network, options, images=small_digits.test.images
     )
     assert agreement.images == 100
 
@@ -155,9 +154,9 @@ def test_onnx_runtime_agrees_with_the_trained_network(name, small_digits):
 def test_onnx_runtime_agrees_with_every_kind_of_layer(options, small_digits):
     pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
     network = build_network(architecture("baseline", options), seed=0, device=CPU)
-    form = Form(dataset="digits")
-    agreement = exports.verify(
-        onnx_graph.build(network, form), network, form, images=small_digits.test.images
+    options = ExportOptions(dataset="digits")
+    agreement = onnx_export.verify(
+        onnx_graph.build(network, options), network, options, images=small_digits.test.images
     )
     assert agreement.largest_difference < 1e-5
 
@@ -217,7 +216,7 @@ def test_views_are_the_image_moved_by_a_pixel_and_their_probabilities_averaged(v
     torch.testing.assert_close(several.eval()(images), expected.mean(dim=0).log())
 
 
-def test_the_seeds_network_is_its_layers_one_after_another():
+def test_the_baseline_is_its_layers_one_after_another():
     network = build_network(seed=0, device=CPU)
     images = torch.rand(5, 1, 28, 28)
     x = F.relu(network.conv1(images))

@@ -1,4 +1,4 @@
-"""A user's own optimizer: found, refused in clear words, trained, stopped and resumed."""
+"""Custom optimizers: imported, refused with the reason, trained, stopped and resumed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_name_of_another_form_is_refused_before_anything_is_imported(name):
     with pytest.raises(UserError) as caught:
         require_known(name)
     assert str(caught.value) == (
-        f"an optimizer of your own must be named as package.module:Class, got {name!r}"
+        f"a custom optimizer must be named as package.module:Class, got {name!r}"
     )
 
 

@@ -176,7 +176,7 @@ def test_its_restored_state_lies_in_memory_as_its_parameters_do(
                 assert order_in_memory(value) == order_in_memory(parameter)
 
 
-def test_the_registry_holds_what_the_seed_and_its_readers_ask_for():
+def test_the_registry_holds_what_the_original_readme_and_its_readers_ask_for():
     assert OPTIMIZERS.keys() >= {
         "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam", "radam", "adagrad",
         "adadelta", "adamax",

@@ -56,15 +56,15 @@ def config_of(recipe: str, **changes) -> TrainConfig:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_bits_are_those_of_steps_taken_one_by_one(recipe, small_digits):
     config = config_of(recipe)
-    resident_learner, learner = (TrainState(config, small_digits) for _ in range(2))
-    resident = GraphedSteps(config, small_digits, resident_learner, is_captured=False)
+    graphed_state, state = (TrainState(config, small_digits) for _ in range(2))
+    graphed = GraphedSteps(config, small_digits, graphed_state, is_captured=False)
     steps = steps_per_epoch(small_digits, config.batch_size)
     for epoch in (1, 2):
         torch.manual_seed(epoch)
-        resident_losses = resident.run_epoch(epoch).clone()
+        graphed_losses = graphed.run_epoch(epoch).clone()
         torch.manual_seed(epoch)
         losses = [
-            learner.step(
+            state.step(
                 images,
                 labels,
                 learning_rate=config.learning_rate
@@ -74,8 +74,8 @@ def test_the_bits_are_those_of_steps_taken_one_by_one(recipe, small_digits):
                 epoch_batches(small_digits, config, epoch=epoch)
             )
         ]
-        assert torch.equal(resident_losses, torch.stack(losses))
-    assert weights_digest(resident_learner.result) == weights_digest(learner.result)
+        assert torch.equal(graphed_losses, torch.stack(losses))
+    assert weights_digest(graphed_state.result) == weights_digest(state.result)
 
 
 class HostReads(TorchDispatchMode):
@@ -97,12 +97,12 @@ class HostReads(TorchDispatchMode):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_step_reads_nothing_on_the_host_but_what_cpu_optimizers_do(recipe, small_digits):
     config = config_of(recipe)
-    learner = TrainState(config, small_digits)
-    resident = GraphedSteps(config, small_digits, learner, is_captured=False)
-    resident.run_epoch(1)
+    state = TrainState(config, small_digits)
+    graphed = GraphedSteps(config, small_digits, state, is_captured=False)
+    graphed.run_epoch(1)
     steps = steps_per_epoch(small_digits, config.batch_size)
     with HostReads() as reads:
-        resident.run_epoch(2)
+        graphed.run_epoch(2)
     # On the CPU a rate is a number (one read a step); on CUDA it is a tensor that is copied.
     assert len(reads.names) == steps, set(reads.names)
 
@@ -165,14 +165,14 @@ class TestOnCuda:
 
     def test_nothing_waits_for_the_device_inside_an_epoch(self, cuda_digits):
         config = config_of("everything")
-        resident = GraphedSteps(
+        graphed = GraphedSteps(
             config, cuda_digits, TrainState(config, cuda_digits), is_captured=True
         )
-        resident.run_epoch(1).cpu()
+        graphed.run_epoch(1).cpu()
         torch.cuda.set_sync_debug_mode("error")
         try:
             for _ in range(20):
-                resident._replay(resident._stream)
+                graphed._replay(graphed._stream)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

@@ -14,8 +14,7 @@ from mnist_core.errors import UserError
 from mnist_core.models.network import build_network, weights_digest
 from mnist_core.optim.registry import build_optimizer
 from mnist_core.optim.schedules import multiplier
-from mnist_core.training import resume
-from mnist_core.training import state as learning
+from mnist_core.training import resume, state
 from mnist_core.training.batches import epoch_batches
 from mnist_core.training.checkpoint import read_checkpoint
 from mnist_core.training.epoch_record import epoch_record_from_dict
@@ -100,13 +99,13 @@ def test_progress_is_reported_about_twenty_times_an_epoch_and_at_its_end(
 
 def test_a_windows_loss_is_the_mean_of_its_steps(small_digits, make_config, monkeypatch):
     losses = []
-    step = learning.training_step
+    step = state.training_step
 
     def record(*arguments, **keywords):
         losses.append(step(*arguments, **keywords))
         return losses[-1]
 
-    monkeypatch.setattr(learning, "training_step", record)
+    monkeypatch.setattr(state, "training_step", record)
     (epoch,) = train(make_config(batch_size=6, epochs=1), small_digits).epochs  # 42 steps
     expected = [
         float(torch.stack(losses[start : start + 3]).mean(dtype=torch.float64))
@@ -157,13 +156,13 @@ def train_with_losses(small_digits, make_config, monkeypatch):
 
     def run(losses: list[float], *, batch_size: int = 32):
         given = iter(losses + [1.0] * 1_000)
-        step = learning.training_step
+        step = state.training_step
 
         def stand_in(*arguments, **keywords):
             step(*arguments, **keywords)
             return torch.tensor(next(given))
 
-        monkeypatch.setattr(learning, "training_step", stand_in)
+        monkeypatch.setattr(state, "training_step", stand_in)
         return train(make_config(batch_size=batch_size), small_digits)
 
     return run

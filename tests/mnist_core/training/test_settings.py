@@ -1,4 +1,4 @@
-"""Settings of a run beyond the seed's recipe: what each does, and that bits still repeat."""
+"""Settings of a run beyond the baseline recipe: what each does, and that bits still repeat."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(name, small_digits, 
 
 def test_the_average_is_an_exponential_one_of_the_weights_after_each_step(small_digits):
     config = config_of(averaging=0.75)
-    learner = TrainState(config, small_digits)
+    state = TrainState(config, small_digits)
     expected = None
     for images, labels in epoch_batches(small_digits, config, epoch=1):
-        learner.step(images, labels, learning_rate=0.01)
-        now = learner.trained.fc1.weight.detach().clone()
+        state.step(images, labels, learning_rate=0.01)
+        now = state.trained.fc1.weight.detach().clone()
         expected = now if expected is None else 0.75 * expected + 0.25 * now
-    torch.testing.assert_close(learner.result.fc1.weight.detach(), expected)
-    assert not torch.equal(learner.trained.fc1.weight, learner.result.fc1.weight)
+    torch.testing.assert_close(state.result.fc1.weight.detach(), expected)
+    assert not torch.equal(state.trained.fc1.weight, state.result.fc1.weight)
 
 
 def test_the_result_of_an_averaged_run_is_what_is_validated(small_digits):

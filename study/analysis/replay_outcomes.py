@@ -1,4 +1,4 @@
-"""What came of training a study's rows again: one outcome for each, and how it is told and kept.
+"""The outcome of training a study's rows again: one for each row, in one line and as JSON.
 
 Pure functions of records; `study.replay` trains the rows.
 """
@@ -18,7 +18,7 @@ Verdict = Literal["identical", "different", "fails now", "cannot be replayed", "
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of one row."""
+    """The outcome of one row."""
 
     key: str
     verdict: Verdict
@@ -71,15 +71,15 @@ def compared(
 def _verdict(record: RunRecord, again: RunRecord) -> tuple[Verdict, str]:
     if again.status == "failed":
         return "fails now", f": {again.error}"
-    found = list(_accuracy_differences(record, again))
+    changes = list(_accuracy_differences(record, again))
     if record.status != again.status:
-        found.insert(0, f"it {record.status} then, and {again.status} now")
+        changes.insert(0, f"it {record.status} then, and {again.status} now")
     digest = record.weights_sha256
     assert digest is not None
     if digest != again.weights_sha256:
-        return "different", "; ".join([" weights", *found])
-    if found:
-        return "different", "; ".join([" results of the same weights", *found])
+        return "different", "; ".join([" weights", *changes])
+    if changes:
+        return "different", "; ".join([" results of the same weights", *changes])
     return "identical", f" (weights {digest[:16]})"
 
 
@@ -94,17 +94,17 @@ def _accuracy_differences(record: RunRecord, again: RunRecord) -> list[str]:
         for was, now in zip(record.epochs[:-1], again.epochs, strict=False)
     ]
     pairs.append(("validation accuracy", record.validation_accuracy, again.validation_accuracy))
-    found = [_change(name, was, now) for name, was, now in pairs if was != now]
+    changes = [_change(name, was, now) for name, was, now in pairs if was != now]
     tests = [_test_counts(record), _test_counts(again)]
     if tests[0] != tests[1]:
         was, now = (None if counts is None else counts[0] / counts[1] for counts in tests)
         counts = " and ".join("none" if c is None else f"{c[0]} of {c[1]}" for c in tests)
-        found.append(f"{_change('test accuracy', was, now)}, {counts} right")
-    return found
+        changes.append(f"{_change('test accuracy', was, now)}, {counts} correct")
+    return changes
 
 
 def _test_counts(record: RunRecord) -> tuple[int, int] | None:
-    """Return how many test images were read right, of how many."""
+    """Return how many test images were classified correctly, of how many."""
     return None if record.test is None else (record.test.correct, record.test.count)
 
 
@@ -117,18 +117,18 @@ def _change(name: str, was: float | None, now: float | None) -> str:
 
 def differences(was: Mapping[str, Any], now: Mapping[str, Any], *, path: str = "") -> list[str]:
     """Name what differs between two environments, JSON-like mappings."""
-    found = []
+    changes = []
     for key in sorted({*was, *now}):
         before, after = was.get(key), now.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            found += differences(before, after, path=f"{path}{key}.")
+            changes += differences(before, after, path=f"{path}{key}.")
         elif before != after:
-            found.append(f"{path}{key} was {before}, is {after}")
-    return found
+            changes.append(f"{path}{key} was {before}, is {after}")
+    return changes
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """Count the outcomes in words. Rows without final weights are none of those to compare."""
+    """Count the outcomes in words. Rows without final weights do not count."""
     counts = Counter(outcome.verdict for outcome in outcomes)
     asked = len(outcomes) - counts["skipped"]
     others = [verdict for verdict in get_args(Verdict)[1:] if counts[verdict]]
@@ -146,8 +146,8 @@ def is_reproduced(outcomes: Sequence[Outcome]) -> bool:
 
 
 def to_dict(outcomes: Sequence[Outcome], *, date: str) -> dict[str, Any]:
-    """Return a replay as it is kept, JSON-ready. It is of one machine, and so of one
-    environment, or of none where nothing could be trained."""
+    """Return a replay, JSON-ready. One machine trained all rows, so there is one environment,
+    or none where nothing could be trained."""
     environments = [o.environment for o in outcomes if o.environment is not None]
     return {
         "schema": SCHEMA,

@@ -48,12 +48,12 @@ def write_report(folder: RunFolder) -> str:
         write_atomically(folder.path / SPACE_NAME, to_toml(plan.spaces))
     text = page(summary, drawn, costs=costs, sessions=sessions.read(folder.path))
     write_atomically(folder.path / "report.md", text)
-    found = headline(summary)
-    _add_to_index(folder, summary, found)
-    return found
+    line = headline(summary)
+    _add_to_index(folder, summary, line)
+    return line
 
 
-def _add_to_index(folder: RunFolder, summary: Summary, found: str) -> None:
+def _add_to_index(folder: RunFolder, summary: Summary, line: str) -> None:
     plan = summary.plan
     seeds = " to ".join(dict.fromkeys(map(str, (plan.looks[0], plan.looks[-1]))))
     add_run(
@@ -65,7 +65,7 @@ def _add_to_index(folder: RunFolder, summary: Summary, found: str) -> None:
         cells=(
             summary.header["started"],
             f"{plan.trials} trials, {plan.epochs} epoch(s), {seeds} seeds",
-            found,
+            line,
         ),
     )
 

@@ -21,19 +21,19 @@ _TITLES = {
 
 
 def draw(
-    found: TradeOffs, *, colours: Mapping[str, Any], validation: int, test: int
+    costs: TradeOffs, *, colours: Mapping[str, Any], validation: int, test: int
 ) -> Figure | None:
     """Draw validation error of all trials, and test error of the confirmed, against each cost;
     None where nothing has completed. `validation` and `test` are the numbers of images."""
-    if not found.trials:
+    if not costs.trials:
         return None
-    rows = 2 if found.confirmed else 1
+    rows = 2 if costs.confirmed else 1
     figure = Figure(figsize=(11, 3.4 * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, len(COSTS), sharex="col", sharey="row", squeeze=False)
     for column, cost in enumerate(COSTS):
-        _draw_trials(grid[0][column], found.trials, cost, colours=colours, count=validation)
-        if found.confirmed:
-            _draw_confirmed(grid[1][column], found.confirmed, cost, colours=colours, count=test)
+        _draw_trials(grid[0][column], costs.trials, cost, colours=colours, count=validation)
+        if costs.confirmed:
+            _draw_confirmed(grid[1][column], costs.confirmed, cost, colours=colours, count=test)
         grid[-1][column].set_xlabel(_TITLES[cost.name])
         for axes in grid[:, column]:
             if cost.name == "parameters":  # all within a factor of two
@@ -45,9 +45,9 @@ def draw(
             axes.set_yscale("log")
             plain_ticks(axes.yaxis)
     grid[0][0].set_ylabel("validation error (%), trials")
-    if found.confirmed:
+    if costs.confirmed:
         grid[1][0].set_ylabel("test error (%), fresh seeds")
-    labels = {one.arm: one.label for one in found.trials + found.confirmed}
+    labels = {candidate.arm: candidate.label for candidate in costs.trials + costs.confirmed}
     marks = [
         Line2D([], [], marker="o", linestyle="", color=colours[arm], label=label)
         for arm, label in labels.items()
@@ -66,7 +66,7 @@ def draw(
         ),
     ]
     figure.legend(
-        handles=marks[: None if found.confirmed else -2], loc="outside upper center", ncols=4
+        handles=marks[: None if costs.confirmed else -2], loc="outside upper center", ncols=4
     )
     return figure
 
@@ -84,9 +84,10 @@ def drawable_error(accuracy: float, *, count: int) -> float:
 
 
 def _with_cost(candidates: Sequence[Candidate], cost: Cost) -> list[tuple[float, Candidate]]:
-    pairs = [(cost.of(one), one) for one in candidates]
+    pairs = [(cost.of(candidate), candidate) for candidate in candidates]
     return sorted(
-        ((value, one) for value, one in pairs if value is not None), key=lambda pair: pair[0]
+        ((value, candidate) for value, candidate in pairs if value is not None),
+        key=lambda pair: pair[0],
     )
 
 
@@ -96,8 +97,8 @@ def _draw_front(
     """Connect the front by steps: what is reached at a cost stays reached beyond it."""
     on = [
         (value, height)
-        for (value, one), height in zip(points, heights, strict=True)
-        if cost.name in one.fronts
+        for (value, candidate), height in zip(points, heights, strict=True)
+        if cost.name in candidate.fronts
     ]
     axes.step(
         [value for value, _ in on],
@@ -118,15 +119,17 @@ def _draw_trials(
     count: int,
 ) -> None:
     points = _with_cost(candidates, cost)
-    heights = [drawable_error(one.validation_accuracy, count=count) for _, one in points]
+    heights = [
+        drawable_error(candidate.validation_accuracy, count=count) for _, candidate in points
+    ]
     _draw_front(axes, points, cost, heights=heights)
-    for (value, one), height in zip(points, heights, strict=True):
-        on = cost.name in one.fronts
+    for (value, candidate), height in zip(points, heights, strict=True):
+        on = cost.name in candidate.fronts
         axes.plot(
             value,
             height,
             "o",
-            color=colours[one.arm],
+            color=colours[candidate.arm],
             markersize=8 if on else 5,
             markeredgecolor="black" if on else "none",
             alpha=1.0 if on else 0.6,
@@ -141,10 +144,10 @@ def _draw_confirmed(
     colours: Mapping[str, Any],
     count: int,
 ) -> None:
-    for value, one in _with_cost(candidates, cost):
-        assert one.confirmed is not None
-        estimate, colour = one.confirmed.estimate, colours[one.arm]
-        is_tuned = one.confirmed.variant == "tuned"
+    for value, candidate in _with_cost(candidates, cost):
+        assert candidate.confirmed is not None
+        estimate, colour = candidate.confirmed.estimate, colours[candidate.arm]
+        is_tuned = candidate.confirmed.variant == "tuned"
         ends = [
             drawable_error(accuracy, count=count)
             for accuracy in (estimate.high, max(estimate.low, 0.0))
@@ -157,5 +160,5 @@ def _draw_confirmed(
             color=colour,
             markersize=7,
             markerfacecolor=colour if is_tuned else "white",
-            markeredgecolor="black" if cost.name in one.fronts else colour,
+            markeredgecolor="black" if cost.name in candidate.fronts else colour,
         )

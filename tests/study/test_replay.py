@@ -83,7 +83,7 @@ def test_a_different_row_says_by_how_much_and_why():
         ({"validation_accuracy": 0.97}, "validation accuracy was 0.9800, is 0.9700 (-0.0100)"),
         (
             {"test": replace(RECORD.score, correct=481)},
-            "test accuracy was 0.9600, is 0.9620 (+0.0020), 480 of 500 and 481 of 500 right",
+            "test accuracy was 0.9600, is 0.9620 (+0.0020), 480 of 500 and 481 of 500 correct",
         ),
         (
             {

@@ -8,14 +8,8 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from bench.analysis.record import CaseRecord, Record
-from bench.analysis.summary import is_compared
-
-MARKERS = {
-    "o": "training step",
-    "s": "inference, batch 16 and more",
-    "D": "inference, batch 1",
-}
+from bench.analysis.record import CaseRecord
+from bench.analysis.summary import Row, Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,69 +21,41 @@ class Roof:
     bytes_per_second: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One case under the roof."""
-
-    marker: str
-    precision: str
-    is_plain: bool
-    intensity: float
-    flops_per_second: float
-
-
-def _all_threads(record: Record) -> list[CaseRecord]:
-    return [
-        case for group in record.groups for case in group.cases if case.workload.threads is None
-    ]
-
-
-def roofs(record: Record) -> list[Roof]:
+def roofs(summary: Summary) -> list[Roof]:
     """Return the roofs: each format's median over the groups in which it was timed."""
-    cases = [case for case in _all_threads(record) if case.workload.role == "limit"]
-    copies = [case for case in cases if case.workload.kind == "copy"]
-    if not copies:
-        return []
-    bandwidth = statistics.median(_rate(case, case.bytes) for case in copies)
+    cases = [
+        case
+        for group in summary.record.groups
+        for case in group.cases
+        if case.workload.has(role="limit", threads=None)
+    ]
+    copies = [rate(case, case.bytes) for case in cases if case.workload.kind == "copy"]
     found = []
     for precision in ("float32", "tf32", "bfloat16"):
-        speeds = [
-            _rate(case, case.flops)
-            for case in cases
-            if case.workload.kind == "gemm" and case.workload.precision == precision
-        ]
-        if speeds:
+        products = [case for case in cases if case.workload.has(kind="gemm", precision=precision)]
+        if products and copies:
+            speed = statistics.median(rate(case, case.flops) for case in products)
             found.append(
                 Roof(
                     precision=precision,
-                    flops_per_second=statistics.median(speeds),
-                    bytes_per_second=bandwidth,
+                    flops_per_second=speed,
+                    bytes_per_second=statistics.median(copies),
                 )
             )
     return found
 
 
-def points(record: Record) -> list[Point]:
-    """Return the training and inference cases that have an intensity."""
-    found = []
-    for case in _all_threads(record):
-        work = case.workload
-        if not is_compared(work) or not case.bytes:
-            continue
-        if work.kind not in ("training-step", "inference"):
-            continue
-        marker = "o" if work.kind == "training-step" else "D" if work.batch_size == 1 else "s"
-        found.append(
-            Point(
-                marker=marker,
-                precision=work.precision,
-                is_plain=work.mode == "plain",
-                intensity=case.flops / case.bytes,
-                flops_per_second=_rate(case, case.flops),
-            )
-        )
-    return found
+def points(summary: Summary) -> list[tuple[float, Row]]:
+    """Return the training and inference cases on all threads, each with its intensity."""
+    return [
+        (row.intensity, row)
+        for group in summary.groups
+        if group.record.kind in ("training-step", "inference")
+        for row in group.rows
+        if row.intensity is not None and row.workload.threads is None
+    ]
 
 
-def _rate(case: CaseRecord, work: int) -> float:
+def rate(case: CaseRecord, work: int) -> float:
+    """Return how much work is done in a second."""
     return work / statistics.median(case.block_seconds())

@@ -10,11 +10,21 @@ from matplotlib.figure import Figure
 from bench.analysis import roofline
 from bench.analysis.summary import Summary
 from bench.reporting.axes import BFLOAT16, FLOAT32, plain, thousands, ticks
+from bench.workloads.workload import Workload
+
+
+MARKERS = {"o": "training step", "s": "inference, batch 16 and more", "D": "inference, batch 1"}
+
+
+def _marker(work: Workload) -> str:
+    if work.kind == "training-step":
+        return "o"
+    return "D" if work.batch_size == 1 else "s"
 
 
 def draw_roofline(summary: Summary) -> Figure | None:
     """Draw arithmetic intensity against speed, and the roofs above."""
-    roofs, points = roofline.roofs(summary.record), roofline.points(summary.record)
+    roofs, points = roofline.roofs(summary), roofline.points(summary)
     if not roofs or not points:
         return None
     figure = Figure(figsize=(8.5, 5.2))
@@ -43,16 +53,16 @@ def draw_roofline(summary: Summary) -> Figure | None:
         ha="center",
         fontsize=9,
     )
-    for point in points:
+    for intensity, row in points:
         axes.plot(
-            point.intensity,
-            point.flops_per_second / 1e9,
-            point.marker,
-            color=BFLOAT16 if point.precision == "bfloat16" else FLOAT32,
-            mfc="white" if point.is_plain else None,
+            intensity,
+            roofline.rate(row.case, row.case.flops) / 1e9,
+            _marker(row.workload),
+            color=BFLOAT16 if row.workload.precision == "bfloat16" else FLOAT32,
+            mfc="white" if row.workload.mode == "plain" else None,
             ms=7,
         )
-    for marker, label in roofline.MARKERS.items():
+    for marker, label in MARKERS.items():
         axes.plot([], [], marker, color="#555555", ls="none", label=label)
     axes.plot([], [], "o", color="#555555", mfc="white", ls="none", label="hollow: plain PyTorch")
     axes.legend(frameon=False, fontsize=9, loc="lower right")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from bench.workloads.registry import group_of
 from bench.workloads.workload import GEMM_SIZES, Workload
@@ -49,16 +50,20 @@ def is_a_a_test_of(test: Workload, workload: Workload) -> bool:
     return test.role == "a-a" and replace(test, name=workload.name, role="case") == workload
 
 
+def _beside(workload: Workload, name: str, **fields: Any) -> Workload:
+    """Return a workload of the same group and device."""
+    same = {"group": workload.group, "group_kind": workload.group_kind, "device": workload.device}
+    return Workload(**{**same, "name": name, **fields})
+
+
 def ceilings(workload: Workload) -> list[Workload]:
     """Return the matrix products the fastest of which bounds the workload's arithmetic."""
     return [
-        Workload(
-            group=workload.group,
-            group_kind=workload.group_kind,
-            name=f"limit: GEMM {workload.precision}",
+        _beside(
+            workload,
+            f"limit: GEMM {workload.precision}",
             kind="gemm",
             role="limit",
-            device=workload.device,
             precision=workload.precision,
             threads=workload.threads,
             size=size,
@@ -67,18 +72,25 @@ def ceilings(workload: Workload) -> list[Workload]:
     ]
 
 
+def bandwidth(workload: Workload) -> Workload:
+    """Return the copy that bounds the workload's memory traffic."""
+    size = 128 if workload.device == "cpu" else 1024
+    threads = workload.threads
+    return _beside(
+        workload, "limit: memory copy", kind="copy", role="limit", threads=threads, size=size
+    )
+
+
 def convolutions(workload: Workload) -> Workload:
     """Return the convolutions of a float32 step, which no code around them can pass on a CPU.
 
     On CUDA a captured step can: there single calls are bound by their launches.
     """
-    return Workload(
-        group=workload.group,
-        group_kind=workload.group_kind,
-        name="limit: convolutions of a float32 step",
+    return _beside(
+        workload,
+        "limit: convolutions of a float32 step",
         kind="training-step",
         role="limit",
-        device=workload.device,
         batch_size=workload.batch_size,
         mode="convolutions",
     )
@@ -86,25 +98,5 @@ def convolutions(workload: Workload) -> Workload:
 
 def whole_step(workload: Workload) -> Workload:
     """Return the training step that an optimizer's own step is a part of."""
-    return Workload(
-        group=workload.group,
-        group_kind=workload.group_kind,
-        name="whole step: Adam, float32, batch 64",
-        kind="training-step",
-        role="control",
-        device=workload.device,
-    )
-
-
-def bandwidth(workload: Workload) -> Workload:
-    """Return the copy that bounds the workload's memory traffic."""
-    return Workload(
-        group=workload.group,
-        group_kind=workload.group_kind,
-        name="limit: memory copy",
-        kind="copy",
-        role="limit",
-        device=workload.device,
-        threads=workload.threads,
-        size=128 if workload.device == "cpu" else 1024,
-    )
+    name = "whole step: Adam, float32, batch 64"
+    return _beside(workload, name, kind="training-step", role="control")

@@ -12,7 +12,6 @@ from bench.analysis.summary import Summary
 from bench.reporting.axes import BFLOAT16, FLOAT32, plain, thousands, ticks
 from bench.workloads.workload import Workload
 
-
 MARKERS = {"o": "training step", "s": "inference, batch 16 and more", "D": "inference, batch 1"}
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.analysis.ratios import CONFIDENCE
 from mnist_core.errors import UserError
 
 FEWEST_BLOCKS = 6
@@ -38,7 +39,7 @@ class Quantile:
     count: int
 
 
-def samples_needed(percentile: float, *, confidence: float = 0.95) -> int:
+def samples_needed(percentile: float) -> int:
     """Return the fewest samples with which a two-sided interval for the percentile exists.
 
     The widest interval, from the smallest sample to the largest, misses where all samples lie on
@@ -46,25 +47,23 @@ def samples_needed(percentile: float, *, confidence: float = 0.95) -> int:
     """
     p = _fraction(percentile)
     count = 2
-    while p**count + (1.0 - p) ** count > 1.0 - confidence:
+    while p**count + (1.0 - p) ** count > 1.0 - CONFIDENCE:
         count += 1
     return count
 
 
-def quantile(
-    blocks: Sequence[Sequence[float]], percentile: float, *, confidence: float = 0.95
-) -> Quantile:
+def quantile(blocks: Sequence[Sequence[float]], percentile: float) -> Quantile:
     """Return the percentile of all samples of the blocks with its interval.
 
-    Raises `TooFewSamplesError` where no two samples enclose it with the confidence asked for, or
-    where too few blocks show how far blocks differ.
+    Raises `TooFewSamplesError` where no two samples enclose it with enough confidence, or where
+    too few blocks show how far blocks differ.
     """
     samples = [sample for block in blocks for sample in block]
-    needed = samples_needed(percentile, confidence=confidence)
+    needed = samples_needed(percentile)
     count = len(samples)
     if count < needed:
         raise TooFewSamplesError(
-            f"p{percentile:g} needs >= {needed} samples for a {confidence:.0%} interval, "
+            f"p{percentile:g} needs >= {needed} samples for a {CONFIDENCE:.0%} interval, "
             f"got {count}"
         )
     if len(blocks) < FEWEST_BLOCKS:
@@ -72,8 +71,8 @@ def quantile(
             f"p{percentile:g} needs >= {FEWEST_BLOCKS} blocks for an interval, got {len(blocks)}"
         )
     p = _fraction(percentile)
-    low, high = order_statistic_interval(samples, p, confidence=confidence)
-    drawn_low, drawn_high = resampled_interval(blocks, p, confidence=confidence)
+    low, high = order_statistic_interval(samples, p)
+    drawn_low, drawn_high = resampled_interval(blocks, p)
     return Quantile(
         value=sorted(samples)[max(0, math.ceil(p * count) - 1)],
         low=min(low, drawn_low),
@@ -95,9 +94,7 @@ def percentiles(
     return found
 
 
-def resampled_interval(
-    blocks: Sequence[Sequence[float]], p: float, *, confidence: float
-) -> tuple[float, float]:
+def resampled_interval(blocks: Sequence[Sequence[float]], p: float) -> tuple[float, float]:
     """Return the p-quantile's interval over draws of whole blocks; the same each time."""
     from scipy.stats import norm, t
 
@@ -110,14 +107,12 @@ def resampled_interval(
     under = np.cumsum(block_of == np.arange(count)[:, None], axis=1)
     cumulative = draws.astype(np.float32) @ under.astype(np.float32)
     ranks = np.argmax(cumulative >= np.ceil(p * cumulative[:, -1:]), axis=1)
-    tail = norm.cdf(math.sqrt(count / (count - 1)) * t.ppf((1.0 - confidence) / 2.0, count - 1))
+    tail = norm.cdf(math.sqrt(count / (count - 1)) * t.ppf((1.0 - CONFIDENCE) / 2.0, count - 1))
     low, high = np.quantile(samples[order][ranks], [tail, 1.0 - tail], method="inverted_cdf")
     return float(low), float(high)
 
 
-def order_statistic_interval(
-    samples: Sequence[float], p: float, *, confidence: float
-) -> tuple[float, float]:
+def order_statistic_interval(samples: Sequence[float], p: float) -> tuple[float, float]:
     """Return the two samples that enclose the p-quantile, whatever the distribution.
 
     Where the samples are too few for a tail on either side, one end is the outermost sample, and
@@ -125,13 +120,13 @@ def order_statistic_interval(
     """
     from scipy.stats import quantile_test
 
-    low, high = quantile_test(samples, p=p).confidence_interval(confidence)
+    low, high = quantile_test(samples, p=p).confidence_interval(CONFIDENCE)
     if math.isnan(high):
         test = quantile_test(samples, p=p, alternative="greater")
-        low = test.confidence_interval(confidence + p ** len(samples)).low
+        low = test.confidence_interval(CONFIDENCE + p ** len(samples)).low
     elif math.isnan(low):
         test = quantile_test(samples, p=p, alternative="less")
-        high = test.confidence_interval(confidence + (1.0 - p) ** len(samples)).high
+        high = test.confidence_interval(CONFIDENCE + (1.0 - p) ** len(samples)).high
     return float(np.fmax(low, min(samples))), float(np.fmin(high, max(samples)))
 
 

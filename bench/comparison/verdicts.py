@@ -57,7 +57,7 @@ def weigh(blocks: Blocks) -> Evidence:
     return weigh_ratios(log_ratios(blocks))
 
 
-def weigh_ratios(log_ratios: Sequence[float], *, margin: float = MARGIN) -> Evidence:
+def weigh_ratios(log_ratios: Sequence[float]) -> Evidence:
     """Weigh one log ratio for each pair of processes."""
     from scipy.stats import t
 
@@ -74,8 +74,8 @@ def weigh_ratios(log_ratios: Sequence[float], *, margin: float = MARGIN) -> Evid
             high=math.exp(estimate + half_width),
             count=count,
         ),
-        chance_slower=float(t.sf((estimate - margin) / error, count - 1)),
-        chance_faster=float(t.sf((-estimate - margin) / error, count - 1)),
+        chance_slower=float(t.sf((estimate - MARGIN) / error, count - 1)),
+        chance_faster=float(t.sf((-estimate - MARGIN) / error, count - 1)),
     )
 
 

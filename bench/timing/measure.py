@@ -122,10 +122,10 @@ def measure(target: Call, *, iterations: int, clock: Clock) -> float:
         return (clock() - started) / iterations
 
 
-def is_steady(windows: Sequence[float], *, tolerance: float = STEADY_TOLERANCE) -> bool:
-    """Tell whether the last three windows lie within `tolerance` of one another."""
+def is_steady(windows: Sequence[float]) -> bool:
+    """Tell whether the last three windows lie within 5 % of one another."""
     last = windows[-STEADY_WINDOWS:]
-    return len(last) == STEADY_WINDOWS and max(last) <= min(last) * (1.0 + tolerance)
+    return len(last) == STEADY_WINDOWS and max(last) <= min(last) * (1.0 + STEADY_TOLERANCE)
 
 
 def warm_up(

@@ -79,7 +79,7 @@ def test_bimodal_blocks_make_the_interval_span_both() -> None:
 )
 def test_the_enclosing_samples_cover_with_the_confidence_asked_for(p: float, count: int) -> None:
     samples = [float(rank) for rank in range(count)]
-    low, high = order_statistic_interval(samples, p, confidence=0.95)
+    low, high = order_statistic_interval(samples, p)
     assert 0 <= low < high < count
     # P(X_(low+1) <= q < X_(high+1)) = P(low + 1 <= K <= high), K binomial.
     covered = binom.cdf(high, count, p) - binom.cdf(low, count, p)

@@ -16,7 +16,7 @@ from study.plans.terms import LEARNING_RATES, OPTIMIZERS, Terms
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerPlan(StudyPlan):
-    """A study of optimizers, all on the seed's network."""
+    """A study of optimizers, all on the baseline network."""
 
     ARMS: ClassVar[str] = "optimizers"
     MODULE: ClassVar[str] = "study.optimizers"

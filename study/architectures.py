@@ -5,7 +5,7 @@
 Searches width, depth, pooling, activation, head, dropout and learning rate in families with and
 without normalisation, and writes report.md, plots and raw records into a new folder under
 results/. A limit of FLOPs (`--max-flops`) can be set too. There is none of latency: a measured
-limit would make what is proposed depend on the machine and its mood; the report has the latency
+limit would make what is proposed depend on the machine and its load; the report has the latency
 of every architecture instead.
 """
 

@@ -16,7 +16,8 @@ from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError
 from mnist_core.optim.schedules import SCHEDULES
 from study.execution.options import RunOptions
-from study.plans.base import PRUNERS, SAMPLERS, StudyPlan
+from study.plans.base import StudyPlan
+from study.plans.choices import PRUNERS, SAMPLERS
 
 AUTO_SEEDS = (5, 20)
 STORAGE_VARIABLE = "STUDY_STORAGE"
@@ -70,13 +71,13 @@ def parser_for(
         default = defaults[name]
         assert default is not MISSING
         is_names = isinstance(default, tuple)
-        shown = ",".join(default) if is_names else default
+        default_text = ",".join(default) if is_names else default
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=converters.get(name, type(default)),
             default=argparse.SUPPRESS,
             metavar="NAMES" if is_names else type(default).__name__.upper(),
-            help=f"{texts[name]} (default: {shown})",
+            help=f"{texts[name]} (default: {default_text})",
         )
     add_data_arguments(parser, dataset_default=argparse.SUPPRESS)
     parser.add_argument(
@@ -107,7 +108,7 @@ def parser_for(
         type=int,
         default=120,
         metavar="SECONDS",
-        help="a run that shows no progress for so long is taken for lost, and begun again "
+        help="a run that shows no progress for so long is taken for lost, and started again "
         "(default: 120)",
     )
     parser.add_argument(
@@ -137,7 +138,7 @@ def run_options(options: argparse.Namespace) -> RunOptions:
     elif options.study_name is not None:
         raise UserError("--study-name needs --storage: a local study is named by its --output")
     if options.resume:
-        _require_begun(options.output)
+        _require_plan(options.output)
     return RunOptions(
         data_dir=options.data_dir,
         workers=options.workers,
@@ -149,7 +150,7 @@ def run_options(options: argparse.Namespace) -> RunOptions:
     )
 
 
-def _require_begun(output: Path | None) -> None:
+def _require_plan(output: Path | None) -> None:
     if output is None:
         raise UserError("--resume needs --output, the folder of the study to continue")
     if not (output / "plan.json").exists():
@@ -172,7 +173,7 @@ def _require_shareable(options: argparse.Namespace) -> None:
     if getattr(options, "pruner", None) == "hyperband":
         raise UserError(
             "pruner 'hyperband' cannot be used with --storage: it sorts trials by Optuna's "
-            "numbers, which runs that are lost and begun again shift; use median, or none"
+            "numbers, which runs that are lost and started again shift; use median, or none"
         )
 
 

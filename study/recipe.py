@@ -3,7 +3,7 @@
     python -m study.recipe speed --seeds 10 --compare-with train-mnist-fast,pytorch-examples
 
 Writes report.md, the raw records and the first run's network into a new folder under results/.
-What was finished survives a kill: the same command with --resume goes on.
+What was finished survives a kill: the same command with --resume continues it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the run in --output where it stopped"
+        "--resume", action="store_true", help="continue the run in --output where it stopped"
     )
     return parser.parse_args(arguments)
 
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from study.execution.recipe_session import start
 
         if options.resume and options.output is None:
-            raise UserError("--resume needs --output, the folder of the run to go on with")
+            raise UserError("--resume needs --output, the folder of the run to continue")
         require_choice(options.dataset)
         where = RunOptions(data_dir=options.data_dir, output=options.output, resume=options.resume)
         return start(plan_of(options), options.dataset, where)

@@ -7,11 +7,11 @@ and `rounding`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench.analysis import record_file
 from bench.analysis.host_load import host_load
@@ -22,21 +22,25 @@ from bench.reporting import plots, rounding, tables
 from bench.workloads.workload import DEVICES
 from mnist_core.runtime.atomic_files import write_atomically
 from mnist_core.runtime.formatting import duration
-from mnist_core.runtime.templates import markdown_templates
 
 FILE_NAME = "report.md"
 
 
 @functools.cache
 def _environment() -> Environment:
-    """Return the environment of the templates."""
-    filters: dict[str, Callable[..., Any]] = {
-        "duration": duration,
-        "modes": _has_mode,
-        "paragraph": lambda text: " ".join(text.split()) + "\n",
-        "percent": rounding.percent_with_interval,
-    }
-    environment = markdown_templates("bench.reporting", filters=filters)
+    """Return the environment of the templates; what they write is Markdown, not HTML."""
+    environment = Environment(
+        loader=PackageLoader("bench.reporting"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["duration"] = duration
+    environment.filters["modes"] = _has_mode
+    environment.filters["paragraph"] = lambda text: " ".join(text.split()) + "\n"
+    environment.filters["percent"] = rounding.percent_with_interval
     environment.globals["tables"] = tables
     return environment
 

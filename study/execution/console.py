@@ -24,10 +24,11 @@ def announce(
     more = ""
     if len(plan.looks) > 1:
         more = f" (the tuned ones up to {plan.looks[-1]}, while their validation is undecided)"
+    trials = f"{plan.trials_each} trial{'s' if plan.trials_each > 1 else ''}"
     print(f"study of {', '.join(plan.arms)} on {dataset.label}")
     what = "the learning rate" if plan.is_learning_rate_alone else "what is listed"
     print(
-        f"  search: {plan.trials_each_text} each for {what} ({plan.sampler}), "
+        f"  search: {trials} each for {what} ({plan.sampler}), "
         f"by accuracy on {len(dataset.validation):,} validation images"
     )
     for name, space in plan.spaces.items():

@@ -36,7 +36,7 @@ class RunQueue(Protocol):
 
     @property
     def how_to_resume(self) -> str:
-        """Say how a study that ended too early goes on."""
+        """Say how a study that ended too early is continued."""
 
     def claim(self) -> Task | None:
         """Return the next run to do here; None where none can start now."""

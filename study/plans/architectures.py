@@ -11,7 +11,8 @@ from mnist_core.data.registry import dataset_spec
 from mnist_core.errors import UserError, unknown_name
 from mnist_core.optim.registry import optimizer_spec
 from study.plans import families
-from study.plans.base import SAMPLERS, StudyPlan
+from study.plans.base import StudyPlan
+from study.plans.choices import SAMPLERS
 from study.plans.families import FAMILIES, Limits
 from study.plans.space import LEARNING_RATE, SearchSpace, parameters_text
 from study.plans.terms import ARCHITECTURES, Terms
@@ -35,7 +36,7 @@ class ArchitecturePlan(StudyPlan):
     optimizer: str = "adam"
     """Of the registry; its range of learning rates is searched for every family."""
     max_parameters: int = 23_354
-    """The seed's count."""
+    """The baseline's count."""
     max_flops: int = 0
     """Forward FLOPs of one image; 0: no limit."""
 

@@ -9,43 +9,18 @@ same seed. Importing it is cheap.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from mnist_core.config import Option, TrainConfig
 from mnist_core.data.registry import dataset_spec
 from mnist_core.data.spec import AUGMENTATIONS
-from mnist_core.errors import UserError, unknown_name
+from mnist_core.errors import UserError, require_fields, unknown_name
+from study.plans.choices import INDEPENDENT_SAMPLERS, PRUNERS, SAMPLERS
 from study.plans.space import SearchSpace, parameters_text, space_from_table
 from study.plans.task import VARIANTS, Kind, Task, confirmation_key, trial_key
 from study.plans.terms import Terms
-
-SAMPLERS = {
-    "lhs": "a centred Latin hypercube: with n trials, one in the middle of each n-th of the "
-    "logarithmic range, in random order; a few trials then cover the range evenly, which an "
-    "adaptive sampler with so little to adapt to cannot promise",
-    "qmc": "scrambled Sobol points",
-    "random": "independent random draws",
-    "tpe": "Optuna's TPESampler, one study per optimizer, trial after trial",
-    "gp": "Optuna's GPSampler, one study per optimizer, trial after trial",
-}
-PRUNERS = {
-    "none": "every trial runs to its end",
-    "median": "stop a trial below the median of its own search's trials at the same epoch",
-    "hyperband": "successive halving within one search's trials",
-}
-INDEPENDENT_SAMPLERS = ("lhs", "qmc", "random")
-
-RULE_VERSION = 3
-"""Of the rule of comparison (`study.stats.comparisons`), which plan.json records when a study
-begins; 3: a pair is held to its own degrees of freedom, and intervals are for other test images
-too. Studies before it recorded none."""
-
-
-def _known(kind: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        raise unknown_name(kind, value, known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +68,13 @@ class StudyPlan(ABC):
                 f"trials must be >= {len(self.arms)}, one for each {singular}, "
                 f"got {self.trials}; raise --trials or name fewer --{self.ARMS}"
             )
-        _known("augmentation", self.augmentation, AUGMENTATIONS)
-        _known("sampler", self.sampler, self.SAMPLER_NAMES)
-        _known("pruner", self.pruner, PRUNERS)
+        for name, known in (
+            ("augmentation", AUGMENTATIONS),
+            ("sampler", self.SAMPLER_NAMES),
+            ("pruner", PRUNERS),
+        ):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
         if self.confirm_seeds < 2:
             raise UserError(
                 "confirm_seeds must be >= 2, as a single run has no interval, "
@@ -112,19 +91,23 @@ class StudyPlan(ABC):
             )
         if self.threads < 1:
             raise UserError(f"threads must be >= 1, got {self.threads}")
-        if self.pruner != "none" and self.epochs < 2:
-            raise UserError(f"pruner {self.pruner!r} needs epochs >= 2, got {self.epochs}")
         self._complete_spaces()
         for name in self.arms:
             self.default_config(name)
+        self._require_prunable()
+
+    def _require_prunable(self) -> None:
+        """Refuse a pruner for schedules that are annealed, or for a single epoch."""
+        if self.pruner == "none":
+            return
+        if self.epochs < 2:
+            raise UserError(f"pruner {self.pruner!r} needs epochs >= 2, got {self.epochs}")
         schedules = {str(value) for name in self.arms for value in self._schedules(name)}
         for schedule in sorted(schedules - {"constant"}):
-            if self.pruner != "none":
-                raise UserError(
-                    f"pruner {self.pruner!r} needs --schedule constant, got {schedule!r}: "
-                    "stopping runs in the middle of an annealed schedule favours small learning "
-                    "rates"
-                )
+            raise UserError(
+                f"pruner {self.pruner!r} needs --schedule constant, got {schedule!r}: stopping "
+                "runs in the middle of an annealed schedule favours small learning rates"
+            )
 
     @property
     @abstractmethod
@@ -206,7 +189,7 @@ class StudyPlan(ABC):
     @abstractmethod
     def arm_entry(self, arm: str) -> dict[str, Any]:
         """Return what plan.json says of an arm besides its search, JSON-ready: what it must still
-        be when the study goes on."""
+        be when the study is continued."""
 
     @abstractmethod
     def _require_arm(self, name: str) -> None:
@@ -250,11 +233,6 @@ class StudyPlan(ABC):
     def trials_each(self) -> int:
         """Return the search budget of each arm."""
         return self.trials // len(self.arms)
-
-    @property
-    def trials_each_text(self) -> str:
-        """Return the search budget of each arm, in words."""
-        return f"{self.trials_each} trial{'s' if self.trials_each > 1 else ''}"
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -316,10 +294,7 @@ class StudyPlan(ABC):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build a plan from `to_dict`'s mapping; an unknown key is a `UserError`."""
-        known = [entry.name for entry in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise unknown_name("plan key", key, known)
+        require_fields(cls, values, kind="plan key")
         tables: Mapping[str, Any] = values.get("spaces", {})
         spaces = {name: space_from_table(name, table) for name, table in tables.items()}
         return cls(**{**values, "spaces": spaces})

@@ -1,13 +1,15 @@
 """Families of architectures: what is searched in each, and the layers that follow from it.
 
-A searched architecture has three stages, each of which ends with a halving of the image: 3×3
-convolutions that keep its size, with `width` channels in the first stage and twice as many in the
-others (the baseline has about 16, 32, 40). `depth` convolutions are spread evenly over the stages,
-the first stages first. The width is not drawn: a proposal draws a share of the limit in [1/2, 1),
-and its width is the largest that stays within it. No proposal is refused for being too wide, and
-each choice of depth, pooling, activation and head has the same chance whatever it costs, unless
-not even the narrowest fits. All searched widths take half to all of the limit, which makes the
-accuracies of families comparable.
+A searched architecture has three stages, each ending with a halving of the image: 3×3
+convolutions that keep its size, `width` channels in the first stage and twice as many in the
+others (about the baseline's 16, 32, 40). `depth` convolutions are dealt out evenly, the first
+stages first.
+
+The width is not drawn. A proposal draws a share of the limit in [1/2, 1), and its width is the
+largest that stays within it. So no proposal is refused for being too wide. Every choice of depth,
+pooling, activation and head keeps its equal chance, whatever it costs, unless not even the
+narrowest fits. All searched widths spend half to all of the limit, which makes the accuracies of
+families comparable.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from mnist_core.config import TrainConfig
-from mnist_core.errors import UserError, unknown_name
+from mnist_core.errors import UserError, require_fields, unknown_name
 from mnist_core.recipes import RECIPES
 from mnist_core.references.registry import REFERENCES
 from study.plans.task import Kind, Task
@@ -130,8 +130,5 @@ class RecipePlan:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RecipePlan:
         """Build a plan from `to_dict`'s mapping; an unknown key is a `UserError`."""
-        known = [entry.name for entry in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise unknown_name("plan key", key, known)
+        require_fields(cls, values, kind="plan key")
         return cls(**{**values, "config": TrainConfig.from_dict(values["config"])})

@@ -15,13 +15,13 @@ imports torch where a constructor's signature is needed.
 from __future__ import annotations
 
 import contextlib
-import json
-import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from mnist_core.config import Option, TrainConfig, option_value
 from mnist_core.errors import UserError
@@ -246,26 +246,8 @@ def _try(space: SearchSpace, parameters: Mapping[str, Option]) -> None:
 
 def to_toml(spaces: Mapping[str, SearchSpace]) -> str:
     """Return spaces as a file of `--space`, from which `resolve` makes the same ones."""
-    parts = []
-    for name, space in spaces.items():
-        table = space.to_table()
+    tables = {name: space.to_table() for name, space in spaces.items()}
+    for table in tables.values():
         # TOML has no null: an untuned None is the signature's, and is found there again.
         table["default"] = {k: v for k, v in table["default"].items() if v is not None}
-        lines = [f"[{_toml_key(name)}]"]
-        lines += [f"{_toml_key(key)} = {_toml(value)}" for key, value in table.items()]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
-
-
-def _toml_key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
-
-
-def _toml(value: object) -> str:
-    """Return a value of JSON as TOML, whose texts, numbers and lists are written alike."""
-    if isinstance(value, dict):
-        inside = ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items())
-        return f"{{ {inside} }}" if inside else "{}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return tomli_w.dumps(tables, indent=2)

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from mnist_core.errors import UserError
 from mnist_core.runtime.atomic_files import write_json
 from mnist_core.runtime.output_folder import held
-from study.plans.base import RULE_VERSION, StudyPlan
+from study.plans.base import StudyPlan
 from study.plans.kinds import Plan, plan_from_dict
 from study.plans.task import Kind
 from study.records.json_files import read_json_as
@@ -33,6 +33,10 @@ from study.records.run_record import ReferenceRecord, RunRecord
 
 R = TypeVar("R", RunRecord, ReferenceRecord)
 SCHEMA = 1
+RULE_VERSION = 3
+"""Of the rule of comparison (`study.stats.comparisons`), which plan.json records when a study
+begins; 3: a pair is held to its own degrees of freedom, and intervals are for other test images
+too. Studies before it recorded none."""
 Row = tuple[Kind, int, RunRecord]
 """A finished run: its kind, its number, counted from 1 for each kind, and its record."""
 
@@ -59,7 +63,7 @@ def numbered(plan: Plan, records: Mapping[str, RunRecord]) -> list[Row]:
 
 def plan_header(plan: Plan, *, data: Mapping[str, Any], started: str) -> dict[str, Any]:
     """Return what plan.json says: of a study also the rule of comparison, and what its arms
-    must still be when it goes on."""
+    must still be when it is continued."""
     header = {"schema": SCHEMA, "started": started, "plan": plan.to_dict(), "data": data}
     if isinstance(plan, StudyPlan):
         arms = {name: plan.arm_entry(name) for name in plan.arms}

@@ -48,7 +48,7 @@ def recorded(folder: Path, *, workers: int, count: Callable[[], int]) -> Iterato
                 started=started, ended=utc_now(), seconds=seconds, workers=workers, runs=runs
             )
             # A disk that takes no more has already ended the session, or will end the report,
-            # with an error that says how the study goes on.
+            # with an error that says how the study is continued.
             with contextlib.suppress(OSError):
                 write(folder, [*earlier, session])
 

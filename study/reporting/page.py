@@ -19,7 +19,6 @@ from mnist_core.runtime.formatting import (
     percent,
     percent_interval,
 )
-from mnist_core.runtime.templates import markdown_templates
 from study.stats.comparisons import Comparison, Estimate
 
 if TYPE_CHECKING:
@@ -39,9 +38,20 @@ def render(template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    numbers = (accuracy, count, duration, integer, listed, percent, point_range, points)
-    filters = {function.__name__: function for function in (*numbers, cell, table)}
-    return markdown_templates("study.reporting", filters=filters)
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("study.reporting"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown
+    )
+    formats = (accuracy, cell, count, duration, integer, listed, percent, point_range, points)
+    environment.filters |= {function.__name__: function for function in formats}
+    environment.filters["table"] = table
+    return environment
 
 
 def _unwrapped(text: str) -> str:

@@ -123,12 +123,25 @@ def _comparison(
     runs: Sequence[RunRecord], references: Mapping[str, Sequence[ReferenceRecord]]
 ) -> Rows:
     """Return this recipe and other people's: length, training time, accuracy."""
-    seconds = _times([run.train_seconds for run in runs])
-    rows: Rows = [("this recipe", runs[0].config.epochs, len(runs), seconds, _mean(runs))]
-    for name, outcomes in references.items():
-        label = f"{REFERENCES[name].label} ({outcomes[0].parameters:,} parameters)"
-        seconds = _times([outcome.seconds for outcome in outcomes])
-        rows.append((label, outcomes[0].epochs, len(outcomes), seconds, _mean(outcomes)))
+    rows: Rows = [
+        (
+            "this recipe",
+            runs[0].config.epochs,
+            len(runs),
+            _times([run.train_seconds for run in runs]),
+            _mean(runs),
+        )
+    ]
+    rows += [
+        (
+            f"{REFERENCES[name].label} ({outcomes[0].parameters:,} parameters)",
+            outcomes[0].epochs,
+            len(outcomes),
+            _times([outcome.seconds for outcome in outcomes]),
+            _mean(outcomes),
+        )
+        for name, outcomes in references.items()
+    ]
     return rows
 
 

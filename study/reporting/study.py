@@ -17,11 +17,12 @@ from study.analysis.finding import finding_of
 from study.analysis.summary import Summary, summarise
 from study.analysis.trade_offs import TradeOffs, trade_offs
 from study.plans.architectures import ArchitecturePlan
-from study.plans.base import PRUNERS, RULE_VERSION, SAMPLERS, StudyPlan
+from study.plans.base import StudyPlan
+from study.plans.choices import PRUNERS, SAMPLERS
 from study.plans.space_file import to_toml
 from study.records import latency, sessions
 from study.records.incidents import max_at_once, read_incidents
-from study.records.run_folder import RunFolder
+from study.records.run_folder import RULE_VERSION, RunFolder
 from study.records.sessions import Session
 from study.reporting import plots, published, ranking, rule, runs, search
 from study.reporting import trade_offs as cost_tables

@@ -19,7 +19,7 @@ from study.plans.base import StudyPlan
 from study.records.run_record import RunRecord
 
 DIVERGED_VALUE = 0.0
-"""What Optuna is told of a run that diverged or failed: it classified nothing."""
+"""The value in Optuna of a run that diverged or failed: it classified nothing."""
 
 
 def distributions(plan: StudyPlan, arm: str) -> dict[str, BaseDistribution]:
@@ -55,7 +55,7 @@ def from_optuna(plan: StudyPlan, arm: str, held: Mapping[str, Any]) -> dict[str,
 
 
 def trial_value(record: RunRecord) -> float:
-    """Return what Optuna is told of a run that was not stopped."""
+    """Return the value in Optuna of a run that was not stopped."""
     accuracy = record.validation_accuracy
     return DIVERGED_VALUE if accuracy is None else accuracy
 

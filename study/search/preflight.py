@@ -1,6 +1,6 @@
 """Before a study starts: let every optimizer take a step where its search space ends.
 
-What its constructor refuses there, or its step raises, is told before anything has trained. A
+What its constructor refuses there, or its step raises, is reported before anything has trained. A
 loss that is not finite is no fault here: such a trial diverges, and the report says so.
 """
 
@@ -35,7 +35,7 @@ def corners(space: SearchSpace, default: Mapping[str, Option]) -> Iterator[dict[
 
 
 def try_plan(plan: StudyPlan, dataset: Dataset) -> None:
-    """Raise `UserError` where a run of a plan could not train, as far as can be told at once."""
+    """Raise `UserError` where a run of a plan could not train, as far as one step shows."""
     require_batch_fits(dataset, plan.batch_size)
     if isinstance(plan, OptimizerPlan):
         try_optimizers(plan, dataset)
@@ -54,7 +54,7 @@ def try_optimizers(plan: OptimizerPlan, dataset: Dataset) -> None:
             except OptimizerError as error:
                 raise UserError(
                     f"the search space of {name} holds {parameters_text(parameters)}, where it "
-                    f"cannot train: {error}. Mend the optimizer, or its table of --space."
+                    f"cannot train: {error}. Fix the optimizer, or its table of --space."
                 ) from error
 
 

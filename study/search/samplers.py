@@ -16,7 +16,8 @@ import optuna
 
 from mnist_core.config import Option
 from mnist_core.runtime.randomness import derive_seed
-from study.plans.base import INDEPENDENT_SAMPLERS, StudyPlan
+from study.plans.base import StudyPlan
+from study.plans.choices import INDEPENDENT_SAMPLERS
 from study.plans.task import trial_key
 from study.records.run_record import RunRecord
 from study.search.optuna_trials import distributions, finished_trial, from_optuna

@@ -6,7 +6,7 @@ randomised block design. The test covers every pair, and so the pair with the be
 chosen by looking. A pair whose own differences spread more than the pooled ones has the interval
 of its own spread. Each interval is then widened by how much the test images differ
 (`widen_for_images`): it must exclude zero for other seeds and for other images. docs/method.md is
-the text of the rule; a change of the rule raises `study.plans.base.RULE_VERSION`.
+the text of the rule; a change of the rule raises `study.records.run_folder.RULE_VERSION`.
 
 A confirmation may have several looks, each with more seeds. Validation accuracy decides which
 configurations get more seeds (`undecided`), at 1 % for all looks together. The test accuracies are

@@ -158,7 +158,7 @@ class Database:
             self._is_exclusive = False
 
     def patiently(self, operation: Callable[[], T]) -> T:
-        """Do something that can be begun anew, again and again while the server is away."""
+        """Do something that can be done anew, again and again while the server is away."""
         deadline, began = None, ""
         for pause in itertools.chain(_PAUSES_SECONDS, itertools.repeat(10.0)):
             try:

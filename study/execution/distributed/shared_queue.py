@@ -1,9 +1,9 @@
 """The run queue of a study that several processes, on any number of machines, work on together.
 
 Optuna's storage in a PostgreSQL database is the truth: one Optuna study for each arm and one
-for the confirmation, NAME/OPTIMIZER and NAME/confirmation, a trial for each run that was begun,
-the whole record in an attribute of each finished one. A run is begun, handed in or given up in an
-exclusive section. What is left to do follows from the records and from what is running, so that
+for the confirmation, NAME/OPTIMIZER and NAME/confirmation, a trial for each run that was started,
+the whole record in an attribute of each finished one. A run is started, handed in or given up in
+an exclusive section. What is left to do follows from the records and from what is running, so that
 nothing can be queued twice or be forgotten.
 
 A run's heartbeat says that it makes progress. Where it stops, whoever looks next fails the trial,
@@ -25,8 +25,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from mnist_core.errors import UserError
 from study.execution.distributed.incidents import SharedIncidents
+from study.execution.distributed.join_check import require_same
 from study.execution.distributed.postgres import Database, LockLost
 from study.execution.run_queue import proposed_trial
 from study.plans.base import StudyPlan
@@ -44,7 +44,7 @@ _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 class SharedQueue:
     """One process's view of a shared study; use as a context manager, which gives back what this
-    process has begun and not finished."""
+    process has started and not finished."""
 
     how_to_resume = "What was finished is in the database: the same command joins the study again"
 
@@ -71,7 +71,7 @@ class SharedQueue:
         self._heartbeat_seconds = min(15.0, stale_after_seconds / 4)
         self._process = uuid.uuid4().hex[:12]
         self._claimed: dict[str, int] = {}
-        """Optuna's trial of each run that this process has begun."""
+        """Optuna's trial of each run that this process has started."""
         self._open: dict[str, FrozenTrial] = {}
         """The trials of all processes that wait or run, by the key of their run."""
         self._proposed: dict[str, Task] = {}
@@ -169,7 +169,7 @@ class SharedQueue:
                 if key not in notes:
                     study.set_user_attr(key, value)
             known = {**asked, **notes}
-            _require_same(self._name, known, asked)
+            require_same(self._name, known, asked)
             self.header = known["header"]
             self._look()
 
@@ -244,7 +244,7 @@ class SharedQueue:
 
     def _begin(self, task: Task) -> int:
         """Return the trial of a run that begins. It has a heartbeat before it is running, so that
-        whatever ends this process now, the trial can be begun again or goes stale."""
+        whatever ends this process now, the trial can be started again or goes stale."""
         if task.key in self._open:
             trial_id: int = self._open[task.key]._trial_id
         else:
@@ -297,25 +297,3 @@ class SharedQueue:
             if self._storage.get_trial(trial_id).state == TrialState.RUNNING:
                 self._incidents.note_lost(trial_id, key=key, how=how)
                 self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-
-
-def _require_same(name: str, known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Refuse to join a study that was begun with other options, data or code."""
-    was, now = known["header"], asked["header"]
-    different = [
-        f"--{option.replace('_', '-')} was {was['plan'].get(option)!r}, now {value!r}"
-        for option, value in now["plan"].items()
-        if was["plan"].get(option) != value
-    ]
-    before, after = known["stale_after_seconds"], asked["stale_after_seconds"]
-    if before != after:
-        different.append(f"--stale-after was {before}, now {after}")
-    if was["data"] != now["data"]:
-        different.append("it has other data than are here")
-    if any(was.get(key) != now[key] for key in now.keys() - {"plan", "data", "started", "rule"}):
-        different.append("it was begun by another version of this program")
-    if different:
-        raise UserError(
-            f"the shared study {name!r} began with other options: {'; '.join(different)}. Run the "
-            "command it was begun with, or begin another one with --study-name"
-        )

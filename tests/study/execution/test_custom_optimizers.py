@@ -82,7 +82,7 @@ def test_a_constructor_that_refuses_an_end_of_its_space_is_told_where(
     name = importable(tmp_path, monkeypatch, PLAIN, "Plain")
     assert refused(name, space="limit = 0.5") == (
         "the search space of OWN holds learning_rate 1, where it cannot train: OWN refused "
-        "lr=1.0, limit=0.5: ValueError: lr must be <= 0.5. Mend the optimizer, or its table of "
+        "lr=1.0, limit=0.5: ValueError: lr must be <= 0.5. Fix the optimizer, or its table of "
         "--space."
     )
 
@@ -100,7 +100,7 @@ def test_an_optimizer_whose_first_step_raises_is_told_where(
     name = importable(tmp_path, monkeypatch, PLAIN, "Plain")
     assert refused(name, space=space) == (
         f"the search space of OWN holds {where}, where it cannot train: OWN failed in a step: "
-        "RuntimeError: boom. Mend the optimizer, or its table of --space."
+        "RuntimeError: boom. Fix the optimizer, or its table of --space."
     )
 
 

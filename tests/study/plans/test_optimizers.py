@@ -11,7 +11,7 @@ from support.study_samples import make_plan
 from mnist_core.data.registry import DATASETS
 from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError
-from study.plans.base import PRUNERS, SAMPLERS
+from study.plans.choices import PRUNERS, SAMPLERS
 from study.plans.optimizers import OptimizerPlan
 from study.plans.space import registry_space, space_from_table
 

@@ -15,10 +15,9 @@ from support.study_samples import DIGITS, make_plan, write_study
 from mnist_core.errors import UserError
 from mnist_core.optim.registry import optimizer_spec
 from mnist_core.runtime.atomic_files import write_json
-from study.execution.distributed import shared_queue as shared
-from study.plans.base import RULE_VERSION
+from study.execution.distributed import join_check
 from study.plans.task import VARIANTS, confirmation_key, trial_key
-from study.records.run_folder import RunFolder, changed_sources, plan_header
+from study.records.run_folder import RULE_VERSION, RunFolder, changed_sources, plan_header
 from study.records.run_record import RunRecord
 
 
@@ -62,9 +61,9 @@ def test_a_study_is_joined_under_another_rule_and_not_with_other_options():
 
     known = asked()
     del known["header"]["rule"]
-    shared._require_same("study", known, asked())
+    join_check.require_same("study", known, asked())
     with pytest.raises(UserError, match="--seed was 0, now 1"):
-        shared._require_same("study", known, asked(seed=1))
+        join_check.require_same("study", known, asked(seed=1))
 
 
 def test_a_record_of_a_users_optimizer_has_a_name_that_every_file_system_takes():

@@ -18,12 +18,11 @@ from support.study_samples import MNIST, make_plan, write_study
 from mnist_core.runtime.atomic_files import write_json
 from study import command_line, optimizers, report
 from study.analysis.summary import summarise
-from study.plans.base import RULE_VERSION
 from study.plans.optimizers import OptimizerPlan
 from study.plans.space import space_from_table
 from study.plans.space_file import resolve
 from study.plans.task import trial_key
-from study.records.run_folder import RunFolder
+from study.records.run_folder import RULE_VERSION, RunFolder
 from study.reporting import rule
 from study.reporting.study import page, write_report
 from study.search.confirmation import remaining

@@ -23,7 +23,7 @@ from support.study_samples import (
 )
 
 from mnist_core.optim.registry import optimizer_spec
-from study.plans.base import INDEPENDENT_SAMPLERS, SAMPLERS
+from study.plans.choices import INDEPENDENT_SAMPLERS, SAMPLERS
 from study.plans.space import space_from_table
 from study.records.run_record import RunRecord
 from study.search.pruning import pruner_for

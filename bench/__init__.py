@@ -1,7 +1,5 @@
 """Questions about time: throughput and latency beside the limit of the machine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,8 +3,6 @@
 pytest bench/bench_data.py --benchmark-only
 """
 
-from __future__ import annotations
-
 import pytest
 
 from bench.suite.session import Measure

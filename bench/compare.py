@@ -5,8 +5,6 @@ codes: 0 where no case is slower, 3 where one is, 4 where no case could be judge
 input, 1 only for a defect of this command.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

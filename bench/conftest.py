@@ -7,8 +7,6 @@ A run of everything writes results/bench/<device>/<UTC time>/ and a line in resu
 run of less (-k, -x, a failure) writes its report under runs/bench/, which git ignores.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections import Counter

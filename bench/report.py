@@ -4,8 +4,6 @@ RECORD is a record.json or the folder it is in; the report comes beside it. A re
 name, old.json, gets a folder of its own, old/. The same record gives the same bytes.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

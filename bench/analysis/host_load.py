@@ -1,7 +1,5 @@
 """What else the machine was doing during a run, from the states before and after each group."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The key figures of a run: each is a question with a ratio, and most have a target."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -9,8 +9,6 @@ Bootstrap Methods, 1997, section 3.8); its tails are widened for few blocks as S
 no block fell into.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

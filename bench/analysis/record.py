@@ -3,8 +3,6 @@
 `bench.analysis.record_file` writes and reads it.
 """
 
-from __future__ import annotations
-
 import statistics
 from dataclasses import dataclass, field
 from typing import Any

@@ -4,8 +4,6 @@ Timings are whole numbers of a power of ten of nanoseconds, chosen per case so t
 keeps four digits.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import asdict

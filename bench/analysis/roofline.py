@@ -3,8 +3,6 @@
 Williams, Waterman, Patterson 2009: speed is at most min(ceiling, intensity × bandwidth).
 """
 
-from __future__ import annotations
-
 import statistics
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The warm-up shows that a case was steady before its samples; this looks at the i
 from which every figure of a report comes.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence

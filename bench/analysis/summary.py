@@ -4,8 +4,6 @@ Every figure comes from the interleaved blocks. A ratio pairs the blocks of two 
 pairs a case with its limit, timed in the same blocks.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from dataclasses import dataclass

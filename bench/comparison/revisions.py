@@ -4,8 +4,6 @@ The harness is this checkout's `bench`; what differs is the `mnist_core` that ea
 A revision is anything that git can name, or `.` for the files as they are now.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import random

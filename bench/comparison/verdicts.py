@@ -6,8 +6,6 @@ of fresh processes: each gives one ratio, and Student's t asks whether their mea
 margin. Holm's method keeps the chance of one or more false calls in a whole comparison below 5 %.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Mapping, Sequence

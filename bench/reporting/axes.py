@@ -1,7 +1,5 @@
 """What the pictures have in common: the colour of a variant, and how axes are labelled."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from matplotlib import ticker

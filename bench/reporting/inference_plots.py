@@ -1,7 +1,5 @@
 """Summary -> pictures of inference: the latency of one image, images a second over batch sizes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ The words stand in templates/, a file a section; what they call are the typed fu
 and `rounding`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Summary -> pictures: PNGs with an opaque white ground, the same bytes for the same record."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The picture of the roofline: arithmetic intensity against speed, and the roofs above."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

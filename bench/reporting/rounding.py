@@ -1,7 +1,5 @@
 """Numbers as text, with the digits that their intervals support."""
 
-from __future__ import annotations
-
 import math
 
 from bench.analysis.ratios import Ratio

@@ -1,7 +1,5 @@
 """Summary -> Markdown tables: what stands in each column of a report's tables."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Each case by itself, through pytest-benchmark: what its own table and its JSON show."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ comparison. After the last test of a group, all of its cases are timed once more
 of each at a time. Records, reports and every ratio come from these times.
 """
 
-from __future__ import annotations
-
 import datetime
 import random
 from collections.abc import Callable

@@ -4,8 +4,6 @@ The record is written before profiling, so that a failure there does not lose th
 written again with the profiles.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import json

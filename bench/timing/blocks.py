@@ -1,7 +1,5 @@
 """Blocks: the cases of a group are timed in turn, a short block of each at a time."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 Two of them are counts that only grow: a group's share is the difference of its two states.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from pathlib import Path

@@ -5,8 +5,6 @@ ends in `serve`. This file imports the standard library alone, so that a child h
 it imports itself.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import functools

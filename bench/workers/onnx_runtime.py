@@ -4,8 +4,6 @@ disturb each other (https://github.com/microsoft/onnxruntime/issues/13808), and 
 `bench.timing.remote.onnx_worker` starts it as `python -m bench.workers.onnx_runtime`.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import sys

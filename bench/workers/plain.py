@@ -3,8 +3,6 @@
 `bench.timing.remote.plain_worker` starts it as `python -m bench.workers.plain`.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from typing import Any

@@ -7,8 +7,6 @@ memory, FLOPs) and, beside it, traces for TensorBoard and Perfetto. The suite st
 last measurement: a profiled step is slower than an unprofiled one, so nothing here is a timing.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -4,8 +4,6 @@ The harness is this checkout's; mnist_core is imported from the folder that the 
 in. `bench.timing.remote.revision_worker` starts it as `python -m bench.workers.revision`.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any

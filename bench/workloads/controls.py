@@ -3,8 +3,6 @@
 These are the group's reference, an A/A test, and the limits of the machine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

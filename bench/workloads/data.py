@@ -5,8 +5,6 @@ The time of a step does not depend on what is on an image, so that either serves
 reports say which it was.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Inference in all variants, made ready to be timed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

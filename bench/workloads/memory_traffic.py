@@ -6,8 +6,6 @@ arithmetic intensity from this count is a lower bound: a row that it puts under 
 would be there with the true count too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

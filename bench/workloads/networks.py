@@ -1,7 +1,5 @@
 """Variants of the network: memory layout, number format, and how it is called or compiled."""
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

@@ -4,8 +4,6 @@ The weights and the images are those of the other variants. A case counts as loa
 given the same log-probabilities.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import functools

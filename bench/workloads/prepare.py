@@ -1,7 +1,5 @@
 """Workload -> Prepared: everything that a case needs, made ready outside the clock."""
 
-from __future__ import annotations
-
 import torch
 
 from bench.workloads import data, inference, networks, training

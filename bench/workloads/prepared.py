@@ -3,8 +3,6 @@
 Work is counted where it is built: images, FLOPs and bytes of one call.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field

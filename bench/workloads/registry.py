@@ -4,8 +4,6 @@ The cases of a group are compared with one another, so they are timed interleave
 imports torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Training, made ready to be timed: single steps, an optimizer's own step, whole loops."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import torch

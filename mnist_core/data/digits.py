@@ -4,8 +4,6 @@ They are read from scikit-learn's file. Importing `sklearn.datasets` for its 57 
 importing torch does: it brings scipy.stats and pandas.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 

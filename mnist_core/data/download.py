@@ -3,8 +3,6 @@
 torchvision checks the MD5 that it pins of each archive, and takes archives that are already there.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import io

@@ -14,8 +14,6 @@ Importing torchvision takes 1.1 s on two cores, most of it for torch._dynamo. Th
 torch import that as well: in a process that trains, torchvision costs 0.1 s.
 """
 
-from __future__ import annotations
-
 import contextlib
 from pathlib import Path
 from typing import Any

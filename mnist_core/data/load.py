@@ -3,8 +3,6 @@
 `load("auto", ...)` is MNIST, or the embedded set `digits` where MNIST cannot be had.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

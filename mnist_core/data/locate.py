@@ -4,8 +4,6 @@
 which they were downloaded. `mnist_core.data.files` then reads and checks them.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 `DATASETS["cifar10"].shape` is (3, 32, 32). Importing this module does not import torch.
 """
 
-from __future__ import annotations
-
 from mnist_core.data.spec import BASELINE_AUGMENTATION, Augmentation, DatasetSpec, Source
 from mnist_core.errors import unknown_name
 

@@ -3,8 +3,6 @@
 Frozen, and importable without torch: configurations and command lines read it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 

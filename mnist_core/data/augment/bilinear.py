@@ -6,8 +6,6 @@ shear)` does on tensors with `InterpolationMode.BILINEAR`, with an angle of its 
 of a batch (a test holds it), except that shifts are not rounded to whole pixels.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

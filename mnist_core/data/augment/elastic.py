@@ -5,8 +5,6 @@ between them (Ronneberger et al. 2015, section 3.1; that such fields help on han
 et al. 2003's).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -6,8 +6,6 @@ the source in 16.16 fixed point; the same integers are computed here for a whole
 the result does not depend on a processor's rounding either.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

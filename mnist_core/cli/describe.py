@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from mnist_core.cli.arguments import NETWORK_OPTION_HELP, add_assignments, assignments
+from mnist_core.config import TrainConfig
 from mnist_core.data.registry import DATASETS, dataset_spec
 from mnist_core.data.spec import DatasetSpec
-from mnist_core.models.architecture import Architecture
-from mnist_core.models.registry import NETWORKS, architecture, network_spec
+from mnist_core.models.registry import NETWORKS, network_spec
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,11 +32,13 @@ def add_parser(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a Markdown table."""
     changes = assignments("--network-option", options.network_option)
-    dataset = dataset_spec(options.dataset)
     if options.network == "all":
-        _print_networks(changes, dataset)
+        _print_networks(changes, dataset_spec(options.dataset))
     else:
-        _print_layers(architecture(options.network, changes), dataset)
+        config = TrainConfig(
+            dataset=options.dataset, network=options.network, network_options=changes
+        )
+        _print_layers(config)
         print(f"\n{options.network}: {network_spec(options.network).reason}.")
     return 0
 
@@ -60,50 +62,31 @@ def _print_networks(changes: dict[str, Any], dataset: DatasetSpec) -> None:
     print(markdown_table(rows, header=header, numeric=header[1:3]))
 
 
-def _print_layers(described: Architecture, dataset: DatasetSpec) -> None:
+def _print_layers(config: TrainConfig) -> None:
     import torch
 
     from mnist_core.models.cost import layer_costs, training_flops
-    from mnist_core.models.network import build_network
     from mnist_core.runtime.formatting import markdown_table
+    from mnist_core.training import build
 
-    network = build_network(
-        described,
-        seed=0,
-        device=torch.device("cpu"),
-        input_shape=dataset.shape,
-        classes=len(dataset.classes),
-    )
-    costs = layer_costs(network)
+    costs = layer_costs(build.network(config, device=torch.device("cpu")))
+    counts = [(cost.parameters, cost.activations, cost.forward_flops) for cost in costs]
     rows: list[tuple[object, ...]] = [
-        (
-            cost.name,
-            cost.kind,
-            "×".join(map(str, cost.output_shape)),
-            f"{cost.parameters:,}",
-            f"{cost.activations:,}",
-            f"{cost.forward_flops:,}",
-        )
-        for cost in costs
+        (cost.name, cost.kind, "×".join(map(str, cost.output_shape)), *map("{:,}".format, numbers))
+        for cost, numbers in zip(costs, counts, strict=True)
     ]
-    rows.append(
-        (
-            "total",
-            "",
-            "",
-            f"{sum(cost.parameters for cost in costs):,}",
-            f"{sum(cost.activations for cost in costs):,}",
-            f"{sum(cost.forward_flops for cost in costs):,}",
-        )
-    )
+    rows.append(("total", "", "", *(f"{sum(column):,}" for column in zip(*counts, strict=True))))
     header = ("layer", "kind", "output", "parameters", "activations", "forward FLOPs")
     print(markdown_table(rows, header=header, numeric=header[3:]))
-    print(f"\nArchitecture: {described.text()}.")
+    dataset, architecture = config.dataset_spec, config.architecture()
+    print(f"\nArchitecture: {architecture.text()}.")
     print(
         f"\nFor one image of {dataset.label}, {'×'.join(map(str, dataset.shape))}; 1 multiply-add "
         "= 2 FLOPs; outputs before pooling. Forward and backward: "
         f"{training_flops(costs):,} FLOPs."
     )
-    if described.views > 1:
-        flops = described.evaluation_flops(dataset.shape, len(dataset.classes))
-        print(f"Evaluation averages {described.views} views of each image: {flops:,} FLOPs.")
+    if architecture.views > 1:
+        print(
+            f"Evaluation averages {architecture.views} views of each image: "
+            f"{config.evaluation_flops():,} FLOPs."
+        )

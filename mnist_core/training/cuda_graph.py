@@ -15,9 +15,9 @@ from torch import Tensor
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.splits import Dataset
-from mnist_core.optim.schedules import multiplier
 from mnist_core.training.batches import Draws, draw_epoch, prepare, steps_per_epoch
 from mnist_core.training.state import TrainState
+from mnist_core.training.step import learning_rates
 
 WARM_UP_STEPS = 3
 """Steps of a run before one is captured: the libraries' workspaces and the optimizer's state must
@@ -77,11 +77,7 @@ class GraphedSteps:
             held = self._draws.tensors()
             for name, tensor in by_step.tensors().items():
                 held[name].copy_(tensor)
-        done, all_steps = (epoch - 1) * self._steps, config.epochs * self._steps
-        rates = [
-            config.learning_rate * multiplier(config.schedule, (done + step) / all_steps)
-            for step in range(self._steps)
-        ]
+        rates = learning_rates(config, epoch=epoch, steps=self._steps)
         self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
         self._counter.zero_()
 

@@ -7,6 +7,7 @@ the same bits: `TrainResult.weights_sha256` says so.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,6 @@ from mnist_core.data.splits import Dataset, require_batch_fits
 from mnist_core.errors import UserError
 from mnist_core.models.network import Network, weights_digest
 from mnist_core.optim.registry import uncaptured_because
-from mnist_core.optim.schedules import multiplier
 from mnist_core.runtime.randomness import derive_seed
 from mnist_core.training import resume
 from mnist_core.training.batches import epoch_batches, steps_per_epoch
@@ -31,6 +31,7 @@ from mnist_core.training.cuda_graph import GraphedSteps
 from mnist_core.training.epoch_record import EpochRecord, epoch_record_from_dict
 from mnist_core.training.evaluation import evaluate
 from mnist_core.training.state import TrainState
+from mnist_core.training.step import learning_rates
 
 WINDOWS_PER_EPOCH = 20
 # At chance level the loss is ln(10) = 2.3 nats. Where every loss of whole windows, ten steps or
@@ -184,14 +185,14 @@ def _stepper(
         return all_at_once
 
     def one_by_one(epoch: int) -> Iterator[Tensor]:
-        window: list[Tensor] = []
-        for step, (images, labels) in enumerate(epoch_batches(dataset, config, epoch=epoch)):
-            progress = ((epoch - 1) * steps + step) / (config.epochs * steps)
-            rate = config.learning_rate * multiplier(config.schedule, progress)
-            window.append(state.step(images, labels, learning_rate=rate))
-            if len(window) == window_steps or step + 1 == steps:
-                yield torch.stack(window).cpu()
-                window.clear()
+        rates = learning_rates(config, epoch=epoch, steps=steps)
+        batches = epoch_batches(dataset, config, epoch=epoch)
+        losses = (
+            state.step(images, labels, learning_rate=rate)
+            for rate, (images, labels) in zip(rates, batches, strict=True)
+        )
+        while window := list(itertools.islice(losses, window_steps)):
+            yield torch.stack(window).cpu()
 
     return one_by_one
 
@@ -212,6 +213,19 @@ def _train_epoch(
     exploded_steps = step = 0
     state.trained.train()
     started = time.perf_counter()
+
+    def report(seconds: float, record: EpochRecord | None = None) -> None:
+        observe(
+            Progress(
+                epoch=epoch,
+                step=step,
+                steps=steps,
+                train_loss=window_losses[-1],
+                images_per_second=step * config.batch_size / seconds,
+                finished_epoch=record,
+            )
+        )
+
     for losses in losses_by_window(epoch):
         step += len(losses)
         is_exploded = float(losses.min()) > EXPLODED_LOSS
@@ -219,16 +233,7 @@ def _train_epoch(
         if not bool(losses.isfinite().all()) or exploded_steps >= min(EXPLODED_STEPS, steps):
             return done_before + step
         window_losses.append(float(losses.mean(dtype=torch.float64)))
-        observe(
-            Progress(
-                epoch=epoch,
-                step=step,
-                steps=steps,
-                train_loss=window_losses[-1],
-                images_per_second=step * config.batch_size / (time.perf_counter() - started),
-                finished_epoch=None,
-            )
-        )
+        report(time.perf_counter() - started)
     state.end_epoch()
     trained = time.perf_counter()
     validation = evaluate(state.result, dataset, dataset.validation)
@@ -242,16 +247,7 @@ def _train_epoch(
         train_seconds=trained - started,
         evaluation_seconds=time.perf_counter() - trained,
     )
-    observe(
-        Progress(
-            epoch=epoch,
-            step=steps,
-            steps=steps,
-            train_loss=window_losses[-1],
-            images_per_second=steps * config.batch_size / record.train_seconds,
-            finished_epoch=record,
-        )
-    )
+    report(record.train_seconds, record)
     return record
 
 

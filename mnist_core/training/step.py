@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mnist_core.config import TrainConfig
+from mnist_core.optim.schedules import multiplier
+
 
 def training_step(
     model: nn.Module,
@@ -31,6 +34,15 @@ def training_step(
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()
+
+
+def learning_rates(config: TrainConfig, *, epoch: int, steps: int) -> list[float]:
+    """Return the learning rate of each of the steps of an epoch, which is counted from 1."""
+    done, all_steps = (epoch - 1) * steps, config.epochs * steps
+    return [
+        config.learning_rate * multiplier(config.schedule, (done + step) / all_steps)
+        for step in range(steps)
+    ]
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float | Tensor) -> None:

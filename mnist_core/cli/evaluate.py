@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mnist_core.training.evaluation import Evaluation
 
 SPLITS = ("test", "validation")
-_SHOWN = 60
+_MOST_DRAWN = 60
 _COLUMNS = 12
 
 
@@ -117,26 +117,24 @@ def _draw_misclassified(dataset: Dataset, part: str, evaluation: Evaluation, pat
     split: Split = getattr(dataset, part)
     classes = dataset.spec.classes
     misclassified = evaluation.misclassified()
-    shown = misclassified[:_SHOWN]
-    rows = max(1, -(-len(shown) // _COLUMNS))
+    drawn = misclassified[:_MOST_DRAWN]
+    rows = max(1, -(-len(drawn) // _COLUMNS))
     figure = Figure(figsize=(_COLUMNS * 0.9, rows * 1.15 + 0.6), facecolor="white")
-    which = (
-        f"the first {len(shown)} of {len(misclassified)}" if len(misclassified) > _SHOWN else "all"
-    )
+    which = f"the first {len(drawn)} of {len(misclassified)}" if drawn != misclassified else "all"
     figure.suptitle(
         f"{dataset.label}, {part} split: {len(misclassified)} misclassified, {which} shown "
         "(label → prediction)"
     )
     is_long = max(map(len, classes)) > 3  # two names do not fit side by side
     arrow, size = (" →\n", 6) if is_long else (" → ", 9)
-    for place, index in enumerate(shown, start=1):
+    for place, index in enumerate(drawn, start=1):
         axes = figure.add_subplot(rows, _COLUMNS, place)
         pixels = split.images[index].permute(1, 2, 0).cpu().numpy()
         axes.imshow(pixels, cmap="gray_r")  # which colours ignore
-        label, found = (
+        label, prediction = (
             classes[int(of[index])] for of in (evaluation.labels, evaluation.predictions)
         )
-        axes.set_title(f"{label}{arrow}{found}", fontsize=size)
+        axes.set_title(f"{label}{arrow}{prediction}", fontsize=size)
         axes.set_axis_off()
     figure.tight_layout(rect=(0, 0, 1, 0.95))
     buffer = io.BytesIO()

@@ -77,10 +77,10 @@ class Network(nn.Sequential):
         if self.training or self.views == 1:
             return self._one_view(images)
         # [n, c, views, h·w]: every view is a choice of the image's pixels
-        seen = images.flatten(2)[:, :, self.get_buffer("view_pixels")]
-        stacked = seen.permute(2, 0, 1, 3).reshape(-1, *self.input_shape)
-        each = self._one_view(stacked.contiguous(memory_format=torch.channels_last))
-        by_view = each.view(self.views, -1, self.classes)
+        views = images.flatten(2)[:, :, self.get_buffer("view_pixels")]
+        stacked = views.permute(2, 0, 1, 3).reshape(-1, *self.input_shape)
+        outputs = self._one_view(stacked.contiguous(memory_format=torch.channels_last))
+        by_view = outputs.view(self.views, -1, self.classes)
         return by_view.logsumexp(dim=0) - math.log(self.views)
 
     def _one_view(self, images: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def verify(
     normalised = normalise(images.cpu(), mean=options.spec.mean, std=options.spec.std)
     expected = _log_probabilities(network, normalised)
     try:
-        found = onnx_process.answers(
+        outputs = onnx_process.answers(
             content,
             (images.cpu() if options.with_normalization else normalised).numpy(),
             batch_sizes=BATCH_SIZES,
@@ -101,8 +101,8 @@ def verify(
         raise SelfCheckError(
             f"ONNX Runtime cannot run it at opset {options.opset}; a smaller one may do ({error})"
         ) from error
-    differences = relative_differences(found, expected)
-    for size, answers, difference in zip(BATCH_SIZES, found, differences, strict=True):
+    differences = relative_differences(outputs, expected)
+    for size, answers, difference in zip(BATCH_SIZES, outputs, differences, strict=True):
         other_class = answers.argmax(axis=1) != expected.argmax(axis=1)
         outside = ~(difference <= TOLERANCE)
         if other_class.any() or outside.any():
@@ -158,5 +158,5 @@ def _log_probabilities(network: Network, images: Tensor) -> FloatArray:
     device = next(network.parameters()).device
     parts = [network(part.to(device)).cpu() for part in torch.split(images, _REFERENCE_BATCH)]
     network.train(was_training)
-    found: FloatArray = torch.cat(parts).numpy()
-    return found
+    log_probabilities: FloatArray = torch.cat(parts).numpy()
+    return log_probabilities

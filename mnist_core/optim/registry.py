@@ -186,10 +186,10 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     """Return the class behind a name."""
     if custom.is_custom(name):
         return custom.load_class(name)
-    found: type[torch.optim.Optimizer] = getattr(
+    registered: type[torch.optim.Optimizer] = getattr(
         importlib.import_module("torch.optim"), optimizer_spec(name).class_name
     )
-    return found
+    return registered
 
 
 def default_learning_rate(name: str) -> float:

@@ -26,7 +26,6 @@ from mnist_core.errors import UserError, run_command
 
 if TYPE_CHECKING:
     from study.analysis.replay_outcomes import Outcome
-    from study.execution.pool import WorkerPool
     from study.records.run_folder import RunFolder
     from study.records.run_record import RunRecord
 
@@ -134,7 +133,9 @@ def replay(
         scratch = RunFolder(Path(temporary))
         scratch.make_folders()
         with WorkerPool(plan, folder=scratch.path, data_dir=data_dir, workers=workers) as pool:
-            futures = [None if row.weights_sha256 is None else _submit(pool, row) for row in rows]
+            futures = [
+                None if row.weights_sha256 is None else pool.submit(row.to_task()) for row in rows
+            ]
             there = folder.read_environments()
             for row, future in zip(rows, futures, strict=True):
                 if future is None:
@@ -142,30 +143,6 @@ def replay(
                 else:
                     before = there.get(row.environment, {})
                     yield _outcome(row, future, scratch, before, causes=causes[row.arm])
-
-
-def _submit(pool: WorkerPool, record: RunRecord) -> Future[RunRecord]:
-    """Start a row; what keeps it from starting is what came of it."""
-    from concurrent.futures.process import BrokenProcessPool
-
-    from study.plans.task import Task
-
-    try:
-        return pool.submit(
-            Task(
-                key=record.key,
-                kind=record.kind,
-                arm=record.arm,
-                variant=record.variant,
-                index=record.index,
-                parameters=record.parameters,
-                config=record.config,
-            )
-        )
-    except (UserError, BrokenProcessPool) as error:
-        refused: Future[RunRecord] = Future()
-        refused.set_exception(error)
-        return refused
 
 
 def _outcome(

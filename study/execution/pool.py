@@ -12,6 +12,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +73,15 @@ class WorkerPool:
             ready.result()
 
     def submit(self, task: Task) -> Future[RunRecord]:
-        """Start a task on the next free worker. Of more tasks than workers, the progress of the
-        first ones alone is counted."""
+        """Start a task on the next free worker; a pool that is broken already loses it, as if a
+        worker had died later. Of more tasks than workers, the progress of the first ones alone is
+        counted."""
         counter = self._free_counters.pop() if self._free_counters else None
-        future = self._start(worker.execute, task, counter)
+        try:
+            future: Future[RunRecord] = self._start(worker.execute, task, counter)
+        except BrokenProcessPool as error:
+            future = Future()
+            future.set_exception(error)
         if counter is not None:
             self._counters[future] = counter
             future.add_done_callback(self._free_counter)

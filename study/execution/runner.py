@@ -84,7 +84,7 @@ class Runner:
                 task = self._queue.claim()
                 if task is None:
                     break
-                running[_submit(pool, task)] = task
+                running[pool.submit(task)] = task
             if not running:
                 time.sleep(_POLL_SECONDS)
                 continue
@@ -111,13 +111,3 @@ class Runner:
                 f"a worker process died or hung {MAX_ATTEMPTS} times while {task.key} ran (out of "
                 f"memory?). {self._queue.how_to_resume}, or with fewer --workers"
             )
-
-
-def _submit(pool: WorkerPool, task: Task) -> Future[RunRecord]:
-    """Start a task. A pool that is broken already loses it, as if it had died later."""
-    try:
-        return pool.submit(task)
-    except BrokenProcessPool as error:
-        lost: Future[RunRecord] = Future()
-        lost.set_exception(error)
-        return lost

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from mnist_core.config import Option, option_value
@@ -173,21 +173,17 @@ def component(name: str) -> tuple[str, int]:
     return argument, int(place)
 
 
-def recorded_space(entry: Mapping[str, Any]) -> SearchSpace:
-    """Return the search of a registry's entry, as plan.json records it: its learning rate."""
-    low, high = entry["learning_rate_range"]
-    return SearchSpace(
-        name=entry["name"],
-        label=entry["label"],
-        dimensions=(Dimension(name=LEARNING_RATE, low=low, high=high, log=True),),
-        default={LEARNING_RATE: entry["default_learning_rate"]},
-        reason=entry["reason"],
-    )
-
-
 def registry_space(name: str) -> SearchSpace:
-    """Return the search of one of the registry's optimizers."""
-    return recorded_space(asdict(optimizer_spec(name)))
+    """Return the search of one of the registry's optimizers: its learning rate."""
+    spec = optimizer_spec(name)
+    low, high = spec.learning_rate_range
+    return SearchSpace(
+        name=spec.name,
+        label=spec.label,
+        dimensions=(Dimension(name=LEARNING_RATE, low=low, high=high, log=True),),
+        default={LEARNING_RATE: spec.default_learning_rate},
+        reason=spec.reason,
+    )
 
 
 def space_from_table(name: str, table: Mapping[str, Any]) -> SearchSpace:

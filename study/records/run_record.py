@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from mnist_core.config import Option, TrainConfig, option_value
 from mnist_core.training.epoch_record import EpochRecord, epoch_record_from_dict
-from study.plans.task import Kind, Variant
+from study.plans.task import Kind, Task, Variant
 from study.records.json_files import require_keys
 
 Status = Literal["completed", "diverged", "pruned", "failed"]
@@ -106,6 +106,18 @@ class RunRecord:
     def train_seconds(self) -> float:
         """Return how long the run trained, without evaluation."""
         return sum(epoch.train_seconds for epoch in self.epochs)
+
+    def to_task(self) -> Task:
+        """Return the run as a worker trains it again."""
+        return Task(
+            key=self.key,
+            kind=self.kind,
+            arm=self.arm,
+            variant=self.variant,
+            index=self.index,
+            parameters=self.parameters,
+            config=self.config,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back from JSON."""

@@ -16,7 +16,7 @@ from support import study_processes
 
 from mnist_core.runtime.formatting import duration
 from study import report
-from study.records import sessions as wall_time
+from study.records import sessions
 from study.records.run_folder import RunFolder
 
 SMALL = ("--optimizers", "sgd,adam", "--trials", 4, "--confirm-seeds", 2, "--batch-size", 64)
@@ -87,7 +87,7 @@ def test_report_pictures_and_records_are_there_and_no_work_is_left(run_folder):
 
 
 def test_the_session_is_on_the_clock(run_folder):
-    (session,) = wall_time.read(run_folder.path)
+    (session,) = sessions.read(run_folder.path)
     assert session.runs == 12
     assert (
         f"On the clock: {duration(session.seconds)} with {session.workers} worker"

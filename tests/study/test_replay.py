@@ -25,7 +25,7 @@ from mnist_core.errors import UserError
 from mnist_core.runtime.atomic_files import write_json
 from study import replay
 from study.analysis.replay_outcomes import compared, differences
-from study.plans.task import Task, confirmation_key, trial_key
+from study.plans.task import confirmation_key, trial_key
 from study.records.run_folder import RunFolder, numbered
 from study.records.run_record import FinalScore, RunRecord
 from study.reporting.study import write_report
@@ -145,8 +145,7 @@ def synthetic(tmp_path, monkeypatch, digits):
 def make_reproducible(folder):
     """Give every record the accuracies that training it again gives."""
     for record in folder.read_records().values():
-        names = ("key", "kind", "arm", "variant", "index", "parameters", "config")
-        write_record(folder, run_task(Task(**{name: getattr(record, name) for name in names})))
+        write_record(folder, run_task(record.to_task()))
 
 
 def test_rows_without_weights_are_told_and_cost_nothing(synthetic, capsys):

@@ -94,7 +94,9 @@ class BrokenPool(Pool):
 
     def submit(self, task):
         self.tasks.append(task)
-        raise BrokenProcessPool("broken")
+        future = Future()
+        future.set_exception(BrokenProcessPool("broken"))
+        return future
 
 
 def run_queue(

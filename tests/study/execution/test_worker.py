@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import pytest
+from support.study_samples import make_plan
 
 from mnist_core.training import resume
 from mnist_core.training.loop import train
 from study.execution import worker
+from study.execution.pool import WorkerPool
 from study.plans.task import Task
 from study.records.run_folder import RunFolder
 
@@ -53,3 +56,18 @@ def test_the_seconds_of_a_resumed_run_are_those_of_all_its_sessions(
     assert (first.train_seconds, first.evaluation_seconds) == (300.0, 40.0)
     assert record.seconds > 340.0 + second.seconds
     assert record.seconds < 400.0
+
+
+def test_a_task_of_a_pool_that_is_broken_is_lost_as_if_its_worker_had_died(tmp_path):
+    plan = make_plan(optimizers=("sgd",), trials=1)
+    task = plan.trial_task("sgd", 0, {"learning_rate": 0.1})
+    pool = WorkerPool(plan, folder=tmp_path, data_dir=None, workers=1)
+    with pool, pytest.MonkeyPatch.context() as patch:
+
+        def broken(*arguments):
+            raise BrokenProcessPool("a worker died")
+
+        patch.setattr(pool._pool, "submit", broken)
+        future = pool.submit(task)
+        assert isinstance(future.exception(), BrokenProcessPool)
+        assert pool.progress(future) == 0

@@ -13,7 +13,8 @@ import optuna
 import pytest
 from support import study_processes
 
-from study.execution import latency
+from study.execution.latency import architectures_of
+from study.records import latency
 from study.records.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
@@ -65,9 +66,7 @@ def test_a_killed_study_goes_on_to_the_same_bits_on_two_workers(undisturbed, tmp
     assert study_processes.results(folder) == study_processes.results(undisturbed)
     measured = latency.read(folder.path)
     assert measured is not None
-    assert set(measured.round_medians) == set(
-        latency.architectures_of(folder.read_records().values())
-    )
+    assert set(measured.round_medians) == set(architectures_of(folder.read_records().values()))
 
 
 def test_a_resumed_study_that_is_done_measures_nothing_again(undisturbed, tmp_path):

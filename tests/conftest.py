@@ -76,9 +76,9 @@ def small_digits(digits) -> Dataset:
     """256 training images: eight steps of 32."""
     return replace(
         digits,
-        train=digits.train.first(256),
-        validation=digits.validation.first(100),
-        test=digits.test.first(100),
+        train=digits.train[:256],
+        validation=digits.validation[:100],
+        test=digits.test[:100],
         sha256="of the small digits",
     )
 

@@ -124,8 +124,8 @@ def _require_published(dataset: Dataset, folder: Path) -> None:
 def _require_likely_pixels(dataset: Dataset, folder: Path) -> None:
     images = dataset.for_training(on_validation=True).train.images
     means = (images.sum(dim=(0, 2, 3)) / (images[:, 0].numel() * 255)).tolist()
-    if any(abs(a - b) > MEAN_TOLERANCE for a, b in zip(means, dataset.mean, strict=True)):
-        expected = ", ".join(map(str, dataset.mean))
+    if any(abs(a - b) > MEAN_TOLERANCE for a, b in zip(means, dataset.spec.mean, strict=True)):
+        expected = ", ".join(map(str, dataset.spec.mean))
         raise UserError(
             f"{folder} does not hold {dataset.label}, or it is altered: the mean pixel, as a "
             f"share of white, must be within {MEAN_TOLERANCE} of {expected}, got "

@@ -1,10 +1,9 @@
 """A data set in memory: uint8 images and int64 labels in three fixed splits, and their SHA-256."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -24,16 +23,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, part: slice) -> Split:
-        return Split(self.images[part], self.labels[part])
+    def __getitem__(self, part: slice) -> Self:
+        return replace(self, images=self.images[part], labels=self.labels[part])
 
-    def first(self, count: int) -> Split:
-        """Return the first `count` images, or all where there are fewer."""
-        return self[:count]
-
-    def to(self, device: torch.device) -> Split:
+    def to(self, device: torch.device) -> Self:
         """Return the split on `device`."""
-        return Split(self.images.to(device), self.labels.to(device))
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +44,7 @@ class Dataset:
     notice: str | None = None
     """Why this is not the data set that was asked for, if it is not."""
 
-    def to(self, device: torch.device) -> Dataset:
+    def to(self, device: torch.device) -> Self:
         """Return the data set on `device`."""
         return replace(
             self,
@@ -58,7 +53,7 @@ class Dataset:
             test=self.test.to(device),
         )
 
-    def for_training(self, *, on_validation: bool) -> Dataset:
+    def for_training(self, *, on_validation: bool) -> Self:
         """Return the set to train on: this one, or with the validation images behind those of the
         train split."""
         if not on_validation:
@@ -77,23 +72,12 @@ class Dataset:
         """Return the name for people."""
         return self.spec.label
 
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """Return the mean of each channel's pixels in [0, 1]."""
-        return self.spec.mean
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Return the standard deviation of each channel's pixels in [0, 1]."""
-        return self.spec.std
-
 
 def split(spec: DatasetSpec, *, train: Split, test: Split) -> Dataset:
     """Cut the validation split off the end of what one may train on."""
     parts = train[: spec.train_images], train[spec.train_images :], test
-    return Dataset(
-        spec=spec, train=parts[0], validation=parts[1], test=test, sha256=sha256_of(*parts)
-    )
+    digest = sha256_of(*parts)
+    return Dataset(spec=spec, train=parts[0], validation=parts[1], test=test, sha256=digest)
 
 
 def sha256_of(*splits: Split) -> str:

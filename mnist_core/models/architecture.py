@@ -5,14 +5,12 @@ It knows its parameters and FLOPs without building anything, so that a search ca
 `mnist_core.models.network` builds it.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
 from mnist_core.errors import UserError, require_fields, unknown_name
@@ -184,7 +182,7 @@ class Architecture:
             ]
         )
 
-    def with_options(self, options: Mapping[str, Any]) -> Architecture:
+    def with_options(self, options: Mapping[str, Any]) -> Self:
         """Return the architecture with some of its fields changed; an unknown one is a
         `UserError`."""
         require_fields(type(self), options, kind="network option")

@@ -1,7 +1,5 @@
 """What each layer of a network costs: parameters, activations and FLOPs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

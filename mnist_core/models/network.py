@@ -5,8 +5,6 @@ before ReLU, which is the same function and the same gradient bit for bit (ReLU 
 largest of a window stays the largest) at a quarter of ReLU's work.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections import OrderedDict

@@ -3,8 +3,6 @@
 `export` builds the model, compares the two on images, and writes it; `verify` is the comparison.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ See https://github.com/microsoft/onnxruntime/issues/13808. `answers` starts this
 which imports nothing else of mnist_core, sends it a model and images, and returns its output.
 """
 
-from __future__ import annotations
-
 import io
 import subprocess
 import sys

@@ -3,8 +3,6 @@
 Importing this module does not import torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

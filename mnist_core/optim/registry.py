@@ -13,6 +13,7 @@ Muon takes 2-D parameters only.
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -37,10 +38,6 @@ class OptimizerSpec:
     """Name within torch.optim."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments that make it this optimizer; all others keep the library's default."""
-    fused: bool = False
-    """Whether torch has a fused kernel for it (the same update in one pass)."""
-    capturable: bool = False
-    """Whether its constructor must know that its steps are captured in a CUDA graph."""
     uncaptured_because: str = ""
     """Why its steps cannot be captured; empty where they can."""
     default_learning_rate: float = 1e-3
@@ -77,7 +74,6 @@ _SPECS = (
         "SGD",
         (1e-2, 1.0),
         "plain SGD on this network learns too slowly to matter below 0.01 and diverges near 1",
-        fused=True,
     ),
     _spec(
         "SGD",
@@ -86,7 +82,6 @@ _SPECS = (
         name="momentum",
         label="SGD + momentum",
         options={"momentum": 0.9},
-        fused=True,
     ),
     _spec(
         "SGD",
@@ -95,14 +90,12 @@ _SPECS = (
         name="nesterov",
         label="SGD + Nesterov",
         options={"momentum": 0.9, "nesterov": True},
-        fused=True,
     ),
     _spec(
         "RMSprop",
         (2e-4, 2e-2),
         "steps are about the learning rate itself, as Adam's, without bias correction to soften "
         "the first ones: half of Adam's rates",
-        capturable=True,
         default_learning_rate=1e-2,
     ),
     _spec(
@@ -110,44 +103,32 @@ _SPECS = (
         (5e-4, 5e-2),
         "two decades, from half the library's default upwards: short annealed runs like larger "
         "steps",
-        fused=True,
-        capturable=True,
     ),
-    _spec(
-        "AdamW",
-        (5e-4, 5e-2),
-        "the same as Adam, so that the two differ in weight decay alone",
-        fused=True,
-        capturable=True,
-    ),
-    _spec("NAdam", (5e-4, 5e-2), "the same as Adam", capturable=True, default_learning_rate=2e-3),
-    _spec("RAdam", (5e-4, 5e-2), "the same as Adam", capturable=True),
+    _spec("AdamW", (5e-4, 5e-2), "the same as Adam, so that the two differ in weight decay alone"),
+    _spec("NAdam", (5e-4, 5e-2), "the same as Adam", default_learning_rate=2e-3),
+    _spec("RAdam", (5e-4, 5e-2), "the same as Adam"),
     _spec(
         "Adamax",
         (5e-4, 5e-2),
         "the same as Adam; its infinity norm makes smaller steps, so the best is higher up",
-        capturable=True,
         default_learning_rate=2e-3,
     ),
     _spec(
         "Adagrad",
         (1e-3, 0.1),
         "its steps shrink as gradients accumulate: a decade above Adam",
-        fused=True,
         default_learning_rate=1e-2,
     ),
     _spec(
         "Adadelta",
         (0.05, 5.0),
         "the method sets its own units; 1.0 is both the paper's and the library's",
-        capturable=True,
         default_learning_rate=1.0,
     ),
     _spec(
         "ASGD",
         (1e-2, 1.0),
         "the same as SGD, whose steps it takes; the average is not what is evaluated",
-        capturable=True,
         default_learning_rate=1e-2,
     ),
     _spec(
@@ -221,11 +202,10 @@ def build_optimizer(
     owned = list(parameters)
     if len({id(parameter) for parameter in owned}) != len(owned):
         raise UserError("an optimizer must own every parameter exactly once, got one twice")
-    is_custom = custom.is_custom(name)
-    on_cuda = any(parameter.is_cuda for parameter in owned)
-    if not is_custom:
-        options = {**_kernels(optimizer_spec(name), on_cuda=on_cuda), **options}
     found = optimizer_class(name)
+    on_cuda = any(parameter.is_cuda for parameter in owned)
+    if not custom.is_custom(name):
+        options = {**_kernels(found, on_cuda=on_cuda), **optimizer_spec(name).options, **options}
     custom.require_arguments(name, found, ["lr", *options])
     optimizer = custom.construct(name, found, owned, learning_rate=learning_rate, options=options)
     custom.require_lr_in_groups(name, optimizer)
@@ -235,12 +215,14 @@ def build_optimizer(
     return optimizer
 
 
-def _kernels(spec: OptimizerSpec, *, on_cuda: bool) -> dict[str, Any]:
-    """Return the constructor's arguments of a registered optimizer."""
-    chosen: dict[str, Any] = {"fused": True} if spec.fused else {}
-    if on_cuda and spec.capturable:
-        chosen |= {"capturable": True} if spec.fused else {"capturable": True, "foreach": True}
-    return {**chosen, **spec.options}
+def _kernels(found: type[torch.optim.Optimizer], *, on_cuda: bool) -> dict[str, bool]:
+    """Return the arguments of one of torch's classes that choose its kernels: fused ones (the
+    same update in one pass) where it has them, and on CUDA those that a graph can capture."""
+    known = inspect.signature(found).parameters
+    chosen = {"fused": True} if "fused" in known else {}
+    if on_cuda and "capturable" in known:
+        chosen |= {"capturable": True} if chosen else {"capturable": True, "foreach": True}
+    return chosen
 
 
 def uncaptured_because(name: str) -> str:

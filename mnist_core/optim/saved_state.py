@@ -5,8 +5,6 @@ Registered and custom optimizers are treated alike: `state` and `param_groups` a
 back to the bit. `Optimizer.load_state_dict` would convert the state to the type of the weights.
 """
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

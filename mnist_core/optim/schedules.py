@@ -3,8 +3,6 @@
 `multiplier("one-cycle", 0.3)` is the factor after 30 % of a run's steps. Nothing here keeps state.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

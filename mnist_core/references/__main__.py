@@ -6,8 +6,6 @@ prints JSON: seconds of training, without evaluation and without reading the fil
 images that are classified correctly.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import json

@@ -5,8 +5,6 @@ gives one PIL image at a time, the transforms work on each, `DataLoader` collate
 `nn.NLLLoss` and Adam with its defaults take the step, and the loss is read after each.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path

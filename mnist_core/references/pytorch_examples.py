@@ -5,8 +5,6 @@ itself after each epoch, batches of 64 from a DataLoader that transforms image b
 epochs it reaches 99 %; its own default is 14.
 """
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from pathlib import Path

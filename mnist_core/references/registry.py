@@ -3,8 +3,6 @@
 Importing it does not import torch. `python -m mnist_core.references` runs one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -4,8 +4,6 @@ Normalised tensors in memory, taken in their order, batches of 256, Adam at 0.01
 (0.7, 0.9), a one-cycle schedule, one epoch.
 """
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from pathlib import Path

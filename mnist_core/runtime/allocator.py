@@ -3,8 +3,6 @@
 Elsewhere than on Linux with glibc `keep_freed_memory` does nothing. No result depends on it.
 """
 
-from __future__ import annotations
-
 import ctypes
 import platform
 

@@ -1,8 +1,6 @@
 """Files that are written whole or not at all: a reader, a kill or a full disk finds the old or the
 new content, never a part."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

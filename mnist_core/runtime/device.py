@@ -4,8 +4,6 @@ Call `prepare_process` once per process, before anything trains. It alone change
 settings.
 """
 
-from __future__ import annotations
-
 import os
 
 import torch

@@ -1,7 +1,5 @@
 """Markdown tables, and numbers as reports print them: percentages, intervals, durations."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

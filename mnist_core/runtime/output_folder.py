@@ -2,8 +2,6 @@
 against a second process.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import tempfile

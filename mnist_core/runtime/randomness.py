@@ -5,8 +5,6 @@ epoch needs no saved state, and changing the augmentation cannot change the orde
 Draws happen on the CPU, whatever device trains, and are therefore the same on all of them.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import torch

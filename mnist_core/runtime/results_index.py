@@ -4,8 +4,6 @@ Each line is keyed by the folder that it links to; a line is added, or replaced,
 that two runs that end at once both appear.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -103,7 +103,7 @@ def prepare(dataset: Dataset, draws: Draws) -> tuple[Tensor, Tensor]:
         images = bilinear.apply(images, draws.maps, displacements=field)
     if draws.coefficients is not None and draws.shifts is not None:
         images = nearest.apply(images, nearest.Transforms(draws.coefficients, draws.shifts))
-    normalised = normalise(images, mean=dataset.mean, std=dataset.std)
+    normalised = normalise(images, mean=dataset.spec.mean, std=dataset.spec.std)
     return normalised, dataset.train.labels[draws.order]
 
 
@@ -128,5 +128,5 @@ def evaluation_batches(
     """Yield all images of a split in order, normalised and not augmented, and their labels."""
     for start in range(0, len(split), batch_size):
         part = slice(start, start + batch_size)
-        images = normalise(split.images[part], mean=dataset.mean, std=dataset.std)
+        images = normalise(split.images[part], mean=dataset.spec.mean, std=dataset.spec.std)
         yield images, split.labels[part]

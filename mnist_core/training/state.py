@@ -64,7 +64,7 @@ class TrainState:
         """
         count = self._config.recalibration_images
         if count:
-            images = self._dataset.train.first(count)
+            images = self._dataset.train[:count]
             update_bn(evaluation_batches(self._dataset, images), self.result)
 
     def saved(self) -> dict[str, Any]:

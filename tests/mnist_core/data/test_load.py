@@ -19,7 +19,7 @@ def test_mnist_splits_into_55000_5000_and_10000_images(mnist):
         55_000, 5_000, 10_000
     ]  # fmt: skip
     assert (mnist.name, mnist.label, mnist.notice) == ("mnist", "MNIST", None)
-    assert (mnist.mean, mnist.std) == ((0.1307,), (0.3081,))
+    assert (mnist.spec.mean, mnist.spec.std) == ((0.1307,), (0.3081,))
     for split in (mnist.train, mnist.validation, mnist.test):
         assert split.images.shape == (len(split), 1, 28, 28)
         assert (split.images.dtype, split.labels.dtype) == (torch.uint8, torch.int64)

@@ -27,7 +27,7 @@ EVERY_BUT_ADAM_SLOW = pytest.mark.parametrize(
         for name, spec in OPTIMIZERS.items()
     ],
 )
-FUSED = [spec for spec in OPTIMIZERS.values() if spec.fused]
+FUSED = ("sgd", "momentum", "nesterov", "adam", "adamw", "adagrad")
 
 
 def library_class(spec: OptimizerSpec) -> type[torch.optim.Optimizer]:
@@ -41,7 +41,7 @@ def middle_of_the_range(spec: OptimizerSpec) -> float:
 
 @pytest.fixture(scope="module")
 def batch(digits) -> tuple[torch.Tensor, torch.Tensor]:
-    images = normalise(digits.train.images[:16], mean=digits.mean, std=digits.std)
+    images = normalise(digits.train.images[:16], mean=digits.spec.mean, std=digits.spec.std)
     return images, digits.train.labels[:16]
 
 
@@ -114,7 +114,7 @@ def test_one_step_at_the_low_end_of_its_range_lowers_the_loss(spec, batch):
     assert loss_of(net, batch) < before
 
 
-@pytest.mark.parametrize("spec", FUSED, ids=[spec.name for spec in FUSED])
+@pytest.mark.parametrize("spec", [OPTIMIZERS[name] for name in FUSED], ids=FUSED)
 def test_the_fused_kernel_takes_the_librarys_plain_steps_to_rounding(spec, batch):
     fused_net, plain_net = (build_network(seed=0, device=CPU) for _ in range(2))
     fused = build_optimizer(spec.name, fused_net.parameters(), learning_rate=1e-3)

@@ -113,7 +113,7 @@ def test_augmentation_and_optimizer_do_not_change_the_order(numbered, make_confi
 def test_without_augmentation_the_images_are_the_originals_normalised(numbered, make_config):
     config = make_config(rotation_degrees=0.0, translation=0.0)
     original = numbered.train.images[labels_of(numbered, config)]
-    expected = normalise(original, mean=numbered.mean, std=numbered.std)
+    expected = normalise(original, mean=numbered.spec.mean, std=numbered.spec.std)
     assert torch.equal(images_of(numbered, config), expected)
 
 
@@ -132,10 +132,14 @@ def test_an_epochs_images_are_augmented_by_draws_of_the_epoch(
         generator=generator(5, "augmentation", 2),
     )
     original = numbered.train.images[labels_of(numbered, config, epoch=2)]
-    expected = normalise(nearest.apply(original, transforms), mean=numbered.mean, std=numbered.std)
+    expected = normalise(
+        nearest.apply(original, transforms), mean=numbered.spec.mean, std=numbered.spec.std
+    )
     actual = images_of(numbered, config, epoch=2)
     assert torch.equal(actual, expected)
-    assert not torch.equal(actual, normalise(original, mean=numbered.mean, std=numbered.std))
+    assert not torch.equal(
+        actual, normalise(original, mean=numbered.spec.mean, std=numbered.spec.std)
+    )
 
 
 @pytest.fixture
@@ -162,14 +166,14 @@ def test_images_are_mirrored_by_draws_of_their_own_before_they_are_rotated(pictu
     mirrored = nearest.flip(pictures.train.images[order], flips)
     expected = nearest.apply(mirrored, transforms)
     actual = images_of(pictures, config, epoch=2)
-    assert torch.equal(actual, normalise(expected, mean=pictures.mean, std=pictures.std))
+    assert torch.equal(actual, normalise(expected, mean=pictures.spec.mean, std=pictures.spec.std))
 
 
 def test_each_channel_is_normalised_as_torchvision_does(pictures):
     images = pictures.train.images
-    recipe = Compose([ToTensor(), Normalize(pictures.mean, pictures.std)])
+    recipe = Compose([ToTensor(), Normalize(pictures.spec.mean, pictures.spec.std)])
     expected = torch.stack([recipe(image.permute(1, 2, 0).numpy()) for image in images])
-    actual = normalise(images, mean=pictures.mean, std=pictures.std)
+    actual = normalise(images, mean=pictures.spec.mean, std=pictures.spec.std)
     assert torch.equal(actual.contiguous().view(torch.int32), expected.view(torch.int32))
 
 
@@ -196,7 +200,7 @@ def test_training_never_changes_the_resident_images(small_digits, make_config):
 def test_evaluation_shows_every_image_in_order_and_unaugmented(small_digits, batch_size):
     split = small_digits.validation
     parts = list(evaluation_batches(small_digits, split, batch_size=batch_size))
-    expected = normalise(split.images, mean=small_digits.mean, std=small_digits.std)
+    expected = normalise(split.images, mean=small_digits.spec.mean, std=small_digits.spec.std)
     assert torch.equal(torch.cat([images for images, _ in parts]), expected)
     assert torch.equal(torch.cat([labels for _, labels in parts]), split.labels)
     assert max(len(labels) for _, labels in parts) <= batch_size

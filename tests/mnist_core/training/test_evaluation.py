@@ -45,7 +45,7 @@ def test_evaluation_is_what_a_loop_over_single_images_gives(small_digits):
     split = small_digits.validation
     losses, predictions = [], []
     for image, label in zip(split.images, split.labels, strict=True):
-        normalised = normalise(image[None], mean=small_digits.mean, std=small_digits.std)
+        normalised = normalise(image[None], mean=small_digits.spec.mean, std=small_digits.spec.std)
         with torch.no_grad():
             output = net(normalised)
         losses.append(float(F.nll_loss(output, label[None])))

@@ -114,9 +114,9 @@ def test_recalibrated_statistics_are_those_of_plain_images_before_the_results_we
         network="batch-norm", averaging=averaging, recalibration_images=200, precision="bfloat16"
     )
     network = train(config, small_digits).model
-    images = small_digits.train.first(200).images
+    images = small_digits.train[:200].images
     with torch.no_grad():
-        plain = normalise(images, mean=small_digits.mean, std=small_digits.std)
+        plain = normalise(images, mean=small_digits.spec.mean, std=small_digits.spec.std)
         features = network.conv1(plain)
     found = network.norm1
     # torch adds 135,200 values of a channel in float32.

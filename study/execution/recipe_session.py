@@ -18,6 +18,7 @@ from mnist_core.runtime.atomic_files import write_json
 from mnist_core.runtime.provenance import utc_now
 from study.execution.options import RunOptions, describe_data, stamped
 from study.execution.pool import WorkerPool
+from study.plans.kinds import option_differences
 from study.plans.recipe import RecipePlan
 from study.records.run_folder import RunFolder
 from study.records.run_record import ReferenceRecord, RunRecord
@@ -48,12 +49,7 @@ def start(plan: RecipePlan, asked: str, options: RunOptions) -> int:
 def require_same(folder: RunFolder, plan: RecipePlan, *, data: Mapping[str, Any]) -> None:
     """Raise `UserError` unless the folder holds runs of the same plan on the same data."""
     header = folder.read_header()
-    previous, asked = header["plan"].to_dict(), plan.to_dict()
-    different = [
-        f"{name} was {previous.get(name)!r}, now {value!r}"
-        for name, value in asked.items()
-        if previous.get(name) != value
-    ]
+    different = option_differences(header["plan"].to_dict(), plan.to_dict())
     if different:
         raise UserError(
             f"the run in {folder.path} began with other options: {'; '.join(different)}. Resume "

@@ -17,6 +17,7 @@ from study.execution.options import RunOptions, describe_data, stamped
 from study.execution.run_queue import LocalQueue
 from study.execution.study_runs import run_study
 from study.plans.base import StudyPlan
+from study.plans.kinds import option_differences
 from study.plans.task import Task
 from study.records import sessions
 from study.records.incidents import LostRun, read_incidents, write_incidents
@@ -70,13 +71,8 @@ def _require_same(
             f"{folder.path} holds a study of {name.removeprefix('study.')}; continue it with "
             f"python -m {name}"
         )
-    different = [
-        f"--{name.replace('_', '-')} was {getattr(plan, name)!r}, now {given[name]!r}"
-        for name in plan.option_names()
-        if name in given
-        and given[name] != getattr(plan, name)
-        and (name, given[name]) != ("dataset", AUTO)
-    ]
+    asked = {name: value for name, value in given.items() if (name, value) != ("dataset", AUTO)}
+    different = option_differences(vars(plan), asked)
     if different:
         raise UserError(
             f"the study in {folder.path} began with other options: {'; '.join(different)}. "

@@ -26,3 +26,12 @@ def plan_from_dict(values: Mapping[str, Any]) -> Plan:
         if key in values:
             return kind.from_dict(values)
     raise unknown_name("plan with the keys", list(values), KINDS)
+
+
+def option_differences(previous: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Say which of the options asked for differ from those that a run began with."""
+    return [
+        f"--{name.replace('_', '-')} was {previous.get(name)!r}, now {value!r}"
+        for name, value in asked.items()
+        if previous.get(name) != value
+    ]

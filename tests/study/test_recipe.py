@@ -47,7 +47,7 @@ def test_another_plan_or_other_data_are_not_gone_on_with(folder):
     plan = folder.read_header()["plan"]
     recipe_session.require_same(folder, plan, data=MNIST)
     other = plan_of(compare_with=plan.compare_with, seeds=3000)
-    with pytest.raises(UserError, match="began with other options: seeds was 3, now 3000"):
+    with pytest.raises(UserError, match="began with other options: --seeds was 3, now 3000"):
         recipe_session.require_same(folder, other, data=MNIST)
     with pytest.raises(UserError, match="began with other data"):
         recipe_session.require_same(folder, plan, data={**MNIST, "sha256": "b" * 64})

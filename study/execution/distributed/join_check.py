@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnist_core.errors import UserError
+from study.plans.kinds import option_differences
 
 
 def require_same(name: str, known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise `UserError` where a shared study has other options, data or code."""
     was, now = known["header"], asked["header"]
-    different = [
-        f"--{option.replace('_', '-')} was {was['plan'].get(option)!r}, now {value!r}"
-        for option, value in now["plan"].items()
-        if was["plan"].get(option) != value
-    ]
+    different = option_differences(was["plan"], now["plan"])
     before, after = known["stale_after_seconds"], asked["stale_after_seconds"]
     if before != after:
         different.append(f"--stale-after was {before}, now {after}")

@@ -116,7 +116,7 @@ def shared(tmp_path, postgres):
 
 def without_times(report):
     """Return a report without what every run of a study has of its own."""
-    report = re.sub(r"## What happened on the way\n.*?(?=\n## )", "", report, flags=re.DOTALL)
+    report = re.sub(r"## Incidents\n.*?(?=\n## )", "", report, flags=re.DOTALL)
     report = re.sub(r"## Time\n.*?(?=\n## )", "", report, flags=re.DOTALL)
     report = re.sub(r"- Started .*", "", report)
     report = re.sub(r"--workers \d+", "", report)

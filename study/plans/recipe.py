@@ -12,7 +12,7 @@ from mnist_core.recipes import RECIPES
 from mnist_core.references.registry import REFERENCES
 from study.plans.task import Kind, Task
 
-_SEED_NAMES = {"accuracy": "record", "speed": "sprint"}
+_SEED_NAMES = {"accuracy": "record", "baseline": "seed", "speed": "sprint"}
 """From which names the seeds of recipes are derived that have been renamed: the runs of before
 can be made again."""
 

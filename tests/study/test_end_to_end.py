@@ -190,4 +190,4 @@ def test_a_pruned_adaptive_study_is_the_same_with_one_worker_two_and_four(tmp_pa
         }
         assert states == {"COMPLETE", "PRUNED"}
     assert found[0] == found[1] == found[2]
-    assert "pruned" in {record.status for record in found[0].values()}
+    assert "pruned" in {record["status"] for record in found[0].values()}

@@ -3,14 +3,6 @@
 pytest bench/bench_limits.py --benchmark-only
 """
 
-import pytest
+from bench.suite.isolated import cases_of
 
-from bench.suite.session import Measure
-from bench.workloads.registry import of_kind
-from bench.workloads.workload import Workload
-
-
-@pytest.mark.parametrize("workload", of_kind("gemm", "copy"), ids=lambda workload: workload.id)
-def test_limits(measure: Measure, workload: Workload) -> None:
-    """Time one case."""
-    measure(workload)
+test_limits = cases_of("gemm", "copy")

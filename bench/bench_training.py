@@ -3,18 +3,6 @@
 pytest bench/bench_training.py --benchmark-only
 """
 
-import pytest
+from bench.suite.isolated import cases_of
 
-from bench.suite.session import Measure
-from bench.workloads.registry import of_kind
-from bench.workloads.workload import Workload
-
-
-@pytest.mark.parametrize(
-    "workload",
-    of_kind("training-step", "training-loop", "plain-loop"),
-    ids=lambda workload: workload.id,
-)
-def test_training(measure: Measure, workload: Workload) -> None:
-    """Time one case."""
-    measure(workload)
+test_training = cases_of("training-step", "training-loop", "plain-loop")

@@ -7,6 +7,7 @@ A run of everything writes results/bench/<device>/<UTC time>/ and a line in resu
 run of less (-k, -x, a failure) writes its report under runs/bench/, which git ignores.
 """
 
+import contextlib
 import re
 import shlex
 from collections import Counter
@@ -16,7 +17,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.suite import isolated, write_results
-from bench.suite.session import Measure, Suite
+from bench.suite.isolated import Measure
+from bench.suite.session import Suite
 from bench.timing.measure import Clock
 from bench.workloads.prepare import unavailable
 from bench.workloads.prepared import clock_for
@@ -47,26 +49,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LEFT] = Counter()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each case its group, its clock, and its share of the time."""
-    share = isolated.share(config)
-    for item in items:
-        workload = _workload(item)
-        if workload is None:
-            continue
-        timer = _timer(workload)
-        item.add_marker(
-            pytest.mark.benchmark(
-                group=workload.group,
-                max_time=share.seconds,
-                min_rounds=share.rounds,
-                **({} if timer is None else {"timer": timer}),
-            )
-        )
-        # What a compiler or a profiler of another version warns of is no reason to stop timing.
-        item.add_marker(pytest.mark.filterwarnings("default"))
-
-
 def _timer(workload: Workload) -> Clock | None:
     """Return the clock that the workload's times need; None where any will do."""
     if workload.device == "cuda":
@@ -74,33 +56,33 @@ def _timer(workload: Workload) -> Clock | None:
     return isolated.REPORTED_CLOCK if workload.mode == "onnxruntime" else None
 
 
-def _refuse_other_timers(config: pytest.Config, workload: Workload) -> None:
-    """Refuse an option that a case could only ignore."""
-    timer = str(config.getoption("benchmark_timer"))
-    if _timer(workload) is not None and timer != isolated.PLUGIN_TIMER:
-        raise pytest.UsageError(
-            f"--benchmark-timer {timer} cannot time {workload.id}, which has a clock of its own; "
-            "leave the option out or choose other cases with -k"
-        )
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Count the cases of each group, so that its last one is known."""
+    """Give each case its group, its clock and its share of the time; count those of each group,
+    so that its last one is known."""
     config = session.config
     # One call of each case shows that it runs: any images do, and no file is needed.
     suite = Suite(dataset_name="digits" if _disabled(config) else "auto", command=_command(config))
     config.stash[_SUITE] = suite
+    share, chosen_timer = isolated.share(config), str(config.getoption("benchmark_timer"))
     for item in session.items:
         workload = _workload(item)
         if workload is None:
             continue
         config.stash[_LEFT][workload.group] += 1
-        reason = unavailable(workload)
+        timer, reason = _timer(workload), unavailable(workload)
         if reason is not None:
             suite.skipped[workload.id] = reason
             item.add_marker(pytest.mark.skip(reason=reason))
-        elif not _disabled(config):
-            _refuse_other_timers(config, workload)
+        elif timer and chosen_timer != isolated.PLUGIN_TIMER and not _disabled(config):
+            raise pytest.UsageError(
+                f"--benchmark-timer {chosen_timer} cannot time {workload.id}, which has a clock "
+                "of its own; leave the option out or choose other cases with -k"
+            )
+        limits = {"max_time": share.seconds, "min_rounds": share.rounds}
+        clock = {"timer": timer} if timer else {}
+        item.add_marker(pytest.mark.benchmark(group=workload.group, **limits, **clock))
+        # What a compiler or a profiler of another version warns of is no reason to stop timing.
+        item.add_marker(pytest.mark.filterwarnings("default"))
 
 
 @pytest.fixture
@@ -110,18 +92,14 @@ def measure(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Meas
 
     def run(workload: Workload) -> None:
         prepared = suite.prepare(workload)
-        disabled = _disabled(request.config)
-        try:
+        share, disabled = isolated.share(request.config), _disabled(request.config)
+        with contextlib.ExitStack() as unless_kept:
+            unless_kept.callback(prepared.close)
             warm_up = None if disabled else suite.warm_up(workload, prepared)
-            share = isolated.share(request.config)
             isolated.time_isolated(benchmark, prepared.call, warm_up, share=share)
-        except BaseException:
-            prepared.close()
-            raise
-        if warm_up is None or benchmark.stats is None:
-            prepared.close()
-            return
-        suite.add(workload, prepared, warm_up=warm_up)
+            if warm_up is not None and benchmark.stats is not None:
+                suite.add(workload, prepared, warm_up=warm_up)
+                unless_kept.pop_all()
 
     return run
 
@@ -148,21 +126,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if not suite.groups:
         return
     # xdist's workers are disabled by pytest-benchmark; nothing comes here from them.
-    if exitstatus == pytest.ExitCode.INTERRUPTED:
-        try:
+    is_interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    passed = exitstatus == pytest.ExitCode.OK
+    try:
+        if is_interrupted:
             lines = write_results.keep_finished(suite)
-        except OSError as error:
-            lines = [f"error: the finished groups could not be written: {error}"]
-    else:
-        passed = exitstatus == pytest.ExitCode.OK
-        try:
+        else:
             lines = write_results.write_reports(suite, passed=passed)
-        except write_results.ProfilingError as error:
-            lines = str(error).splitlines()
-            session.exitstatus = error.exit_code
-        except OSError as error:
-            lines = [f"error: the reports could not be written: {error}"]
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    except write_results.ProfilingError as error:
+        lines, session.exitstatus = str(error).splitlines(), error.exit_code
+    except OSError as error:
+        what = "finished groups" if is_interrupted else "reports"
+        lines = [f"error: the {what} could not be written: {error}"]
+        session.exitstatus = exitstatus if is_interrupted else pytest.ExitCode.TESTS_FAILED
     session.config.stash[_LINES] = lines
 
 

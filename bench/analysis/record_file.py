@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.analysis.record import CaseRecord, GroupRecord, Record
 from bench.workloads.workload import Workload
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, from_mapping
 from mnist_core.runtime.atomic_files import write_atomically
 
 SCHEMA = "compact-mnist bench 2"
@@ -36,7 +36,7 @@ def _case_to_dict(case: CaseRecord) -> dict[str, Any]:
 def _case_from_dict(values: dict[str, Any]) -> CaseRecord:
     values = dict(values)
     unit = values.pop("unit_nanoseconds")
-    values["workload"] = Workload.from_dict(values["workload"])
+    values["workload"] = from_mapping(Workload, values["workload"], kind="workload key")
     values["blocks"] = tuple(
         tuple(time * unit / 1e9 for time in block) for block in values["blocks"]
     )

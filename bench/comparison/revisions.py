@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,8 @@ _USUAL = (
 def usual(device: str) -> list[str]:
     """Return the names of the few cases that stand for the rest, whether they run here or not."""
     names = {name.format(device=device) for name in _USUAL}
-    return [
-        work.id
-        for work in WORKLOADS
-        if work.device == device
-        and (work.id in names or (work.metric == "latency" and work.in_a_a_test))
-    ]
+    cases = [case for case in WORKLOADS if case.device == device]
+    return [c.id for c in cases if c.id in names or (c.metric == "latency" and c.in_a_a_test)]
 
 
 def comparable(device: str, *, pattern: str = "") -> list[Workload]:
@@ -60,27 +56,20 @@ def comparable(device: str, *, pattern: str = "") -> list[Workload]:
     or none that does can run on this machine.
     """
     known = [
-        workload
-        for workload in WORKLOADS
-        if workload.kind in _KINDS
-        and workload.mode not in _OTHER_CODE
-        and workload.device == device
+        case
+        for case in WORKLOADS
+        if case.kind in _KINDS and case.mode not in _OTHER_CODE and case.device == device
     ]
-    names = usual(device)
-    named = [
-        workload
-        for workload in known
-        if (pattern.lower() in workload.id.lower() if pattern else workload.id in names)
-    ]
+    matching = [case.id for case in known if pattern.lower() in case.id.lower()]
+    wanted = matching if pattern else usual(device)
+    named = [case for case in known if case.id in wanted]
     if not named:
-        raise UserError(
-            f"no case has {pattern!r} in its name; known: "
-            + "; ".join(workload.id for workload in known)
-        )
-    reasons = [unavailable(workload) for workload in named]
-    if None not in reasons:
-        raise UserError(f"{named[0].id} cannot run here: {reasons[0]}")
-    return [case for case, reason in zip(named, reasons, strict=True) if reason is None]
+        listed = "; ".join(case.id for case in known)
+        raise UserError(f"no case has {pattern!r} in its name; known: {listed}")
+    available = [case for case in named if unavailable(case) is None]
+    if not available:
+        raise UserError(f"{named[0].id} cannot run here: {unavailable(named[0])}")
+    return available
 
 
 def resolve(revision: str) -> str:
@@ -106,35 +95,30 @@ def _git(*arguments: str) -> bytes:
 @contextlib.contextmanager
 def checked_out(revision: str) -> Iterator[Path]:
     """Yield a folder that holds mnist_core as it was in a revision."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    try:
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
         if revision == WORKING_TREE:
-            shutil.copytree(
-                ROOT / "mnist_core",
-                folder / "mnist_core",
-                ignore=shutil.ignore_patterns("__pycache__"),
-            )
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / "mnist_core", folder / "mnist_core", ignore=ignored)
         else:
-            archive = _git("archive", "--format=tar", revision, "--", "mnist_core")
-            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-                tar.extractall(folder, filter="data")
-        _require_layout(folder, revision)
+            _extract(revision, folder)
+        if not (folder / "mnist_core" / "training").is_dir():
+            raise UserError(
+                "a revision must have mnist_core.training, which this checkout's bench imports, "
+                f"got {revision}, from before the package had folders; compare later revisions, "
+                "or check out a revision from before the folders and use its own bench.compare"
+            )
         yield folder
+
+
+def _extract(revision: str, folder: Path) -> None:
+    try:
+        archive = _git("archive", "--format=tar", revision, "--", "mnist_core")
     except subprocess.CalledProcessError as error:
-        raise UserError(
-            f"revision {revision} has no mnist_core to compare: {error.stderr.decode().strip()}"
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _require_layout(folder: Path, revision: str) -> None:
-    if not (folder / "mnist_core" / "training").is_dir():
-        raise UserError(
-            "a revision must have mnist_core.training, which this checkout's bench imports, got "
-            f"{revision}, from before the package had folders; compare later revisions, or check "
-            "out a revision from before the folders and use its own bench.compare"
-        )
+        reason = error.stderr.decode().strip()
+        raise UserError(f"revision {revision} has no mnist_core to compare: {reason}") from error
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
 
 
 @dataclass(frozen=True)
@@ -158,14 +142,12 @@ class _Side:
 def _started(name: str, folder: Path) -> Iterator[_Side]:
     """Start a process that measures the mnist_core of a folder, and make sure that it does."""
     worker = revision_worker(folder)
-    try:
+    with contextlib.closing(worker):
         side = _Side(name, worker)
         where = side.ask("where", about="at all")
         if Path(where) != folder.resolve():
             raise UserError(f"{name}: mnist_core was imported from {where}, not from {folder}")
         yield side
-    finally:
-        worker.close()
 
 
 def measure(
@@ -197,7 +179,7 @@ def _pair(
 ) -> dict[str, list[float]]:
     """Time one case in two processes, a block of each in turn; return their blocks by side."""
     about = repr(case.id)
-    described = {"workload": case.to_dict(), "dataset": dataset_name}
+    described = {"workload": asdict(case), "dataset": dataset_name}
     seconds = [float(side.ask("prepare", about=about, **described)) for side in sides]
     blocks: dict[str, list[float]] = {side.name: [] for side in sides}
     for _ in range(block_count(min(seconds))):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.ratios import CONFIDENCE, Ratio
+from bench.analysis.ratios import CONFIDENCE, Estimate
 
 Verdict = Literal["faster", "slower", "inconclusive"]
 Blocks = list[tuple[list[float], list[float]]]
@@ -30,7 +30,7 @@ FEWEST = 4
 class Evidence:
     """What was seen of one case, before all cases are judged together."""
 
-    ratio: Ratio
+    ratio: Estimate
     """NEW's time over OLD's: above 1 is slower."""
     chance_slower: float
     """Of seeing so large a ratio where NEW is slower by no more than the margin."""
@@ -66,7 +66,7 @@ def weigh_ratios(log_ratios: Sequence[float]) -> Evidence:
     error = max(statistics.stdev(log_ratios) / math.sqrt(count), 1e-12)
     half_width = float(t.ppf(0.5 + CONFIDENCE / 2.0, count - 1)) * error
     return Evidence(
-        ratio=Ratio(
+        ratio=Estimate(
             value=math.exp(estimate),
             low=math.exp(estimate - half_width),
             high=math.exp(estimate + half_width),

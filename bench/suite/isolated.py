@@ -1,13 +1,18 @@
 """Each case by itself, through pytest-benchmark: what its own table and its JSON show."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.timing.measure import BlockPlan, Call, RemoteCall, ReportedClock, WarmUp
+from bench.workloads.registry import of_kind
+from bench.workloads.workload import Kind, Workload
 
+Measure = Callable[[Workload], None]
+"""What the fixture `measure` gives a test."""
 SECONDS, ROUNDS = 0.1, 2
 """What is spent on a case, unless pytest-benchmark's options say something else."""
 PLUGIN_SECONDS, PLUGIN_ROUNDS, PLUGIN_TIMER = 1.0, 5, "time.perf_counter"
@@ -28,6 +33,16 @@ class Share:
         if warm_up is None:
             return 1
         return max(self.rounds, round(self.seconds / warm_up.window_seconds[-1]))
+
+
+def cases_of(*kinds: Kind) -> Callable[..., None]:
+    """Return the test that times each case of some kinds, by the fixture `measure`."""
+
+    @pytest.mark.parametrize("workload", of_kind(*kinds), ids=lambda workload: workload.id)
+    def test_case(measure: Measure, workload: Workload) -> None:
+        measure(workload)
+
+    return test_case
 
 
 def share(config: pytest.Config) -> Share:

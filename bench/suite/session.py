@@ -7,21 +7,18 @@ of each at a time. Records, reports and every ratio come from these times.
 
 import datetime
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 
 from bench.analysis.record import CaseRecord, GroupRecord
 from bench.timing import blocks, host, measure
-from bench.timing.measure import WarmUp
+from bench.timing.measure import BlockPlan, WarmUp
 from bench.workloads import prepare
 from bench.workloads.controls import controls
 from bench.workloads.prepared import Prepared, clock_for, enter, plan_for
 from bench.workloads.workload import Workload
 
-Measure = Callable[[Workload], None]
-"""What the fixture `measure` gives a test."""
 BLOCKS = 12
 ORDER_SEED = 0
 
@@ -31,6 +28,10 @@ class _Case:
     workload: Workload
     prepared: Prepared
     warm_up: WarmUp
+
+    def plan(self) -> BlockPlan:
+        seconds = self.warm_up.window_seconds[-1]
+        return plan_for(self.workload, self.prepared, call_seconds=seconds)
 
 
 @dataclass
@@ -104,23 +105,19 @@ class Suite:
 
 
 def _interleave(group: str, cases: list[_Case]) -> GroupRecord:
-    plans = {
-        case.workload.name: plan_for(
-            case.workload, case.prepared, call_seconds=case.warm_up.window_seconds[-1]
-        )
-        for case in cases
-    }
+    device = cases[0].workload.device
+    plans = {case.workload.name: case.plan() for case in cases}
     before = host.state()
     times = blocks.interleave(
         {case.workload.name: case.prepared.call for case in cases},
         plans,
         blocks=BLOCKS,
-        clock=clock_for(cases[0].workload.device),
+        clock=clock_for(device),
         order=random.Random(ORDER_SEED),
     )
     return GroupRecord(
         name=group,
-        device=cases[0].workload.device,
+        device=device,
         host_before=before,
         host_after=host.state(),
         cases=tuple(

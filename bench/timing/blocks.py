@@ -17,29 +17,24 @@ NO_WARM_UP_IF_LONGER = 10
 
 
 def plan(
-    *,
-    call_seconds: float,
-    block_seconds: float,
-    latency: bool,
-    has_setup: bool,
-    fewest: int = 1,
+    *, call_seconds: float, block_seconds: float, latency: bool, has_setup: bool, fewest: int = 1
 ) -> BlockPlan:
     """Fill a block: single calls for a latency, one mean of many for a throughput.
 
     However long a call takes, there are at least `fewest` of them. The untimed calls before them
     fill a time that does not depend on the case.
     """
-    call_seconds = max(call_seconds, 1e-9)
-    calls = max(fewest, round(block_seconds / call_seconds))
     if has_setup:
         return BlockPlan(iterations=1, samples=1, warm_up_calls=0)
+    call_seconds = max(call_seconds, 1e-9)
+    calls = max(fewest, round(block_seconds / call_seconds))
     warm_up_seconds = LATENCY_WARM_UP_SECONDS if latency else WARM_UP_SECONDS
-    warm_up_calls = math.ceil(warm_up_seconds / call_seconds)
-    if call_seconds > NO_WARM_UP_IF_LONGER * warm_up_seconds:
-        warm_up_calls = 0
-    if latency:
-        return BlockPlan(iterations=1, samples=calls, warm_up_calls=warm_up_calls)
-    return BlockPlan(iterations=calls, samples=1, warm_up_calls=warm_up_calls)
+    is_long = call_seconds > NO_WARM_UP_IF_LONGER * warm_up_seconds
+    return BlockPlan(
+        iterations=1 if latency else calls,
+        samples=calls if latency else 1,
+        warm_up_calls=0 if is_long else math.ceil(warm_up_seconds / call_seconds),
+    )
 
 
 def interleave(

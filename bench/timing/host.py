@@ -4,6 +4,7 @@ Two of them are counts that only grow: a group's share is the difference of its 
 """
 
 import os
+import resource
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def state() -> dict[str, Any]:
         "megahertz": frequencies(_read(_CPU_INFO)),
         "steal_ticks": stolen,
         "all_ticks": all_time,
-        "involuntary_switches": involuntary_switches(),
+        "involuntary_switches": resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw,
         "threads": threads(),
     }
 
@@ -36,15 +37,6 @@ def core_time(stat: str) -> tuple[int, int] | None:
     return ticks[-1], sum(ticks)
 
 
-def involuntary_switches() -> int | None:
-    """Return how often this process lost a core that it wanted to keep."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-
-
 def threads() -> int:
     """Return this process's threads; Python's alone where the system does not show the others."""
     try:
@@ -57,18 +49,14 @@ def load() -> float | None:
     """Return the processes that wanted to run, averaged over a minute (this one included)."""
     try:
         return round(os.getloadavg()[0], 2)
-    except (AttributeError, OSError):
+    except OSError:
         return None
 
 
 def frequencies(cpu_info: str) -> list[float] | None:
     """Return the cores' clock frequencies in MHz, from the text of /proc/cpuinfo."""
-    found = [
-        round(float(line.split(":", 1)[1]))
-        for line in cpu_info.splitlines()
-        if line.startswith("cpu MHz")
-    ]
-    return [float(value) for value in found] or None
+    lines = [line for line in cpu_info.splitlines() if line.startswith("cpu MHz")]
+    return [float(round(float(line.split(":", 1)[1]))) for line in lines] or None
 
 
 def _read(path: Path) -> str:

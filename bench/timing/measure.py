@@ -5,8 +5,6 @@ their number; for a latency `iterations` is 1. On CUDA the clock waits for the d
 reading. Everything takes its clock as an argument, so that the tests can use one that they move.
 """
 
-from __future__ import annotations
-
 import gc
 import statistics
 import time
@@ -44,14 +42,6 @@ class BlockPlan:
     """Untimed, before the first sample."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RemoteCall:
-    """A call that another process makes and times: no message between the two is in a sample."""
-
-    warm_up: Callable[[], WarmUp]
-    time_block: Callable[[BlockPlan], list[float]]
-
-
 class ReportedClock:
     """A clock that stands still but for the seconds that another process reports."""
 
@@ -78,6 +68,14 @@ class WarmUp:
     steady: bool
     window_seconds: tuple[float, ...]
     """Median time of a call in each window, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteCall:
+    """A call that another process makes and times: no message between the two is in a sample."""
+
+    warm_up: Callable[[], WarmUp]
+    time_block: Callable[[BlockPlan], list[float]]
 
 
 def device_clock(synchronize: Callable[[], None], clock: Clock = time.perf_counter) -> Clock:

@@ -12,6 +12,7 @@ import torch
 from bench.timing import remote
 from bench.workloads import data
 from bench.workloads.workload import PLAIN_STEPS, Workload
+from mnist_core.errors import from_mapping
 from mnist_core.references import plain_pytorch
 
 
@@ -24,7 +25,7 @@ class _Served:
 
     def prepare(self, workload: dict[str, Any], dataset: str) -> int:
         """Make the training ready; return the images of an epoch less its first batch."""
-        case = Workload.from_dict(workload)
+        case = from_mapping(Workload, workload, kind="workload key")
         full = data.load_cached(dataset, "cpu")
         size = plain_pytorch.BATCH_SIZE
         steps = min(PLAIN_STEPS, len(full.train) // size - 1)

@@ -20,17 +20,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.profiler import (
-    ProfilerActivity,
-    profile,
-    record_function,
-    schedule,
-    tensorboard_trace_handler,
-)
+from torch.profiler import ProfilerActivity, profile, record_function, schedule
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.workloads import data, networks
-from bench.workloads.workload import Workload
+from bench.workloads.workload import Precision, Workload
 from mnist_core.config import TrainConfig
 from mnist_core.errors import run_command
 from mnist_core.optim.registry import build_optimizer
@@ -56,7 +50,7 @@ class Scenario:
     name: str
     batch_size: int
     training: bool
-    precision: str = "float32"
+    precision: Precision = "float32"
 
     @property
     def slug(self) -> str:
@@ -114,17 +108,13 @@ class Profile:
     flops: int
 
 
-class _Marked(nn.Module):
+class _Marked(nn.Sequential):
     """Mark the forward pass in the trace."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the network returns."""
         with record_function(_FORWARD):
-            output: Tensor = self.network(x)
+            output: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return output
 
 
@@ -136,7 +126,7 @@ def _steps(scenario: Scenario, device: torch.device, dataset: str) -> Iterator[N
         name=scenario.name,
         kind="training-step",
         batch_size=scenario.batch_size,
-        precision=scenario.precision,  # type: ignore[arg-type]
+        precision=scenario.precision,
     )
     network = _Marked(networks.build(workload, device))
     if not scenario.training:
@@ -163,25 +153,15 @@ def _steps(scenario: Scenario, device: torch.device, dataset: str) -> Iterator[N
 
 def run(scenario: Scenario, *, device: torch.device, dataset: str, folder: Path) -> Profile:
     """Profile one scenario twice: bare for the shares, then in detail for the trace."""
-    steps = _steps(scenario, device, dataset)
+    steps, active = _steps(scenario, device, dataset), scenario.active_steps
     next(steps)
     with FlopCounterMode(display=False) as counter:
         next(steps)
-    table = list(_profiled(steps, device, active=scenario.active_steps).key_averages())
-    traces = folder / scenario.slug
-    for earlier in traces.glob("*.json"):
-        earlier.unlink()
-    _profiled(
-        steps,
-        device,
-        active=scenario.active_steps,
-        # Without a name of its own the file would carry the host's.
-        on_trace_ready=tensorboard_trace_handler(str(traces), worker_name=scenario.slug),
-        record_shapes=True,
-        profile_memory=True,
-        with_flops=True,
-    )
-    path = next(iter(traces.glob("*.json")))
+    table = list(_profiled(steps, device, active=active).key_averages())
+    in_detail = {"record_shapes": True, "profile_memory": True, "with_flops": True}
+    path = folder / scenario.slug / f"{scenario.slug}.pt.trace.json"  # as TensorBoard finds it
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _profiled(steps, device, active=active, **in_detail).export_chrome_trace(str(path))
     trace = json.loads(path.read_text())
     for private in ("host_name", "traceName"):
         trace.pop(private, None)
@@ -190,9 +170,9 @@ def run(scenario: Scenario, *, device: torch.device, dataset: str, folder: Path)
     time_of = attrgetter("device_time_total" if device.type == "cuda" else "cpu_time_total")
     return Profile(
         scenario=scenario,
-        steps=scenario.active_steps,
+        steps=active,
         split=split(table, training=scenario.training, time_of=time_of),
-        operators=operators(table, steps=scenario.active_steps, device=device.type),
+        operators=operators(table, steps=active, device=device.type),
         peak_bytes=peak_bytes(trace["traceEvents"], device=device.type),
         flops=counter.get_total_flops(),
     )

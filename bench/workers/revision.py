@@ -14,6 +14,7 @@ from bench.timing.measure import BlockPlan, Clock, warm_up
 from bench.workloads.prepare import prepare
 from bench.workloads.prepared import Prepared, clock_for, plan_for
 from bench.workloads.workload import Workload
+from mnist_core.errors import from_mapping
 from mnist_core.runtime.device import prepare_process
 
 
@@ -29,7 +30,7 @@ class _Served:
 
     def prepare(self, workload: dict[str, Any], dataset: str) -> float:
         """Make a workload ready and warm it up; return the seconds of a call."""
-        case = Workload.from_dict(workload)
+        case = from_mapping(Workload, workload, kind="workload key")
         prepared = prepare(case, dataset_name=dataset)
         clock = clock_for(case.device)
         seconds = warm_up(prepared.call, clock=clock).window_seconds[-1]

@@ -26,21 +26,19 @@ def controls(
         return []
     references = [case for case in cases if case.mode == "plain"]
     found = [replace(case, role="control") for case in references if case not in selected]
-    found.append(a_a_test(next((case for case in selected if case.in_a_a_test), selected[0])))
+    repeated = next((case for case in selected if case.in_a_a_test), selected[0])
+    found.append(replace(repeated, name=f"{repeated.name}, A/A test", role="a-a"))
     if first.group_kind == "training-step" and first.device == "cpu":
         found.append(convolutions(first))
     if first.group_kind == "optimizer-step":
-        found.append(whole_step(first))
+        name = "whole step: Adam, float32, batch 64"
+        found.append(_beside(first, name, kind="training-step", role="control"))
     elif first.group_kind != "data":
         found += {fastest(ceilings(case)): None for case in selected}
     if first.group_kind != "data":
-        found.append(bandwidth(first))
+        size, threads = (128 if first.device == "cpu" else 1024), first.threads
+        found.append(_limit(first, "memory copy", kind="copy", threads=threads, size=size))
     return found
-
-
-def a_a_test(workload: Workload) -> Workload:
-    """Return the workload as a second case of its group."""
-    return replace(workload, name=f"{workload.name}, A/A test", role="a-a")
 
 
 def is_a_a_test_of(test: Workload, workload: Workload) -> bool:
@@ -48,53 +46,31 @@ def is_a_a_test_of(test: Workload, workload: Workload) -> bool:
     return test.role == "a-a" and replace(test, name=workload.name, role="case") == workload
 
 
-def _beside(workload: Workload, name: str, **fields: Any) -> Workload:
+def _beside(case: Workload, name: str, **fields: Any) -> Workload:
     """Return a workload of the same group and device."""
-    same = {"group": workload.group, "group_kind": workload.group_kind, "device": workload.device}
-    return Workload(**{**same, "name": name, **fields})
+    kind, device = case.group_kind, case.device
+    return Workload(group=case.group, group_kind=kind, device=device, name=name, **fields)
 
 
-def ceilings(workload: Workload) -> list[Workload]:
+def _limit(case: Workload, name: str, **fields: Any) -> Workload:
+    return _beside(case, f"limit: {name}", role="limit", **fields)
+
+
+def ceilings(case: Workload) -> list[Workload]:
     """Return the matrix products the fastest of which bounds the workload's arithmetic."""
+    precision, threads = case.precision, case.threads
     return [
-        _beside(
-            workload,
-            f"limit: GEMM {workload.precision}",
-            kind="gemm",
-            role="limit",
-            precision=workload.precision,
-            threads=workload.threads,
-            size=size,
+        _limit(
+            case, f"GEMM {precision}", kind="gemm", precision=precision, threads=threads, size=n
         )
-        for size in GEMM_SIZES[workload.device]
+        for n in GEMM_SIZES[case.device]
     ]
 
 
-def bandwidth(workload: Workload) -> Workload:
-    """Return the copy that bounds the workload's memory traffic."""
-    size = 128 if workload.device == "cpu" else 1024
-    threads = workload.threads
-    return _beside(
-        workload, "limit: memory copy", kind="copy", role="limit", threads=threads, size=size
-    )
-
-
-def convolutions(workload: Workload) -> Workload:
+def convolutions(case: Workload) -> Workload:
     """Return the convolutions of a float32 step, which no code around them can pass on a CPU.
 
     On CUDA a captured step can: there single calls are bound by their launches.
     """
-    return _beside(
-        workload,
-        "limit: convolutions of a float32 step",
-        kind="training-step",
-        role="limit",
-        batch_size=workload.batch_size,
-        mode="convolutions",
-    )
-
-
-def whole_step(workload: Workload) -> Workload:
-    """Return the training step that an optimizer's own step is a part of."""
-    name = "whole step: Adam, float32, batch 64"
-    return _beside(workload, name, kind="training-step", role="control")
+    how: dict[str, Any] = {"mode": "convolutions", "batch_size": case.batch_size}
+    return _limit(case, "convolutions of a float32 step", kind="training-step", **how)

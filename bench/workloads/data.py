@@ -7,17 +7,16 @@ reports say which it was.
 
 import functools
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from bench.workloads.prepared import Prepared, timed
+from bench.workloads.prepared import NO_STEP, Prepared, timed
 from bench.workloads.workload import PLAIN_STEPS, Workload
 from mnist_core.config import TrainConfig
 from mnist_core.data.load import load
+from mnist_core.data.spec import BASELINE_AUGMENTATION, Augmentation
 from mnist_core.data.splits import Dataset, Split
 from mnist_core.references import plain_pytorch
 from mnist_core.training import batches
@@ -43,29 +42,18 @@ def repeated(dataset: Dataset, count: int) -> Dataset:
     return replace(dataset, train=train) if times > 1 else dataset
 
 
-class Augmentation(TypedDict):
-    """The fields of a TrainConfig that augment."""
-
-    rotation_degrees: float
-    translation: float
-
-
-def augmentation(workload: Workload) -> Augmentation:
-    """Return the baseline's augmentation, or none."""
-    if workload.augment:
-        return {"rotation_degrees": 10.0, "translation": 0.1}
-    return {"rotation_degrees": 0.0, "translation": 0.0}
-
-
-class _Epochs:
-    """The batches of an epoch, a new one at each iteration."""
-
-    def __init__(self, dataset: Dataset, config: TrainConfig) -> None:
-        self._dataset, self._config = dataset, config
-        self._numbers = itertools.count(1)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return batches.epoch_batches(self._dataset, self._config, epoch=next(self._numbers))
+def training_config(workload: Workload, dataset: Dataset) -> TrainConfig:
+    """Return one epoch of the workload's training, with the baseline's augmentation or none."""
+    augmentation = BASELINE_AUGMENTATION if workload.augment else Augmentation()
+    return TrainConfig(
+        dataset=dataset.name,
+        epochs=1,
+        batch_size=workload.batch_size,
+        precision=workload.precision,
+        learning_rate=NO_STEP,
+        rotation_degrees=augmentation.rotation_degrees,
+        translation=augmentation.translation,
+    )
 
 
 def pipeline(workload: Workload, dataset_name: str) -> Prepared:
@@ -82,8 +70,13 @@ def pipeline(workload: Workload, dataset_name: str) -> Prepared:
         return Prepared(
             call=timed(workload, lambda epoch: sum(1 for _ in epoch), setup=start), images=count
         )
-    config = TrainConfig(
-        dataset=full.name, batch_size=workload.batch_size, **augmentation(workload)
+    dataset, config, numbers = (
+        subset(full, count),
+        training_config(workload, full),
+        itertools.count(1),
     )
-    epochs = _Epochs(subset(full, count), config)
-    return Prepared(call=timed(workload, lambda: sum(1 for _ in epochs)), images=count)
+
+    def consume() -> int:
+        return sum(1 for _ in batches.epoch_batches(dataset, config, epoch=next(numbers)))
+
+    return Prepared(call=timed(workload, consume), images=count)

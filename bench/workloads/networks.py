@@ -1,8 +1,6 @@
 """Variants of the network: memory layout, number format, and how it is called or compiled."""
 
 import functools
-import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,6 @@ from torch import Tensor, nn
 
 from bench.workloads.workload import Workload
 from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE
-from mnist_core.models import onnx_graph
 from mnist_core.models.network import Bfloat16, build_network
 from mnist_core.references import plain_pytorch
 from mnist_core.runtime.randomness import generator
@@ -50,29 +47,6 @@ def bfloat16_is_native(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return supported
-
-
-def compiler_missing(workload: Workload) -> str | None:
-    """Return why the workload cannot be compiled here, or None where it can."""
-    if workload.mode not in ("compiled", "ahead-of-time"):
-        return None
-    compiler = os.environ.get("CXX", "g++")  # as torch.compile looks for it
-    if workload.device == "cpu" and shutil.which(compiler) is None:
-        return f"torch.compile needs a C++ compiler on the CPU, and {compiler} is not installed"
-    return None
-
-
-def onnx_missing(workload: Workload) -> str | None:
-    """Return why the workload's graph cannot be built or run here, or None where it can."""
-    if workload.mode != "onnxruntime":
-        return None
-    missing = onnx_graph.missing_libraries()
-    if not missing:
-        return None
-    return (
-        f"ONNX Runtime needs the extra [onnx], and {' and '.join(missing)} "
-        f"{'are' if len(missing) > 1 else 'is'} not installed"
-    )
 
 
 def convolutions_alone(network: nn.Module, images: Tensor) -> Callable[[], object]:

@@ -1,11 +1,15 @@
 """Workload -> Prepared: everything that a case needs, made ready outside the clock."""
 
+import os
+import shutil
+
 import torch
 
 from bench.workloads import data, inference, networks, training
 from bench.workloads.prepared import Prepared, enter, timed
 from bench.workloads.workload import Workload
 from mnist_core.errors import UserError
+from mnist_core.models import onnx_graph
 from mnist_core.runtime.randomness import generator
 
 BYTES_PER_MEBIBYTE = 1 << 20
@@ -42,7 +46,16 @@ def unavailable(workload: Workload) -> str | None:
         return "no CUDA device: torch.cuda.is_available() is False"
     if workload.precision == "bfloat16" and not networks.bfloat16_is_native(workload.device):
         return f"the {workload.device} has no bfloat16 arithmetic"
-    return networks.compiler_missing(workload) or networks.onnx_missing(workload)
+    if workload.mode in ("compiled", "ahead-of-time") and workload.device == "cpu":
+        compiler = os.environ.get("CXX", "g++")  # as torch.compile looks for it
+        if shutil.which(compiler) is None:
+            return (
+                f"torch.compile needs a C++ compiler on the CPU, and {compiler} is not installed"
+            )
+    if workload.mode == "onnxruntime" and (missing := onnx_graph.missing_libraries()):
+        libraries = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'}"
+        return f"ONNX Runtime needs the extra [onnx], and {libraries} not installed"
+    return None
 
 
 def _gemm(workload: Workload) -> Prepared:

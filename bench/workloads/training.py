@@ -1,6 +1,7 @@
 """Training, made ready to be timed: single steps, an optimizer's own step, whole loops."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,6 @@ from bench.timing.remote import plain_worker
 from bench.workloads import data, memory_traffic, networks
 from bench.workloads.prepared import NO_STEP, Prepared, flops_per_image, timed
 from bench.workloads.workload import LOOP_STEPS, Workload
-from mnist_core.config import TrainConfig
 from mnist_core.optim.registry import build_optimizer
 from mnist_core.references import plain_pytorch
 from mnist_core.training import batches, loop
@@ -45,21 +45,21 @@ def _step(
     if workload.mode == "plain":
         training = plain_pytorch.PlainTraining(batch.device)
         return lambda: training.step(batch, labels)
-    optimizer = build_optimizer(workload.optimizer, network.parameters(), learning_rate=NO_STEP)
+    optimizer = _optimizer(workload, network)
     return lambda: training_step(network, optimizer, batch, labels)
+
+
+def _optimizer(workload: Workload, network: nn.Module) -> torch.optim.Optimizer:
+    if workload.mode == "plain":
+        return torch.optim.Adam(network.parameters(), lr=NO_STEP)
+    return build_optimizer(workload.optimizer, network.parameters(), learning_rate=NO_STEP)
 
 
 def optimizer_step(workload: Workload) -> Prepared:
     """Make `optimizer.step()` ready, on the gradients of one training step."""
     batch, labels = networks.synthetic_batch(workload)
     network = networks.build(workload, batch.device)
-    optimizer: torch.optim.Optimizer
-    if workload.mode == "plain":
-        optimizer = torch.optim.Adam(network.parameters(), lr=NO_STEP)
-    else:
-        optimizer = build_optimizer(
-            workload.optimizer, network.parameters(), learning_rate=NO_STEP
-        )
+    optimizer = _optimizer(workload, network)
     training_step(network, optimizer, batch, labels)  # leaves gradients, makes the state
     return Prepared(
         call=timed(workload, optimizer.step), bytes=memory_traffic.count_bytes(optimizer.step)
@@ -71,14 +71,7 @@ def training_loop(workload: Workload, dataset_name: str) -> Prepared:
     full = data.load_cached(dataset_name, workload.device)
     steps = min(LOOP_STEPS[workload.device], len(full.train) // workload.batch_size)
     dataset = data.subset(full, steps * workload.batch_size)
-    config = TrainConfig(
-        dataset=full.name,
-        epochs=1,
-        batch_size=workload.batch_size,
-        precision=workload.precision,
-        learning_rate=NO_STEP,
-        **data.augmentation(workload),
-    )
+    config = data.training_config(workload, full)
     if workload.mode == "prepared":
         function = _bare_loop(workload, list(batches.epoch_batches(dataset, config, epoch=1)))
     else:
@@ -94,9 +87,7 @@ def _bare_loop(workload: Workload, epoch: Iterable[tuple[Tensor, Tensor]]) -> Ca
 
     def steps() -> None:
         network = networks.build(workload, torch.device(workload.device))
-        optimizer = build_optimizer(
-            workload.optimizer, network.parameters(), learning_rate=NO_STEP
-        )
+        optimizer = _optimizer(workload, network)
         for batch, labels in epoch:
             training_step(network, optimizer, batch, labels)
 
@@ -106,7 +97,7 @@ def _bare_loop(workload: Workload, epoch: Iterable[tuple[Tensor, Tensor]]) -> Ca
 def plain_loop(workload: Workload, dataset_name: str) -> Prepared:
     """Hand plain PyTorch's loop to a process in which nothing of this project is set up."""
     worker = plain_worker()
-    count = worker.ask("prepare", workload=workload.to_dict(), dataset=dataset_name)
+    count = worker.ask("prepare", workload=asdict(workload), dataset=dataset_name)
     return Prepared(
         call=Call(
             setup=lambda: worker.ask("start_epoch", case=workload.id),

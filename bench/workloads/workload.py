@@ -4,12 +4,8 @@ A workload is the description; the case is the workload as it was measured. Noth
 torch: names and counts are cheap. `bench.workloads.registry` lists the cases.
 """
 
-from __future__ import annotations
-
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
-
-from mnist_core.errors import unknown_name
+from dataclasses import dataclass
+from typing import Literal
 
 Device = Literal["cpu", "cuda"]
 GroupKind = Literal["limits", "training-step", "optimizer-step", "loop", "inference", "data"]
@@ -24,6 +20,7 @@ Kind = Literal[
     "copy",
 ]
 Metric = Literal["throughput", "latency"]
+Precision = Literal["float32", "bfloat16", "tf32"]
 Role = Literal["case", "control", "limit", "a-a"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 # A library may leave a small product to one thread: oneDNN does up to 1,024 in bfloat16 on AMX.
@@ -54,7 +51,7 @@ class Workload:
     """What counts: the mean of calls in a row, or each single call."""
     device: Device = "cpu"
     batch_size: int = 64
-    precision: Literal["float32", "bfloat16", "tf32"] = "float32"
+    precision: Precision = "float32"
     layout: Literal["channels-last", "contiguous"] = "channels-last"
     mode: Literal[
         "eager",
@@ -88,16 +85,3 @@ class Workload:
     def has(self, **values: object) -> bool:
         """Tell whether the fields have these values."""
         return all(getattr(self, name) == value for name, value in values.items())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready mapping that `from_dict` takes back."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Workload:
-        """Build a workload from `to_dict`'s mapping; an unknown key is a `UserError`."""
-        known = [field.name for field in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise unknown_name("workload key", key, known)
-        return cls(**values)

@@ -1,12 +1,22 @@
 """The key figures of a run: each is a question with a ratio, and most have a target."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from bench.analysis import ratios
-from bench.analysis.ratios import Ratio
+from bench.analysis.ratios import Estimate
 from bench.analysis.summary import COMPUTE, GroupSummary, Row, Summary, speed_ratio
+
+_FLOAT32 = {"mode": "eager", "precision": "float32", "layout": "channels-last"}
+_BFLOAT16 = {**_FLOAT32, "precision": "bfloat16"}
+_CONTIGUOUS = {**_FLOAT32, "layout": "contiguous"}
+_COMPILED = {**_FLOAT32, "mode": "compiled"}
+_COMPARED = (
+    *(("a step in bfloat16", n, _BFLOAT16, "float32", _FLOAT32, 1.5) for n in (64, 256, 1024)),
+    ("channels-last in a float32 step", 64, _FLOAT32, "contiguous", _CONTIGUOUS, None),
+    ("a compiled float32 step", 64, _COMPILED, "eager", _FLOAT32, None),
+)
+"""What, its batch size and workload; than what, its workload; the target."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +25,7 @@ class KeyFigure:
 
     question: str
     answer: str
-    ratio: Ratio
+    ratio: Estimate
     is_share: bool = False
     target: float | None = None
     at_most: bool = False
@@ -25,27 +35,24 @@ class KeyFigure:
         """Say whether the target is reached, and whether the interval includes it."""
         if self.target is None:
             return ""
-        low, high = self.ratio.low, self.ratio.high
-        if self.at_most:
-            low, high, reached = -high, -low, self.ratio.value <= self.target
-            bound = -self.target
-        else:
-            reached, bound = self.ratio.value >= self.target, self.target
-        if low >= bound:
+        sign = -1.0 if self.at_most else 1.0
+        ends = sorted(sign * (end - self.target) for end in (self.ratio.low, self.ratio.high))
+        if ends[0] >= 0.0:
             return "reached"
-        if high < bound:
+        if ends[1] < 0.0:
             return "missed"
-        return "reached, not beyond doubt" if reached else "missed, not beyond doubt"
+        is_reached = sign * (self.ratio.value - self.target) >= 0.0
+        return "reached, not beyond doubt" if is_reached else "missed, not beyond doubt"
+
+
+def _faster(what: str, ratio: Estimate, *, than: str, target: float | None = None) -> KeyFigure:
+    question, answer = f"How much faster is {what}?", f"times {than}"
+    return KeyFigure(question=question, answer=answer, ratio=ratio, target=target)
 
 
 def key_figures(summary: Summary) -> list[KeyFigure]:
     """Return the figures whose cases the record has."""
-    return [
-        *_shares(summary),
-        *_formats(summary),
-        *_loop(summary),
-        *_latency(summary),
-    ]
+    return [*_shares(summary), *_formats(summary), *_loop(summary), *_latency(summary)]
 
 
 def _group(summary: Summary, batch_size: int) -> GroupSummary | None:
@@ -55,81 +62,38 @@ def _group(summary: Summary, batch_size: int) -> GroupSummary | None:
 
 def _shares(summary: Summary) -> Iterator[KeyFigure]:
     group = _group(summary, 64)
-    if group is None:
+    float32 = group.row(**_FLOAT32) if group else None
+    if group is None or float32 is None:
         return
-    float32 = group.row(mode="eager", precision="float32", layout="channels-last")
-    if float32 is None:
-        return
+    answer = "of the arithmetic limit"
     if COMPUTE in float32.shares:
-        yield KeyFigure(
-            question="How near is a float32 training step to its limit, batch 64?",
-            answer="of the arithmetic limit",
-            ratio=float32.shares[COMPUTE],
-            is_share=True,
-            target=0.6,
-        )
+        question = "How near is a float32 training step to its limit, batch 64?"
+        share = float32.shares[COMPUTE]
+        yield KeyFigure(question=question, answer=answer, ratio=share, is_share=True, target=0.6)
     if group.convolutions is not None:
-        yield KeyFigure(
-            question="How near are the convolutions of that step alone?",
-            answer="of the arithmetic limit",
-            ratio=group.convolutions,
-            is_share=True,
-        )
+        question, share = "How near are the convolutions of that step alone?", group.convolutions
+        yield KeyFigure(question=question, answer=answer, ratio=share, is_share=True)
 
 
 def _formats(summary: Summary) -> Iterator[KeyFigure]:
     """Compare number formats, memory layouts and compiling, a training step each."""
-    float32 = {"mode": "eager", "precision": "float32", "layout": "channels-last"}
-    for batch in (64, 256, 1024):
-        yield from _pair(
-            summary,
-            batch,
-            {**float32, "precision": "bfloat16"},
-            float32,
-            question=f"How much faster is a step in bfloat16, batch {batch:,}?",
-            answer="times float32",
-            target=1.5,
-        )
-    yield from _pair(
-        summary,
-        64,
-        float32,
-        {**float32, "layout": "contiguous"},
-        question="How much faster is channels-last in a float32 step, batch 64?",
-        answer="times contiguous",
-    )
-    yield from _pair(
-        summary,
-        64,
-        {**float32, "mode": "compiled"},
-        float32,
-        question="How much faster is a compiled float32 step, batch 64?",
-        answer="times eager",
-    )
-
-
-def _pair(
-    summary: Summary, batch: int, one: dict[str, str], other: dict[str, str], **words: Any
-) -> Iterator[KeyFigure]:
-    group = _group(summary, batch)
-    first, second = (group.row(**one), group.row(**other)) if group else (None, None)
-    if first and second:
-        yield KeyFigure(ratio=speed_ratio(first.case, second.case), **words)
+    for what, batch, one, than, other, target in _COMPARED:
+        group = _group(summary, batch)
+        first, second = (group.row(**one), group.row(**other)) if group else (None, None)
+        if first and second:
+            ratio = speed_ratio(first.case, second.case)
+            yield _faster(f"{what}, batch {batch:,}", ratio, than=than, target=target)
 
 
 def _loop(summary: Summary) -> Iterator[KeyFigure]:
     for group in summary.of("loop"):
-        reference = group.reference
+        plain = group.reference
         for precision in ("float32", "bfloat16"):
             whole = group.row(kind="training-loop", precision=precision, augment=True)
-            if whole is not None and reference.workload.mode == "plain":
-                name = whole.workload.name
-                yield KeyFigure(
-                    question=f"How much faster is the whole loop ({name}) than plain PyTorch?",
-                    answer=f"times {reference.workload.name}",
-                    ratio=speed_ratio(whole.case, reference),
-                    target=2.5,
-                )
+            if whole is not None and plain.workload.mode == "plain":
+                what = f"the whole loop ({whole.workload.name}) than plain PyTorch"
+                ratio = speed_ratio(whole.case, plain)
+                yield _faster(what, ratio, than=plain.workload.name, target=2.5)
         bare = group.row(mode="prepared")
         whole = group.row(mode="eager", precision="float32", augment=False)
         if bare is not None and whole is not None:
@@ -141,9 +105,7 @@ def _harness(bare: Row, whole: Row) -> KeyFigure:
     return KeyFigure(
         question=f"What does the harness add to its steps ({bare.workload.name})?",
         answer="of their time",
-        ratio=Ratio(
-            value=cost.value - 1.0, low=cost.low - 1.0, high=cost.high - 1.0, count=cost.count
-        ),
+        ratio=replace(cost, value=cost.value - 1.0, low=cost.low - 1.0, high=cost.high - 1.0),
         is_share=True,
         target=0.03,
         at_most=True,
@@ -154,26 +116,14 @@ def _latency(summary: Summary) -> Iterator[KeyFigure]:
     for group in summary.of("inference", "latency"):
         if group.reference.workload.mode != "plain":
             continue
-        others = [
-            row for row in group.rows if row.versus is not None and row.workload.role == "case"
-        ]
-        exported = [row for row in others if row.workload.mode == "onnxruntime"]
-        of_torch = [row for row in others if row.workload.mode != "onnxruntime"]
-        which = f"{group.condition}, block medians"
+        cases = [(row, row.versus) for row in group.rows if row.workload.role == "case"]
+        others = [(row.workload, ratio) for row, ratio in cases if ratio is not None]
+        exported = [(work, ratio) for work, ratio in others if work.mode == "onnxruntime"]
+        of_torch = [(work, ratio) for work, ratio in others if work.mode != "onnxruntime"]
+        which, than = f"({group.condition}, block medians)", "the plain PyTorch call"
         if of_torch:
-            best = max(of_torch, key=lambda row: row.versus.value if row.versus else 0.0)
-            source = "torch" if exported else "the network"
-            yield _faster(best, f"one image through {source} at best ({which})", of_torch=True)
-        for row in exported:
-            yield _faster(row, f"{row.workload.name} ({which})", of_torch=False)
-
-
-def _faster(row: Row, what: str, *, of_torch: bool) -> KeyFigure:
-    assert row.versus is not None
-    best = f": {row.workload.name}" if of_torch else ""
-    return KeyFigure(
-        question=f"How much faster is {what}?",
-        answer=f"times the plain PyTorch call{best}",
-        ratio=row.versus,
-        target=1.25 if of_torch else 2.5,
-    )
+            best, ratio = max(of_torch, key=lambda other: other[1].value)
+            what = f"one image through {'torch' if exported else 'the network'} at best {which}"
+            yield _faster(what, ratio, than=f"{than}: {best.name}", target=1.25)
+        for work, ratio in exported:
+            yield _faster(f"{work.name} {which}", ratio, than=than, target=2.5)

@@ -11,11 +11,10 @@ no block fell into.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.ratios import CONFIDENCE
+from bench.analysis.ratios import CONFIDENCE, Estimate
 from mnist_core.errors import UserError
 
 FEWEST_BLOCKS = 6
@@ -25,16 +24,6 @@ _SEED = 0
 
 class TooFewSamplesError(UserError):
     """Say that a percentile cannot have an interval yet, and how many samples it needs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantile:
-    """A percentile, its interval and the number of samples it stands on."""
-
-    value: float
-    low: float
-    high: float
-    count: int
 
 
 def samples_needed(percentile: float) -> int:
@@ -50,20 +39,17 @@ def samples_needed(percentile: float) -> int:
     return count
 
 
-def quantile(blocks: Sequence[Sequence[float]], percentile: float) -> Quantile:
+def quantile(blocks: Sequence[Sequence[float]], percentile: float) -> Estimate:
     """Return the percentile of all samples of the blocks with its interval.
 
     Raises `TooFewSamplesError` where no two samples enclose it with enough confidence, or where
     too few blocks show how far blocks differ.
     """
     samples = [sample for block in blocks for sample in block]
-    needed = samples_needed(percentile)
-    count = len(samples)
+    count, needed = len(samples), samples_needed(percentile)
     if count < needed:
-        raise TooFewSamplesError(
-            f"p{percentile:g} needs >= {needed} samples for a {CONFIDENCE:.0%} interval, "
-            f"got {count}"
-        )
+        wanted = f"{needed} samples for a {CONFIDENCE:.0%} interval"
+        raise TooFewSamplesError(f"p{percentile:g} needs >= {wanted}, got {count}")
     if len(blocks) < FEWEST_BLOCKS:
         raise TooFewSamplesError(
             f"p{percentile:g} needs >= {FEWEST_BLOCKS} blocks for an interval, got {len(blocks)}"
@@ -71,7 +57,7 @@ def quantile(blocks: Sequence[Sequence[float]], percentile: float) -> Quantile:
     p = _fraction(percentile)
     low, high = order_statistic_interval(samples, p)
     drawn_low, drawn_high = resampled_interval(blocks, p)
-    return Quantile(
+    return Estimate(
         value=sorted(samples)[max(0, math.ceil(p * count) - 1)],
         low=min(low, drawn_low),
         high=max(high, drawn_high),
@@ -81,9 +67,9 @@ def quantile(blocks: Sequence[Sequence[float]], percentile: float) -> Quantile:
 
 def percentiles(
     blocks: Sequence[Sequence[float]], wanted: Iterable[float]
-) -> dict[float, Quantile | str]:
+) -> dict[float, Estimate | str]:
     """Return each percentile, or the reason why it cannot have an interval."""
-    found: dict[float, Quantile | str] = {}
+    found: dict[float, Estimate | str] = {}
     for percentile in wanted:
         try:
             found[percentile] = quantile(blocks, percentile)

@@ -7,12 +7,11 @@ Nonparametrics, 1975, chapter 3). The value is Hodges and Lehmann's: the median 
 pairs of log ratios, which lies in between where the blocks are bimodal.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,29 +22,23 @@ FEWEST_PAIRS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ratio:
-    """A ratio of times or of speeds with its interval."""
+class Estimate:
+    """A ratio, a time, a speed or a percentile with its interval."""
 
     value: float
     low: float
     high: float
     count: int
-    """Pairs of blocks."""
+    """What it stands on: pairs of blocks, or the samples of a percentile."""
 
-    def inverted(self) -> Ratio:
+    def inverted(self) -> Self:
         """Return the ratio the other way round."""
-        return Ratio(
-            value=1.0 / self.value, low=1.0 / self.high, high=1.0 / self.low, count=self.count
-        )
+        return replace(self, value=1.0 / self.value, low=1.0 / self.high, high=1.0 / self.low)
 
-    def scaled(self, factor: float) -> Ratio:
+    def scaled(self, factor: float) -> Self:
         """Return the ratio times a constant."""
-        return Ratio(
-            value=self.value * factor,
-            low=self.low * factor,
-            high=self.high * factor,
-            count=self.count,
-        )
+        value, low, high = (x * factor for x in (self.value, self.low, self.high))
+        return replace(self, value=value, low=low, high=high)
 
 
 @functools.lru_cache(maxsize=64)
@@ -60,31 +53,23 @@ def signed_rank_distribution(count: int) -> NDArray[np.float64]:
     return chances
 
 
-def walsh_averages(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sorted means of all pairs, each value with itself included."""
-    upper = np.triu_indices(len(values))
-    means: NDArray[np.float64] = np.sort((values[upper[0]] + values[upper[1]]) / 2.0)
-    return means
-
-
 def paired(
     numerator: Sequence[float], denominator: Sequence[float], *, confidence: float = CONFIDENCE
-) -> Ratio:
+) -> Estimate:
     """Return the ratio of two interleaved cases: Hodges and Lehmann's estimate and interval."""
     if len(numerator) != len(denominator):
         raise ValueError(f"pairs must be complete, got {len(numerator)} and {len(denominator)}")
     if len(numerator) < FEWEST_PAIRS:
         raise ValueError(f"an interval needs >= {FEWEST_PAIRS} pairs, got {len(numerator)}")
-    logs = np.log(np.asarray(numerator, dtype=np.float64)) - np.log(
-        np.asarray(denominator, dtype=np.float64)
-    )
-    means = walsh_averages(logs)
+    logs = np.log(np.asarray(numerator)) - np.log(np.asarray(denominator))
+    one, other = np.triu_indices(len(logs))
+    means = np.sort((logs[one] + logs[other]) / 2.0)  # of all pairs, each with itself included
     # The k smallest and k largest means fall away, k as large as the confidence allows.
     cumulative = np.cumsum(signed_rank_distribution(len(logs)))
     dropped = int(np.searchsorted(cumulative, (1.0 - confidence) / 2.0, side="right"))
     if dropped < 1:
         raise ValueError(f"{len(logs)} pairs have no interval of confidence {confidence}")
-    return Ratio(
+    return Estimate(
         value=math.exp(float(np.median(means))),
         low=math.exp(float(means[dropped - 1])),
         high=math.exp(float(means[-dropped])),
@@ -92,7 +77,7 @@ def paired(
     )
 
 
-def centre(values: Sequence[float]) -> Ratio:
+def centre(values: Sequence[float]) -> Estimate:
     """Return the centre of the blocks with its interval."""
     return paired(values, [1.0] * len(values))
 

@@ -33,13 +33,8 @@ def roofs(summary: Summary) -> list[Roof]:
         products = [case for case in cases if case.workload.has(kind="gemm", precision=precision)]
         if products and copies:
             speed = statistics.median(rate(case, case.flops) for case in products)
-            found.append(
-                Roof(
-                    precision=precision,
-                    flops_per_second=speed,
-                    bytes_per_second=statistics.median(copies),
-                )
-            )
+            slope = statistics.median(copies)
+            found.append(Roof(precision=precision, flops_per_second=speed, bytes_per_second=slope))
     return found
 
 

@@ -9,8 +9,8 @@ import statistics
 from dataclasses import dataclass
 
 from bench.analysis import ratios
-from bench.analysis.quantiles import Quantile, percentiles
-from bench.analysis.ratios import Ratio
+from bench.analysis.quantiles import percentiles
+from bench.analysis.ratios import Estimate
 from bench.analysis.record import CaseRecord, GroupRecord, Record
 from bench.analysis.stability import instability
 from bench.workloads.controls import is_a_a_test_of
@@ -25,23 +25,23 @@ class Row:
     """One case of a group: what a table and a picture say of it."""
 
     case: CaseRecord
-    seconds: Ratio
+    seconds: Estimate
     """Of one call: the median of its blocks with its interval."""
-    per_second: Ratio
+    per_second: Estimate
     """Images, or calls where a case has none."""
     spread: float
     """Half the distance between the quartiles of the blocks, over their median."""
-    versus: Ratio | None
+    versus: Estimate | None
     """Speed over the reference's; None for the reference."""
     separated: bool
     """Whether the ratio's interval lies outside the group's noise floor."""
-    shares: dict[str, Ratio]
+    shares: dict[str, Estimate]
     """Of each limit."""
-    of_a_step: Ratio | None
+    of_a_step: Estimate | None
     """Its time over that of the whole step beside it."""
     instability: str | None
     """A word where the blocks were not alike."""
-    percentiles: dict[float, Quantile | str]
+    percentiles: dict[float, Estimate | str]
     """Of a latency; a text where one is refused."""
 
     @property
@@ -55,7 +55,7 @@ class Row:
         return max(self.shares, key=lambda name: self.shares[name].value, default=None)
 
     @property
-    def share(self) -> Ratio | None:
+    def share(self) -> Estimate | None:
         """Return the share of the limit that is nearer."""
         return None if self.limit is None else self.shares[self.limit]
 
@@ -73,9 +73,9 @@ class GroupSummary:
     reference: CaseRecord
     """What the other cases are divided by."""
     rows: tuple[Row, ...]
-    noise_floor: Ratio | None
+    noise_floor: Estimate | None
     """The ratio of a case to itself: the same code as two cases, interleaved."""
-    convolutions: Ratio | None
+    convolutions: Estimate | None
     """Share of the arithmetic limit that the convolutions of a step reach by themselves."""
 
     @property
@@ -156,12 +156,12 @@ def _beside(group: GroupRecord, **values: object) -> CaseRecord | None:
     return next((case for case in group.cases if case.workload.has(**values)), None)
 
 
-def speed_ratio(case: CaseRecord, reference: CaseRecord) -> Ratio:
+def speed_ratio(case: CaseRecord, reference: CaseRecord) -> Estimate:
     """Return how many times as fast as the reference a case is, image by image."""
     return ratios.paired(reference.item_seconds(), case.item_seconds())
 
 
-def _noise_floor(group: GroupRecord) -> Ratio | None:
+def _noise_floor(group: GroupRecord) -> Estimate | None:
     for test in group.cases:
         for case in group.cases:
             if is_a_a_test_of(test.workload, case.workload):
@@ -169,20 +169,20 @@ def _noise_floor(group: GroupRecord) -> Ratio | None:
     return None
 
 
-def floor_width(floor: Ratio | None) -> float:
+def floor_width(floor: Estimate | None) -> float:
     """Return how far from 1 the same code was seen, as a logarithm."""
     if floor is None:
         return 0.0
     return max(abs(math.log(floor.low)), abs(math.log(floor.high)))
 
 
-def is_separated(ratio: Ratio, floor: Ratio | None) -> bool:
+def is_separated(ratio: Estimate, floor: Estimate | None) -> bool:
     """Tell whether a whole interval lies further from 1 than the same code does from itself."""
     width = floor_width(floor)
     return math.log(ratio.low) > width or math.log(ratio.high) < -width
 
 
-def shares(case: CaseRecord, group: GroupRecord) -> dict[str, Ratio]:
+def shares(case: CaseRecord, group: GroupRecord) -> dict[str, Estimate]:
     """Return the share of each limit that a case reaches.
 
     The limit's time for the case's work is compared with the case's own, block by block.
@@ -200,7 +200,9 @@ def shares(case: CaseRecord, group: GroupRecord) -> dict[str, Ratio]:
     return found
 
 
-def _row(case: CaseRecord, group: GroupRecord, reference: CaseRecord, floor: Ratio | None) -> Row:
+def _row(
+    case: CaseRecord, group: GroupRecord, reference: CaseRecord, floor: Estimate | None
+) -> Row:
     block_seconds = case.block_seconds()
     seconds = ratios.centre(block_seconds)
     versus = None if case is reference else speed_ratio(case, reference)

@@ -35,7 +35,8 @@ def ticks(axis: Any, lowest: float, highest: float) -> None:
     thousands(axis)
 
 
-def plain(axes: Axes) -> None:
-    """Take away what frames nothing."""
+def plain(axes: Axes, *, title: str = "") -> None:
+    """Take away what frames nothing, and set the title, on the left."""
+    axes.set_title(title, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(which="both", length=0)

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from bench.analysis.quantiles import Quantile
+from bench.analysis.ratios import Estimate
 from bench.analysis.summary import GroupSummary, Row, Summary
 from bench.reporting.axes import colour, plain, ticks
 from bench.workloads.workload import Workload
@@ -27,7 +28,7 @@ def known_percentiles(row: Row) -> dict[float, float]:
     return {
         percentile: 1e6 * found.value
         for percentile, found in row.percentiles.items()
-        if isinstance(found, Quantile)
+        if isinstance(found, Estimate)
     }
 
 
@@ -56,8 +57,7 @@ def latency(summary: Summary) -> Figure | None:
         axes.set_ylim(len(group.rows) - 0.5, -0.7)
         # The axis is shared, and once set it no longer grows with another panel's data.
         axes.set_xlim(0, max(axes.get_xlim()[1], right))
-        axes.set_title(f"Inference latency, {group.condition}", loc="left", fontsize=11)
-        plain(axes)
+        plain(axes, title=f"Inference latency, {group.condition}")
     panels[-1, 0].set_xlabel(
         "µs (dot: p50; bar: p5 to p95; tick: p99; left out where samples are too few)"
     )
@@ -90,40 +90,25 @@ def _lines(axes: Axes, groups: list[GroupSummary], *, labelled: bool) -> list[An
     labels = []
     for name in dict.fromkeys(row.workload.name for group in groups for row in group.rows):
         points = [row for group in groups for row in group.rows if row.workload.name == name]
-        axes.plot(
-            [row.workload.batch_size for row in points],
-            [row.per_second.value for row in points],
-            _style(points[0].workload),
-            color=colour(points[0]),
-        )
-        last = points[-1]
+        sizes = [row.workload.batch_size for row in points]
+        speeds = [row.per_second.value for row in points]
+        axes.plot(sizes, speeds, _style(points[0].workload), color=colour(points[0]))
         if labelled:
-            labels.append(
-                axes.annotate(
-                    name,
-                    (last.workload.batch_size, last.per_second.value),
-                    xytext=(6, 0),
-                    textcoords="offset points",
-                    va="center",
-                    color=colour(last),
-                )
-            )
-    sizes = [group.reference.workload.batch_size for group in groups]
+            style: dict[str, Any] = {"va": "center", "color": colour(points[-1])}
+            style |= {"xytext": (6, 0), "textcoords": "offset points"}
+            labels.append(axes.annotate(name, (sizes[-1], speeds[-1]), **style))
+    batches = [group.reference.workload.batch_size for group in groups]
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     ticks(axes.yaxis, *axes.get_ylim())
-    axes.set_xticks(sizes)
+    axes.set_xticks(batches)
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.set_xlim(0.8 * sizes[0], sizes[-1] * (12 if labelled else 1.3))
+    axes.set_xlim(0.8 * batches[0], batches[-1] * (12 if labelled else 1.3))
     axes.set_xlabel("batch size")
     threads = groups[0].reference.workload.threads
-    axes.set_title(
-        "Images per second of inference, " + ("one thread" if threads else "all threads"),
-        loc="left",
-        fontsize=11,
-    )
     axes.grid(axis="y", which="major", color="#dddddd", lw=0.6)
-    plain(axes)
+    which = "one thread" if threads else "all threads"
+    plain(axes, title=f"Images per second of inference, {which}")
     return labels
 
 

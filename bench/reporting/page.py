@@ -66,28 +66,29 @@ def folder_for(path: Path) -> Path:
 
 
 def _context(summary: Summary, pictures: list[str]) -> dict[str, Any]:
+    record, groups = summary.record, summary.groups
     return {
         "summary": summary,
-        "record": summary.record,
+        "record": record,
         "pictures": pictures,
         "figures": key_figures(summary),
-        "skipped": list(_skipped(summary.record)),
-        "host": host_load(summary.record),
+        "skipped": list(_skipped(record)),
+        "host": host_load(record),
         "not_separated": [
             f"{row.workload.name} ({group.record.label})"
-            for group in summary.groups
+            for group in groups
             if group.record.kind != "limits"
             for row in group.not_separated
         ],
         "unstable": [
             f"{row.workload.name} ({group.record.label}): {row.instability}"
-            for group in summary.groups
+            for group in groups
             for row in group.rows
             if row.instability
         ],
         "not_steady": [
             f"{case.workload.name} ({group.label})"
-            for group in summary.record.groups
+            for group in record.groups
             for case in group.cases
             if not case.steady
         ],
@@ -106,15 +107,12 @@ def _steps(group: GroupSummary) -> str:
     return f"{run.case.images // run.workload.batch_size:,}" if run else "0"
 
 
-def _skipped(record: Record) -> Iterator[str]:
-    """Say which cases were skipped and why: by name those of the record's own device."""
+def _skipped(record: Record) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield device, reason and names of the skipped cases, the record's own device first."""
     for device in sorted(DEVICES, key=lambda device: device != record.device):
         by_reason: dict[str, list[str]] = {}
         for name, reason in record.skipped.items():
             if name.startswith(f"{device}: "):
                 by_reason.setdefault(reason, []).append(name)
         for reason, names in by_reason.items():
-            if device == record.device:
-                yield f"{len(names)} cases skipped: {reason} ({', '.join(sorted(names))})."
-            else:
-                yield f"{device.upper()}: {len(names)} cases skipped: {reason}."
+            yield device, reason, sorted(names)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bench.analysis.summary import Row, Summary
+from bench.analysis.summary import GroupSummary, Row, Summary
 from bench.reporting import inference_plots, roofline_plot
 from bench.reporting.axes import colour, plain, thousands
 from bench.reporting.tables import SPLIT_PARTS
@@ -44,47 +45,47 @@ def _bars(axes: Axes, found: Sequence[Row], *, title: str) -> None:
     axes.barh(positions, values, xerr=errors, color=[colour(row) for row in found], height=0.7)
     axes.set_yticks(list(positions), [row.workload.name for row in found])
     axes.invert_yaxis()
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xlim(right=1.1 * max(row.per_second.high for row in found))
     thousands(axes.xaxis)
-    plain(axes)
+    plain(axes, title=title)
     for position, row in zip(positions, found, strict=True):
         share = f"  {100 * row.share.value:.0f} %" if row.share else ""
         axes.text(row.per_second.high, position, share, va="center", fontsize=9)
 
 
+def _speeds(
+    groups: list[GroupSummary], titles: list[str], *, height: float, remark: str
+) -> Figure | None:
+    """Draw images a second, a panel a group."""
+    if not groups:
+        return None
+    figure = Figure(figsize=(8.5, height))
+    ratios = [len(group.rows) + 1.0 for group in groups]
+    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=ratios)
+    for axes, group, title in zip(panels[:, 0], groups, titles, strict=True):
+        _bars(axes, group.rows, title=title)
+    fastest = max(row.per_second.high for group in groups for row in group.rows)
+    panels[0, 0].set_xlim(0, 1.1 * fastest)
+    panels[-1, 0].set_xlabel(f"images/s ({remark})")
+    figure.tight_layout()
+    return figure
+
+
 def training(summary: Summary) -> Figure | None:
     """Draw the training steps: a panel a batch size."""
     groups = summary.of("training-step")
-    if not groups:
-        return None
-    counts = [len(group.rows) for group in groups]
-    figure = Figure(figsize=(8.5, 0.6 + sum(0.75 + 0.34 * count for count in counts)))
-    heights = [count + 1.0 for count in counts]
-    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)
-    for axes, group in zip(panels[:, 0], groups, strict=True):
-        _bars(axes, group.rows, title=group.condition.capitalize())
-    fastest = max(row.per_second.high for group in groups for row in group.rows)
-    panels[0, 0].set_xlim(0, 1.1 * fastest)
-    panels[-1, 0].set_xlabel(
-        "images/s (bars: median and 95 % interval; %: share of the limit that is nearer)"
-    )
-    figure.tight_layout()
-    return figure
+    titles = [group.condition.capitalize() for group in groups]
+    height = 0.6 + sum(0.75 + 0.34 * len(group.rows) for group in groups)
+    remark = "bars: median and 95 % interval; %: share of the limit that is nearer"
+    return _speeds(groups, titles, height=height, remark=remark)
 
 
 def loop(summary: Summary) -> Figure | None:
     """Draw the whole loops."""
-    groups = summary.of("loop")
-    if not groups:
-        return None
-    found = groups[0].rows
-    figure = Figure(figsize=(8.5, 1.2 + 0.36 * len(found)))
-    axes = figure.subplots()
-    _bars(axes, found, title="Whole loop, batch 64")
-    axes.set_xlabel("images/s (median and 95 % interval; %: share of the arithmetic limit)")
-    figure.tight_layout()
-    return figure
+    groups = summary.of("loop")[:1]
+    height = 1.2 + 0.36 * sum(len(group.rows) for group in groups)
+    remark = "median and 95 % interval; %: share of the arithmetic limit"
+    titles = ["Whole loop, batch 64" for _ in groups]
+    return _speeds(groups, titles, height=height, remark=remark)
 
 
 def profile(summary: Summary) -> Figure | None:
@@ -100,16 +101,14 @@ def profile(summary: Summary) -> Figure | None:
             share = 100 * found["split"].get(part, 0.0)
             axes.barh(position, share, left=left, color=shade, height=0.7)
             if share >= 4:
-                dark = part in ("forward", "backward")
-                axes.text(
-                    left + share / 2,
-                    position,
-                    f"{share:.0f}",
-                    ha="center",
-                    va="center",
-                    fontsize=9,
-                    color="white" if dark else "black",
-                )
+                ink = "white" if part in ("forward", "backward") else "black"
+                middle: dict[str, Any] = {
+                    "ha": "center",
+                    "va": "center",
+                    "fontsize": 9,
+                    "color": ink,
+                }
+                axes.text(left + share / 2, position, f"{share:.0f}", **middle)
             left += share
     for part, shade in zip(SPLIT_PARTS, PARTS, strict=True):
         axes.barh(0, 0, color=shade, label=part)

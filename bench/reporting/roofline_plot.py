@@ -32,24 +32,13 @@ def draw_roofline(summary: Summary) -> Figure | None:
         speed = np.minimum(intensities * roof.bytes_per_second, roof.flops_per_second) / 1e9
         shade = BFLOAT16 if roof.precision == "bfloat16" else FLOAT32
         axes.plot(intensities, speed, color=shade, lw=1.6)
-        axes.text(
-            highest,
-            roof.flops_per_second / 1e9 * 1.05,
-            f"{roof.precision}: {roof.flops_per_second / 1e9:,.0f} GFLOP/s",
-            ha="right",
-            color=shade,
-            fontsize=9,
-        )
-    bandwidth = roofs[0].bytes_per_second
-    knee = math.sqrt(lowest * roofs[0].flops_per_second / bandwidth)
-    axes.text(
-        knee,
-        knee * bandwidth / 1e9 * 1.12,
-        f"memory: {bandwidth / 1e9:,.0f} GB/s",
-        rotation=32,
-        ha="center",
-        fontsize=9,
-    )
+        ceiling = roof.flops_per_second / 1e9
+        label = f"{roof.precision}: {ceiling:,.0f} GFLOP/s"
+        axes.text(highest, ceiling * 1.05, label, ha="right", color=shade, fontsize=9)
+    slope = roofs[0].bytes_per_second / 1e9
+    knee = math.sqrt(lowest * roofs[0].flops_per_second / roofs[0].bytes_per_second)
+    label = f"memory: {slope:,.0f} GB/s"
+    axes.text(knee, knee * slope * 1.12, label, rotation=32, ha="center", fontsize=9)
     for intensity, row in points:
         axes.plot(
             intensity,

@@ -2,7 +2,7 @@
 
 import math
 
-from bench.analysis.ratios import Ratio
+from bench.analysis.ratios import Estimate
 
 
 def decimals(half_width: float) -> int:
@@ -20,7 +20,7 @@ def rounded(value: float, places: int) -> str:
     return f"{round(value, places):,.{max(0, places)}f}"
 
 
-def places_of(ratio: Ratio, *, scale: float = 1.0, target: float | None = None) -> int:
+def places_of(ratio: Estimate, *, scale: float = 1.0, target: float | None = None) -> int:
     """Return the decimals of a value with its interval: those of its half width.
 
     One more where the value would be rounded onto an end, its interval being lopsided, or, though
@@ -36,7 +36,7 @@ def places_of(ratio: Ratio, *, scale: float = 1.0, target: float | None = None) 
 
 
 def with_interval(
-    ratio: Ratio, *, scale: float = 1.0, unit: str = "", target: float | None = None
+    ratio: Estimate, *, scale: float = 1.0, unit: str = "", target: float | None = None
 ) -> str:
     """Format a value and its interval: '5,200 (5,100 to 5,300)'."""
     low, value, high = (x * scale for x in (ratio.low, ratio.value, ratio.high))
@@ -46,12 +46,12 @@ def with_interval(
     return f"{text}{unit}"
 
 
-def value_only(ratio: Ratio, *, scale: float = 1.0) -> str:
+def value_only(ratio: Estimate, *, scale: float = 1.0) -> str:
     """Format the value alone, to the digits that its interval supports."""
     return rounded(ratio.value * scale, places_of(ratio, scale=scale))
 
 
-def percent_with_interval(ratio: Ratio, *, target: float | None = None) -> str:
+def percent_with_interval(ratio: Estimate, *, target: float | None = None) -> str:
     """Format a share: '63 % (62 to 64)'; the target is a fraction as the share is."""
     low, value, high = (100.0 * x for x in (ratio.low, ratio.value, ratio.high))
     wanted = None if target is None else 100.0 * target

@@ -6,8 +6,7 @@ from typing import Any
 
 from bench.analysis import ratios
 from bench.analysis.key_figures import KeyFigure
-from bench.analysis.quantiles import Quantile
-from bench.analysis.ratios import Ratio
+from bench.analysis.ratios import Estimate
 from bench.analysis.record import Record
 from bench.analysis.summary import GroupSummary, Row, floor_width
 from bench.reporting import rounding
@@ -93,17 +92,16 @@ def _ratio(row: Row) -> str:
     return rounding.with_interval(row.versus) + ("" if row.separated else NOT_SEPARATED)
 
 
-def _percent(ratio: Ratio | None) -> str:
+def _percent(ratio: Estimate | None) -> str:
     return rounding.percent_with_interval(ratio) if ratio else ""
 
 
 def _percentile(percentile: float) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
         found = row.percentiles[percentile]
-        if not isinstance(found, Quantile):
+        if isinstance(found, str):
             return found
-        ratio = Ratio(value=found.value, low=found.low, high=found.high, count=found.count)
-        return rounding.with_interval(ratio, scale=1e6, unit=" µs")
+        return rounding.with_interval(found, scale=1e6, unit=" µs")
 
     return cell
 
@@ -127,25 +125,20 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 }
 
 
-def floor_percent(floor: Ratio) -> str:
+def floor_percent(floor: Estimate) -> str:
     """Return how far from itself the same code was."""
     return f"{100 * (math.exp(floor_width(floor)) - 1):.1f} %"
 
 
 def noise_floors(groups: Sequence[GroupSummary]) -> str:
     """Return how far the same code was from itself in each group."""
+    floors = [(group.record.label, group.noise_floor) for group in groups if group.noise_floor]
     rows = [
-        (
-            summary.record.label,
-            rounding.with_interval(summary.noise_floor),
-            f"± {floor_percent(summary.noise_floor)}",
-            str(summary.noise_floor.count),
-        )
-        for summary in groups
-        if summary.noise_floor is not None
+        (label, rounding.with_interval(floor), f"± {floor_percent(floor)}", floor.count)
+        for label, floor in floors
     ]
     header = ("group", "the same code, ratio", "floor", "n")
-    return markdown_table(rows, header=header, numeric=("the same code, ratio", "floor", "n"))
+    return markdown_table(rows, header=header, numeric=header[1:])
 
 
 def references(groups: Sequence[GroupSummary]) -> str:
@@ -153,29 +146,22 @@ def references(groups: Sequence[GroupSummary]) -> str:
     by_case: dict[str, list[str]] = {}
     for summary in groups:
         if summary.record.kind != "limits":
-            name = summary.reference.workload.name
-            by_case.setdefault(name, []).append(summary.record.label)
-    return markdown_table(
-        [[case, "; ".join(labels)] for case, labels in by_case.items()],
-        header=("ratios are to", "in the groups"),
-    )
+            by_case.setdefault(summary.reference.workload.name, []).append(summary.record.label)
+    rows = [(case, "; ".join(labels)) for case, labels in by_case.items()]
+    return markdown_table(rows, header=("ratios are to", "in the groups"))
 
 
 def splits(profiles: Sequence[dict[str, Any]]) -> str:
     """Return the parts of each profiled step."""
-    rows = [
-        [
-            profile["scenario"]["name"],
-            *(
-                f"{100 * profile['split'][part]:.0f} %" if part in profile["split"] else "–"
-                for part in SPLIT_PARTS
-            ),
+    rows = []
+    for profile in profiles:
+        split = {part: f"{100 * share:.0f} %" for part, share in profile["split"].items()}
+        parts = (split.get(part, "–") for part in SPLIT_PARTS)
+        peak, gigaflop = (
             f"{profile['peak_bytes'] / 2**20:.1f} MiB",
             f"{profile['flops'] / 1e9:.3g}",
-            str(profile["steps"]),
-        ]
-        for profile in profiles
-    ]
+        )
+        rows.append((profile["scenario"]["name"], *parts, peak, gigaflop, profile["steps"]))
     header = ("scenario", *SPLIT_PARTS, "peak memory", "GFLOP", "n")
     return markdown_table(rows, header=header, numeric=header[1:])
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 from bench.analysis import ratios
-from bench.analysis.ratios import Ratio
+from bench.analysis.ratios import Estimate
 
 
 def test_a_constant_ratio_is_found_exactly() -> None:
@@ -76,7 +76,7 @@ def test_unequal_lengths_are_refused() -> None:
 
 
 def test_inverting_swaps_the_ends() -> None:
-    ratio = Ratio(value=2.0, low=1.0, high=4.0, count=9).inverted()
+    ratio = Estimate(value=2.0, low=1.0, high=4.0, count=9).inverted()
     assert (ratio.value, ratio.low, ratio.high, ratio.count) == (0.5, 0.25, 1.0, 9)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.ratios import Ratio
+from bench.analysis.ratios import Estimate
 from bench.comparison import revisions, verdicts
 from bench.comparison.revisions import PAIRS
 from bench.comparison.verdicts import Blocks, Evidence
@@ -73,7 +73,7 @@ def test_a_slow_down_of_10_per_cent_is_found_in_at_least_95_per_cent(name: str) 
 
 
 def evidence_of(chance: float) -> Evidence:
-    ratio = Ratio(value=1.2, low=1.1, high=1.3, count=8)
+    ratio = Estimate(value=1.2, low=1.1, high=1.3, count=8)
     return Evidence(ratio=ratio, chance_slower=chance / 2, chance_faster=1.0)
 
 

@@ -6,12 +6,12 @@ import math
 
 import pytest
 
-from bench.analysis.ratios import Ratio
+from bench.analysis.ratios import Estimate
 from bench.reporting import rounding
 
 
-def ratio(value: float, low: float, high: float) -> Ratio:
-    return Ratio(value=value, low=low, high=high, count=12)
+def ratio(value: float, low: float, high: float) -> Estimate:
+    return Estimate(value=value, low=low, high=high, count=12)
 
 
 @pytest.mark.parametrize(

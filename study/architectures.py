@@ -9,8 +9,6 @@ limit would make what is proposed depend on the machine and its load; the report
 of every architecture instead.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The command line that all studies share: the options of a plan, and those of where it runs."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -6,8 +6,6 @@
 Writes report.md, plots and raw records into a new folder under results/.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

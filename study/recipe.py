@@ -6,8 +6,6 @@ Writes report.md, the raw records and the first run's network into a new folder 
 What was finished survives a kill: the same command with --resume continues it.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

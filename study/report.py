@@ -5,8 +5,6 @@
 writes report.md and the plots again, byte for byte, without training anything.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,8 +1,6 @@
 """What a study finds, as values: who is separated from the best, who is not ranked and why, and
 what tuning gained."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the runs of a recipe show, as values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 Pure functions of records; `study.replay` trains the rows.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the search found for one arm, as values."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Records -> what a report says, as values: no text, no drawing, no files."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

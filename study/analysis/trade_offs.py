@@ -3,8 +3,6 @@
 Pareto fronts are those of validation accuracy; the test split has no say in them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 

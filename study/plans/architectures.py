@@ -1,7 +1,5 @@
 """The plan of a study of architectures: which families, and what a network may cost at most."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar

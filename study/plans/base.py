@@ -6,8 +6,6 @@ runs of its search and of its confirmation are TrainConfigs derived from it, the
 same seed. Importing it is cheap.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields

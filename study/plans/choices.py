@@ -1,7 +1,5 @@
 """The samplers and the pruners that a plan can name, each with what it does."""
 
-from __future__ import annotations
-
 SAMPLERS = {
     "lhs": "a centred Latin hypercube: with n trials, one in the middle of each n-th of the "
     "logarithmic range, in random order; a few trials then cover the range evenly, which an "

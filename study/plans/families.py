@@ -12,8 +12,6 @@ narrowest fits. All searched widths spend half to all of the limit, which makes 
 families comparable.
 """
 
-from __future__ import annotations
-
 import bisect
 import itertools
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The kinds of plans, and the plan of any of them from its saved form."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The plan of a study of optimizers: which ones, over which learning rates or options."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar

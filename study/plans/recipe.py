@@ -1,10 +1,8 @@
 """RecipePlan: a named recipe on fresh seeds, and the other people's recipes to compare it with."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import UserError, require_fields, unknown_name
@@ -128,7 +126,7 @@ class RecipePlan:
         return {**values, "config": self.config.to_dict(), "compare_with": list(self.compare_with)}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RecipePlan:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build a plan from `to_dict`'s mapping; an unknown key is a `UserError`."""
         require_fields(cls, values, kind="plan key")
         return cls(**{**values, "config": TrainConfig.from_dict(values["config"])})

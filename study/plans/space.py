@@ -7,8 +7,6 @@ complete, so that a resume needs neither a file nor the class; `study.plans.spac
 a user writes. Importing this module is cheap.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -12,8 +12,6 @@ error names the file, the table, the key and the value. Importing this module is
 imports torch where a constructor's signature is needed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping

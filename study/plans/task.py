@@ -1,7 +1,5 @@
 """Task: one run of a plan, as a worker gets it, and the key that names its record."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,7 +1,5 @@
 """What a study compares, in the words of its commands and its report."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 

@@ -5,12 +5,12 @@ A template is wrapped for its reader, and may leave empty lines where it says no
 one line for each paragraph, so that a changed number changes one line.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mnist_core.runtime.formatting import (
     cell,
@@ -20,9 +20,6 @@ from mnist_core.runtime.formatting import (
     percent_interval,
 )
 from study.stats.comparisons import Comparison, Estimate
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 Rows = list[tuple[object, ...]]
 """Of a table, without its header."""
@@ -38,8 +35,6 @@ def render(template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     environment = Environment(
         loader=PackageLoader("study.reporting"),
         undefined=StrictUndefined,

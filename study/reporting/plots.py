@@ -1,14 +1,15 @@
 """The plots of a study's report, drawn from its summary. Opaque, so that they read on any page."""
 
-from __future__ import annotations
-
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -17,12 +18,6 @@ from study.analysis.summary import Summary
 from study.analysis.trade_offs import TradeOffs
 from study.reporting import trade_off_plot
 from study.reporting.trade_off_plot import drawable_error, plain_ticks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from matplotlib.axes import Axes
 
 _STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",

@@ -1,7 +1,5 @@
 """What the original README says of SGD and Adam, beside what a study measured."""
 
-from __future__ import annotations
-
 import math
 import statistics
 

@@ -1,7 +1,5 @@
 """The comparisons in a report, row by row: the ranking, every pair of it, tuned beside untuned."""
 
-from __future__ import annotations
-
 import itertools
 
 from study.analysis.summary import Summary

@@ -1,7 +1,5 @@
 """The report of a recipe's runs, built from their records alone."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping, Sequence
 

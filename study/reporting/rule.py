@@ -5,8 +5,6 @@ tests/study/stats/test_power.py simulates, for the plans that it names; of other
 said.
 """
 
-from __future__ import annotations
-
 from study.plans.base import StudyPlan
 from study.stats.comparisons import verdict_confidence
 

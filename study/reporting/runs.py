@@ -1,7 +1,5 @@
 """The runs in a report, row by row: how long they took, which ended early, and all of them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,8 +1,6 @@
 """The search in a report, row by row: sensitivity to the learning rate, and the best expected of a
 budget."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The report of a study, built from its records alone: report.md and its pictures."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from typing import Any

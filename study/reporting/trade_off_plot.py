@@ -1,7 +1,5 @@
 """The picture of accuracy against cost: trials and their Pareto fronts, and what was confirmed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Accuracy against cost in the report of a study of architectures, row by row."""
 
-from __future__ import annotations
-
 from mnist_core.runtime.formatting import percent, wilson_interval
 from study.analysis.trade_offs import COSTS, Candidate, TradeOffs
 from study.reporting.page import Rows, accuracy

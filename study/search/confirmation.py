@@ -1,8 +1,6 @@
 """What is confirmed on fresh seeds, and which of these runs are due: pure functions of a plan and
 the records so far."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Mapping
 

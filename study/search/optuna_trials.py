@@ -1,7 +1,5 @@
 """Trials as Optuna holds them: parameters, their distributions, and how each ended."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

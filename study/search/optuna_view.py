@@ -3,8 +3,6 @@
 Nothing reads it back. One Optuna study for each arm; a trial's number is its index in the plan.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

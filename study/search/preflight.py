@@ -4,8 +4,6 @@ What its constructor refuses there, or its step raises, is reported before anyth
 loss that is not finite is no fault here: such a trial diverges, and the report says so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import torch

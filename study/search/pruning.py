@@ -4,8 +4,6 @@ A run is pruned in its worker, which holds no storage: its task brings what the 
 reached, and `open_trial` lets the pruner see them again in their order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import optuna

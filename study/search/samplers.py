@@ -4,8 +4,6 @@ A proposal is a function of the plan and of the records of the arm's trials befo
 that is resumed, or shared, so proposes what an undisturbed one does.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from functools import cache

@@ -17,8 +17,6 @@ the two accuracies correlate as in the committed studies (0.90 at most), and in 
 they are one.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A median with the order statistics that hold it, whatever the distribution."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The Pareto front: what nothing else beats at a lower, or the same, cost."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

@@ -3,8 +3,6 @@
 Pure functions of the validation accuracies of one optimizer's trials.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import comb
 

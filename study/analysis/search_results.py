@@ -34,6 +34,16 @@ class SearchResult:
         """Return the range searched; None where the rate is fixed or of choices."""
         return self.space.learning_rate_range
 
+    @property
+    def outermost(self) -> tuple[float, float]:
+        """Return the ends of the range searched, or of the choices."""
+        if self.learning_rate_range is not None:
+            return self.learning_rate_range
+        rate = self.space.dimension("learning_rate")
+        assert rate is not None
+        choices = [float(choice) for choice in rate.choices if isinstance(choice, int | float)]
+        return min(choices), max(choices)
+
     def accuracies(self) -> Floats:
         """Return the validation accuracy of every trial: of a pruned one where it was stopped, of
         one that diverged or failed 0, as it read nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mnist_core.models.architecture import Architecture
+from mnist_core.runtime.formatting import wilson_interval
 from study.analysis.summary import Confirmed, Summary
 from study.plans.families import Limits
 from study.records.latency import Measurement
@@ -61,6 +62,19 @@ class TradeOffs:
     measurement: Measurement | None
     limits: Limits
     validation_images: int
+
+    @property
+    def larger_than_limits(self) -> list[Candidate]:
+        """Return the confirmed named networks that the search would not have allowed."""
+        named = [one for one in self.confirmed if one.name != "tuned"]
+        return [one for one in named if not self.limits.hold(one.architecture)]
+
+    @property
+    def uncertainty(self) -> float:
+        """Return half the interval of the best trial's validation accuracy, in points."""
+        best = max(one.validation_accuracy for one in self.trials)
+        low, high = wilson_interval(round(best * self.validation_images), self.validation_images)
+        return 50 * (high - low)
 
 
 def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Limits) -> TradeOffs:

@@ -6,6 +6,7 @@ one line for each paragraph, so that a changed number changes one line.
 """
 
 import functools
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,10 +20,9 @@ from mnist_core.runtime.formatting import (
     percent,
     percent_interval,
 )
+from study.plans.space import value_text
 from study.stats.comparisons import Comparison, Estimate
 
-Rows = list[tuple[object, ...]]
-"""Of a table, without its header."""
 _BLOCKS = ("#", "|", "- ", "> ", "<", "```", "![")
 """How a line begins that is not the continuation of a paragraph."""
 
@@ -43,9 +43,9 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown
     )
-    formats = (accuracy, cell, count, duration, integer, listed, percent, point_range, points)
+    numbers = (accuracy, count, duration, integer, median_time, percent, point_range, points)
+    formats = (*numbers, cell, listed, padded, value_text)
     environment.filters |= {function.__name__: function for function in formats}
-    environment.filters["table"] = table
     return environment
 
 
@@ -64,9 +64,26 @@ def _unwrapped(text: str) -> str:
 _OPENING = tuple(start for start in _BLOCKS if start not in ("- ", "> "))
 
 
-def table(rows: Rows, header: Sequence[str], right: Iterable[int] = ()) -> str:
-    """Return a table; the columns at the places `right` are of numbers, and aligned so."""
-    return markdown_table(rows, header=header, numeric=[header[place] for place in right])
+def padded(table: str) -> str:
+    """Pad the columns of a table; a line that does not begin with | continues its row."""
+    header, marks, *rows = [
+        [text.replace("\\|", "|").strip() for text in re.split(r"(?<!\\)\|", row)[1:-1]]
+        for row in re.split(r"\n(?=\|)", table.strip())
+    ]
+    numeric = [name for name, mark in zip(header, marks, strict=True) if mark == "--:"]
+    return markdown_table(rows, header=header, numeric=numeric) + "\n"
+
+
+def median_time(seconds: Sequence[float | None]) -> str:
+    """Return the median and the range; a time that is None is longer than all others. Where the
+    middle two are on both sides of that, the median is at least the lower one."""
+    ordered = sorted(math.inf if value is None else value for value in seconds)
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    if math.isinf(low):
+        return "not reached by half"
+    middle = f"{(low + high) / 2:.1f} s" if math.isfinite(high) else f"≥ {low:.1f} s"
+    last = f"{ordered[-1]:.1f}" if math.isfinite(ordered[-1]) else "never"
+    return f"{middle} ({ordered[0]:.1f} to {last})"
 
 
 def count(number: int, noun: str) -> str:

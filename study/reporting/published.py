@@ -6,7 +6,7 @@ import statistics
 from study.analysis.summary import Confirmed, Summary, misclassified_marks
 from study.plans.task import Variant
 from study.records.run_record import RunRecord
-from study.reporting.page import Rows, accuracy, points
+from study.reporting.page import accuracy, points
 from study.stats.comparisons import compare_at_looks, image_differences, widen_for_images
 
 EPOCHS = 15
@@ -16,7 +16,7 @@ FAST = 0.98
 _PLACES: dict[Variant, str] = {"default": "library default", "tuned": "tuned"}
 
 
-def claims(summary: Summary) -> Rows:
+def claims(summary: Summary) -> list[tuple[str, str, str]]:
     """Return claim, measured, and whether it holds; nothing of a study that does not confirm both
     optimizers, tuned and at their defaults, on MNIST over `EPOCHS` or more."""
     plan = summary.plan

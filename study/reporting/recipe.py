@@ -1,7 +1,7 @@
 """The report of a recipe's runs, built from their records alone."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mnist_core.config import TrainConfig
 from mnist_core.references.registry import REFERENCES
@@ -12,7 +12,7 @@ from study.analysis.recipe_summary import accuracies_of, estimate_of, misclassif
 from study.plans.recipe import RecipePlan
 from study.records.run_folder import RunFolder
 from study.records.run_record import ReferenceRecord, RunRecord
-from study.reporting.page import Rows, accuracy, render
+from study.reporting.page import accuracy, render
 
 _QUESTIONS = {
     "accuracy": "How accurate can so few parameters be",
@@ -49,9 +49,11 @@ def write_report(folder: RunFolder) -> str:
             for name, outcomes in references.items()
             if seconds
         },
-        rows=_rows(runs),
         misclassified=misclassified_counts(runs),
-        comparison=_comparison(runs, references) if references else [],
+        references=references,
+        labels={name: REFERENCES[name].label for name in references},
+        times=_times,
+        mean=_mean,
         environments=folder.read_environments(),
         command=command(plan),
     )
@@ -93,54 +95,6 @@ def command(plan: RecipePlan) -> str:
     if plan.compare_with:
         words.append(f"--compare-with {','.join(plan.compare_with)}")
     return " ".join(words)
-
-
-def _rows(runs: Sequence[RunRecord]) -> Rows:
-    return [
-        (
-            number,
-            run.config.seed,
-            _validation(run),
-            f"{run.test.correct:,} of {run.test.count:,}" if run.test else "–",
-            percent(run.test.accuracy) if run.test else "–",
-            f"{run.train_seconds:.2f} s",
-            run.status,
-            f"`{run.weights_sha256[:12]}`" if run.weights_sha256 else "–",
-        )
-        for number, run in enumerate(runs, start=1)
-    ]
-
-
-def _validation(run: RunRecord) -> str:
-    """Return the accuracy on images that the run has not trained on, where there is one."""
-    value = run.validation_accuracy
-    return percent(value) if value and not run.config.train_on_validation else "–"
-
-
-def _comparison(
-    runs: Sequence[RunRecord], references: Mapping[str, Sequence[ReferenceRecord]]
-) -> Rows:
-    """Return this recipe and other people's: length, training time, accuracy."""
-    rows: Rows = [
-        (
-            "this recipe",
-            runs[0].config.epochs,
-            len(runs),
-            _times([run.train_seconds for run in runs]),
-            _mean(runs),
-        )
-    ]
-    rows += [
-        (
-            f"{REFERENCES[name].label} ({outcomes[0].parameters:,} parameters)",
-            outcomes[0].epochs,
-            len(outcomes),
-            _times([outcome.seconds for outcome in outcomes]),
-            _mean(outcomes),
-        )
-        for name, outcomes in references.items()
-    ]
-    return rows
 
 
 def _times(seconds: Sequence[float]) -> str:

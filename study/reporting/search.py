@@ -1,44 +1,17 @@
-"""The search in a report, row by row: sensitivity to the learning rate, and the best expected of a
-budget."""
+"""The search in a report: why its ranges are what they are, and the best expected of a budget."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mnist_core.runtime.formatting import percent
 from study.analysis.search_results import SearchResult
 from study.analysis.summary import Summary
-from study.plans.space import value_text
-from study.reporting.page import Rows, count
+from study.reporting.page import count
 from study.stats.tuning_budget import best_range, expected_best, width_in_decades
 
 MAX_BUDGETS_SHOWN = 5
 WIDTH_DISTANCE = 0.005
-
-
-def sensitivity(summary: Summary) -> Rows:
-    """Return what the search found for each arm."""
-    rows: Rows = []
-    for result in summary.searches:
-        accuracies = sorted(
-            trial.validation_accuracy
-            for trial in result.trials
-            if trial.is_completed and trial.validation_accuracy is not None
-        )
-        places = (-1, len(accuracies) // 2, 0) if accuracies else ()
-        rows.append(
-            (
-                result.label,
-                _range(result),
-                len(result.trials),
-                result.not_completed,
-                f"{result.best.config.learning_rate:.3g}" if result.best else "–",
-                *([percent(accuracies[place]) for place in places] or ["–"] * 3),
-                _edge(result),
-            )
-        )
-    return rows
 
 
 def range_reasons(summary: Summary) -> dict[str, str]:
@@ -58,34 +31,6 @@ def _reason(summary: Summary, result: SearchResult) -> str:
     return f"learning rates of the registry ({entry['reason']}){rest}"
 
 
-def _range(result: SearchResult) -> str:
-    if result.learning_rate_range is not None:
-        return "{:g} to {:g}".format(*result.learning_rate_range)
-    rate = result.space.dimension("learning_rate")
-    return rate.describe() if rate else value_text(result.space.fixed["learning_rate"])
-
-
-def _edge(result: SearchResult) -> str:
-    if result.edge is None or result.edge == "inside":
-        return result.edge or "–"
-    low, high = _outermost(result)
-    if result.edge == "too few":
-        return f"too few trials to tell: try 3 rates or more, {low:g} to {high:g}"
-    if result.edge == "lower":
-        return f"lower edge: try from {low / 10:g}"
-    return f"upper edge: try up to {high * 10:g}"
-
-
-def _outermost(result: SearchResult) -> tuple[float, float]:
-    """Return the ends of the range searched, or of the choices."""
-    if result.learning_rate_range is not None:
-        return result.learning_rate_range
-    rate = result.space.dimension("learning_rate")
-    assert rate is not None
-    choices = [float(choice) for choice in rate.choices if isinstance(choice, int | float)]
-    return min(choices), max(choices)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """The arms by what is expected from a budget on, highest first; equals share a place."""
@@ -100,7 +45,7 @@ class Budgets:
 
     headings: list[str]
     """Of all columns but the first."""
-    rows: Rows
+    rows: list[tuple[str, ...]]
     has_width: bool
     is_any_pruned: bool
     is_single: bool
@@ -125,7 +70,7 @@ def budgets(summary: Summary) -> Budgets | None:
     has_width = any(result.space.is_learning_rate_alone for result in complete)
     orders = [_order(expected, place) for place in range(len(shown))]
     highest = [order[0] for order in orders]
-    rows: Rows = [
+    rows = [
         (result.label, *_expectations(result, expected[result.label], shown), _width(result))
         for result in complete
     ]

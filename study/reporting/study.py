@@ -13,17 +13,16 @@ from mnist_core.runtime.formatting import wilson_interval
 from mnist_core.runtime.results_index import add_run
 from study.analysis.finding import finding_of
 from study.analysis.summary import Summary, summarise
-from study.analysis.trade_offs import TradeOffs, trade_offs
+from study.analysis.trade_offs import COSTS, TradeOffs, trade_offs
 from study.plans.architectures import ArchitecturePlan
 from study.plans.base import StudyPlan
 from study.plans.choices import PRUNERS, SAMPLERS
 from study.plans.space_file import to_toml
 from study.records import latency, sessions
-from study.records.incidents import max_at_once, read_incidents
-from study.records.run_folder import RULE_VERSION, RunFolder
+from study.records.incidents import Incidents, max_at_once, read_incidents
+from study.records.run_folder import RULE_VERSION, RunFolder, numbered
 from study.records.sessions import Session
-from study.reporting import plots, published, ranking, rule, runs, search
-from study.reporting import trade_offs as cost_tables
+from study.reporting import plots, published, rule, search
 from study.reporting.page import render
 from study.search.samplers import sampler_options
 
@@ -98,21 +97,15 @@ def page(
         finding_text=finding(summary),
         header=summary.header,
         drawn=drawn,
-        ranking=ranking.ranking(summary),
-        pairs=ranking.pairs(summary),
-        tuning=ranking.tuning(summary),
         published=published.claims(summary),
-        sensitivity=search.sensitivity(summary),
         range_reasons=search.range_reasons(summary),
         budgets=search.budgets(summary),
         width_distance=search.WIDTH_DISTANCE,
-        times=runs.times(summary),
         max_at_once=max_at_once(summary.records.values()),
         sessions=sessions,
-        ended_early=runs.ended_early(summary),
-        all_runs=runs.all_runs(summary),
+        all_runs=numbered(plan, summary.records),
         incidents=summary.incidents,
-        events=runs.events(summary.incidents),
+        events=_events(summary.incidents),
         augmentation=augmentation.text(),
         sampler=SAMPLERS[plan.sampler],
         sampler_options=sampler_options(plan),
@@ -178,8 +171,15 @@ def _cost_values(plan: StudyPlan, costs: TradeOffs) -> dict[str, Any]:
     return {
         "optimizer": optimizer_spec(plan.optimizer).label,
         "costs": costs,
-        "confirmed_costs": cost_tables.confirmed(costs),
-        "trial_costs": cost_tables.trials_on_a_front(costs),
-        "uncertainty": cost_tables.uncertainty(costs) if costs.trials else None,
-        "larger": cost_tables.larger_than_limits(costs),
+        "cost_names": [cost.name for cost in COSTS],
     }
+
+
+def _events(incidents: Incidents) -> list[tuple[str, str]]:
+    """Return what happened besides the runs: the time, and what it was."""
+    lost_runs = [(lost.time, f"{lost.key} was lost: {lost.how}") for lost in incidents.lost_runs]
+    waits = [
+        (outage.began, f"a process waited for the database until {outage.ended}")
+        for outage in incidents.outages
+    ]
+    return sorted(lost_runs + waits)

@@ -50,7 +50,17 @@ def test_nothing_is_escaped_as_html(render):
 
 
 def test_a_table_aligns_its_numbers_and_no_cell_ends_it(render):
-    text = render('{{ rows | table(["name", "n"], right=[1]) }}', rows=[("a | b", 1), ("c", 20)])
+    template = """
+{% filter padded %}
+| name | n |
+|:--|--:|
+{% for name, number in rows %}
+| {{ name | cell }} |
+{{ number }} |
+{% endfor %}
+{% endfilter %}
+"""
+    text = render(template, rows=[("a | b", 1), ("c", 20)])
     assert text.splitlines() == [
         "| name   |   n |",
         "|:-------|----:|",

@@ -1,4 +1,4 @@
-"""study.reporting.search and study.reporting.runs: what the trials and the clock of a study
+"""study.reporting.search and the tables of a study: what the trials and the clock of a study
 show."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from support.study_samples import change_record, make_plan, write_study
 
 from study.plans.space import space_from_table
 from study.plans.task import trial_key
-from study.reporting import runs
+from study.reporting.page import median_time
 
 
 def budgets(folder):
@@ -128,7 +128,7 @@ def test_the_ends_of_choices_are_edges_too(study, place, words):
     ],
 )
 def test_a_median_of_times_has_its_range_and_says_what_was_missed(seconds, shown):
-    assert runs.median_time(seconds) == shown
+    assert median_time(seconds) == shown
 
 
 @pytest.mark.parametrize(("epochs", "said"), [(1, True), (3, False)])

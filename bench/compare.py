@@ -6,6 +6,7 @@ input, 1 only for a defect of this command.
 """
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -33,15 +34,12 @@ def render(evidence: Mapping[str, Evidence], called: Mapping[str, Verdict]) -> s
         )
     elif not answer:
         answer.append(f"No difference shown in {len(called)} cases.")
-    table = markdown_table(
-        [
-            [name, called[name], rounding.with_interval(found.ratio), str(found.ratio.count)]
-            for name, found in evidence.items()
-        ],
-        header=("case", "NEW is", "time, NEW over OLD", "n"),
-        numeric=("time, NEW over OLD", "n"),
-    )
-    return "\n".join([*answer, "", table])
+    rows = [
+        (name, called[name], rounding.with_interval(found.ratio), found.ratio.count)
+        for name, found in evidence.items()
+    ]
+    header = ("case", "NEW is", "time, NEW over OLD", "n")
+    return "\n".join([*answer, "", markdown_table(rows, header=header, numeric=header[2:])])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,12 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("old", metavar="OLD", help="a git revision ('.' is the working tree)")
     parser.add_argument("new", metavar="NEW", help="likewise")
     parser.add_argument("-k", dest="pattern", default="", help="only cases with this in the name")
-    parser.add_argument(
-        "--pairs",
-        type=int,
-        default=revisions.PAIRS,
-        help=f"pairs of processes, at least {verdicts.FEWEST} (default: %(default)s)",
-    )
+    pairs = f"pairs of processes, at least {verdicts.FEWEST} (default: %(default)s)"
+    parser.add_argument("--pairs", type=int, default=revisions.PAIRS, help=pairs)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
     parser.add_argument("--save", type=Path, help="write the raw times to this file, as JSON")
     options = parser.parse_args(arguments)
@@ -72,23 +66,20 @@ def _compare(options: argparse.Namespace) -> int:
     if options.pairs < verdicts.FEWEST:
         raise UserError(f"--pairs must be >= {verdicts.FEWEST}, got {options.pairs}")
     if options.save and (options.save.is_dir() or not os.access(options.save.parent, os.W_OK)):
-        raise UserError(
-            f"--save must be a file in a folder that can be written, got {options.save}"
-        )
+        rule = "--save must be a file in a folder that can be written"
+        raise UserError(f"{rule}, got {options.save}")
     commits = [revisions.resolve(name) for name in (options.old, options.new)]
     cases = revisions.comparable(options.device, pattern=options.pattern)
     with revisions.checked_out(commits[0]) as old, revisions.checked_out(commits[1]) as new:
+        say = functools.partial(print, file=sys.stderr, flush=True)
         times = revisions.measure(
-            old,
-            new,
-            cases,
-            dataset_name="auto",
-            pairs=options.pairs,
-            say=lambda text: print(text, file=sys.stderr, flush=True),
+            old, new, cases, dataset_name="auto", pairs=options.pairs, say=say
         )
     if options.save:
         write_atomically(options.save, json.dumps(times) + "\n")
-    evidence = {name: verdicts.weigh(blocks) for name, blocks in times.items()}
+    evidence = {
+        name: verdicts.weigh(verdicts.log_ratios(blocks)) for name, blocks in times.items()
+    }
     called = verdicts.judge(evidence)
     print(render(evidence, called))
     print(f"\nOLD is {commits[0]}, NEW is {commits[1]}; n is the number of pairs of processes.")

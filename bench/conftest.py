@@ -61,8 +61,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     so that its last one is known."""
     config = session.config
     # One call of each case shows that it runs: any images do, and no file is needed.
-    suite = Suite(dataset_name="digits" if _disabled(config) else "auto", command=_command(config))
-    config.stash[_SUITE] = suite
+    dataset_name = "digits" if _disabled(config) else "auto"
+    command = shlex.join(["pytest", *map(without_path, map(str, config.invocation_params.args))])
+    suite = config.stash[_SUITE] = Suite(dataset_name=dataset_name, command=command)
     share, chosen_timer = isolated.share(config), str(config.getoption("benchmark_timer"))
     for item in session.items:
         workload = _workload(item)
@@ -146,12 +147,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say where the reports are."""
     for line in terminalreporter.config.stash.get(_LINES, []):
         terminalreporter.write_line(line)
-
-
-def _command(config: pytest.Config) -> str:
-    """Return the command line without the paths of this machine."""
-    words = (without_path(str(word)) for word in config.invocation_params.args)
-    return " ".join(["pytest", *map(shlex.quote, words)])
 
 
 def without_path(word: str) -> str:

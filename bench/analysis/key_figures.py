@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bench.analysis import ratios
-from bench.analysis.ratios import Estimate
+from bench.analysis.ratios import Estimate, paired
 from bench.analysis.summary import COMPUTE, GroupSummary, Row, Summary, speed_ratio
 
 _FLOAT32 = {"mode": "eager", "precision": "float32", "layout": "channels-last"}
@@ -101,7 +100,7 @@ def _loop(summary: Summary) -> Iterator[KeyFigure]:
 
 
 def _harness(bare: Row, whole: Row) -> KeyFigure:
-    cost = ratios.paired(whole.case.item_seconds(), bare.case.item_seconds())
+    cost = paired(whole.case.item_seconds(), bare.case.item_seconds())
     return KeyFigure(
         question=f"What does the harness add to its steps ({bare.workload.name})?",
         answer="of their time",

@@ -46,14 +46,13 @@ def quantile(blocks: Sequence[Sequence[float]], percentile: float) -> Estimate:
     too few blocks show how far blocks differ.
     """
     samples = [sample for block in blocks for sample in block]
-    count, needed = len(samples), samples_needed(percentile)
-    if count < needed:
-        wanted = f"{needed} samples for a {CONFIDENCE:.0%} interval"
-        raise TooFewSamplesError(f"p{percentile:g} needs >= {wanted}, got {count}")
-    if len(blocks) < FEWEST_BLOCKS:
-        raise TooFewSamplesError(
-            f"p{percentile:g} needs >= {FEWEST_BLOCKS} blocks for an interval, got {len(blocks)}"
-        )
+    count, of_samples = len(samples), f"samples for a {CONFIDENCE:.0%} interval"
+    for found, needed, what in (
+        (count, samples_needed(percentile), of_samples),
+        (len(blocks), FEWEST_BLOCKS, "blocks for an interval"),
+    ):
+        if found < needed:
+            raise TooFewSamplesError(f"p{percentile:g} needs >= {needed} {what}, got {found}")
     p = _fraction(percentile)
     low, high = order_statistic_interval(samples, p)
     drawn_low, drawn_high = resampled_interval(blocks, p)

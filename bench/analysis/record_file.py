@@ -22,25 +22,18 @@ _ENVIRONMENT = ("code", "python", "packages", "system", "processor", "cores", "d
 """What a report says of where it ran."""
 
 
-def _unit_nanoseconds(case: CaseRecord) -> int:
-    shortest = min(case.samples(), default=1.0)
-    return int(10 ** max(0, math.floor(math.log10(max(shortest * 1e9, 1.0))) - _DIGITS + 1))
-
-
 def _case_to_dict(case: CaseRecord) -> dict[str, Any]:
-    unit = _unit_nanoseconds(case)
+    shortest = max(min(case.samples(), default=1.0) * 1e9, 1.0)
+    unit = int(10 ** max(0, math.floor(math.log10(shortest)) - _DIGITS + 1))
     blocks = [[round(seconds * 1e9 / unit) for seconds in block] for block in case.blocks]
     return {**asdict(case), "blocks": blocks, "unit_nanoseconds": unit}
 
 
 def _case_from_dict(values: dict[str, Any]) -> CaseRecord:
-    values = dict(values)
     unit = values.pop("unit_nanoseconds")
-    values["workload"] = from_mapping(Workload, values["workload"], kind="workload key")
-    values["blocks"] = tuple(
-        tuple(time * unit / 1e9 for time in block) for block in values["blocks"]
-    )
-    return CaseRecord(**values)
+    workload = from_mapping(Workload, values["workload"], kind="workload key")
+    blocks = tuple(tuple(time * unit / 1e9 for time in block) for block in values["blocks"])
+    return CaseRecord(**{**values, "workload": workload, "blocks": blocks})
 
 
 def to_json(record: Record) -> str:

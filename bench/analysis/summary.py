@@ -4,13 +4,13 @@ Every figure comes from the interleaved blocks. A ratio pairs the blocks of two 
 pairs a case with its limit, timed in the same blocks.
 """
 
+import itertools
 import math
 import statistics
 from dataclasses import dataclass
 
-from bench.analysis import ratios
 from bench.analysis.quantiles import percentiles
-from bench.analysis.ratios import Estimate
+from bench.analysis.ratios import Estimate, centre, median_spread, paired
 from bench.analysis.record import CaseRecord, GroupRecord, Record
 from bench.analysis.stability import instability
 from bench.workloads.controls import is_a_a_test_of
@@ -46,7 +46,6 @@ class Row:
 
     @property
     def workload(self) -> Workload:
-        """Return what was timed."""
         return self.case.workload
 
     @property
@@ -84,11 +83,10 @@ class GroupSummary:
         work = self.record.cases[0].workload
         if work.group_kind == "data":
             return "augmented" if work.augment else "not augmented"
-        threads = ""
-        if work.group_kind == "inference" and work.device == "cpu":
-            all_threads = ", all threads" if work.metric == "latency" else ""
-            threads = ", one thread" if work.threads else all_threads
-        return f"batch {work.batch_size:,}{threads}"
+        all_threads = ", all threads" if work.metric == "latency" else ""
+        threads = ", one thread" if work.threads else all_threads
+        is_of_a_cpu = work.group_kind == "inference" and work.device == "cpu"
+        return f"batch {work.batch_size:,}{threads if is_of_a_cpu else ''}"
 
     @property
     def instabilities(self) -> set[str]:
@@ -114,11 +112,7 @@ class Summary:
 
     def of(self, kind: GroupKind, metric: Metric = "throughput") -> list[GroupSummary]:
         """Return the groups of a kind."""
-        return [
-            group
-            for group in self.groups
-            if (group.record.kind, group.record.metric) == (kind, metric)
-        ]
+        return [g for g in self.groups if (g.record.kind, g.record.metric) == (kind, metric)]
 
 
 def summarise(record: Record) -> Summary:
@@ -158,22 +152,18 @@ def _beside(group: GroupRecord, **values: object) -> CaseRecord | None:
 
 def speed_ratio(case: CaseRecord, reference: CaseRecord) -> Estimate:
     """Return how many times as fast as the reference a case is, image by image."""
-    return ratios.paired(reference.item_seconds(), case.item_seconds())
+    return paired(reference.item_seconds(), case.item_seconds())
 
 
 def _noise_floor(group: GroupRecord) -> Estimate | None:
-    for test in group.cases:
-        for case in group.cases:
-            if is_a_a_test_of(test.workload, case.workload):
-                return speed_ratio(test, case)
-    return None
+    pairs = itertools.product(group.cases, repeat=2)
+    tests = (pair for pair in pairs if is_a_a_test_of(pair[0].workload, pair[1].workload))
+    return next((speed_ratio(test, case) for test, case in tests), None)
 
 
 def floor_width(floor: Estimate | None) -> float:
     """Return how far from 1 the same code was seen, as a logarithm."""
-    if floor is None:
-        return 0.0
-    return max(abs(math.log(floor.low)), abs(math.log(floor.high)))
+    return max(abs(math.log(floor.low)), abs(math.log(floor.high))) if floor else 0.0
 
 
 def is_separated(ratio: Estimate, floor: Estimate | None) -> bool:
@@ -189,36 +179,36 @@ def shares(case: CaseRecord, group: GroupRecord) -> dict[str, Estimate]:
     """
     gemm = _beside(group, role="limit", kind="gemm", precision=case.workload.precision)
     copy = _beside(group, role="limit", kind="copy")
-    found = {}
-    for limit, work, its_work, name in (
-        (gemm, case.flops, gemm.flops if gemm else 0, COMPUTE),
-        (copy, case.bytes, copy.bytes if copy else 0, MEMORY),
-    ):
-        if limit is not None and work and its_work:
-            share = ratios.paired(limit.block_seconds(), case.block_seconds())
-            found[name] = share.scaled(work / its_work)
-    return found
+    work = {}
+    if gemm and gemm.flops and case.flops:
+        work[COMPUTE] = (gemm, case.flops / gemm.flops)
+    if copy and copy.bytes and case.bytes:
+        work[MEMORY] = (copy, case.bytes / copy.bytes)
+    seconds = case.block_seconds()
+    return {
+        name: paired(limit.block_seconds(), seconds).scaled(times)
+        for name, (limit, times) in work.items()
+    }
 
 
 def _row(
     case: CaseRecord, group: GroupRecord, reference: CaseRecord, floor: Estimate | None
 ) -> Row:
     block_seconds = case.block_seconds()
-    seconds = ratios.centre(block_seconds)
+    seconds = centre(block_seconds)
     versus = None if case is reference else speed_ratio(case, reference)
-    step = None
-    if group.kind == "optimizer-step":
-        step = _beside(group, role="control", kind="training-step")
+    whole_step = {"group_kind": "optimizer-step", "role": "control", "kind": "training-step"}
+    step = _beside(group, **whole_step)
     latency = case.workload.metric == "latency"
     return Row(
         case=case,
         seconds=seconds,
         per_second=seconds.inverted().scaled(case.images or 1),
-        spread=ratios.median_spread(block_seconds),
+        spread=median_spread(block_seconds),
         versus=versus,
         separated=versus is not None and is_separated(versus, floor),
         shares=shares(case, group),
-        of_a_step=ratios.paired(block_seconds, step.block_seconds()) if step else None,
+        of_a_step=paired(block_seconds, step.block_seconds()) if step else None,
         instability=instability(block_seconds),
         percentiles=percentiles(case.blocks, PERCENTILES) if latency else {},
     )

@@ -79,17 +79,15 @@ def resolve(revision: str) -> str:
     try:
         return _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
     except subprocess.CalledProcessError:
-        raise UserError(
-            f"OLD and NEW must be revisions that git knows, or '.', got {revision!r}"
-        ) from None
+        rule = "OLD and NEW must be revisions that git knows, or '.'"
+        raise UserError(f"{rule}, got {revision!r}") from None
     except OSError as error:
         raise UserError(f"comparing revisions needs git ({error.strerror})") from error
 
 
 def _git(*arguments: str) -> bytes:
-    return subprocess.run(
-        ["git", "-C", str(ROOT), *arguments], capture_output=True, check=True
-    ).stdout
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 @contextlib.contextmanager

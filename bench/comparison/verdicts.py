@@ -50,12 +50,7 @@ def log_ratios(blocks: Blocks) -> list[float]:
     ]
 
 
-def weigh(blocks: Blocks) -> Evidence:
-    """Weigh the blocks of one case in two revisions that were timed side by side."""
-    return weigh_ratios(log_ratios(blocks))
-
-
-def weigh_ratios(log_ratios: Sequence[float]) -> Evidence:
+def weigh(log_ratios: Sequence[float]) -> Evidence:
     """Weigh one log ratio for each pair of processes."""
     from scipy.stats import t
 
@@ -65,13 +60,9 @@ def weigh_ratios(log_ratios: Sequence[float]) -> Evidence:
     estimate = statistics.fmean(log_ratios)
     error = max(statistics.stdev(log_ratios) / math.sqrt(count), 1e-12)
     half_width = float(t.ppf(0.5 + CONFIDENCE / 2.0, count - 1)) * error
+    low, high = math.exp(estimate - half_width), math.exp(estimate + half_width)
     return Evidence(
-        ratio=Estimate(
-            value=math.exp(estimate),
-            low=math.exp(estimate - half_width),
-            high=math.exp(estimate + half_width),
-            count=count,
-        ),
+        ratio=Estimate(value=math.exp(estimate), low=low, high=high, count=count),
         chance_slower=float(t.sf((estimate - MARGIN) / error, count - 1)),
         chance_faster=float(t.sf((-estimate - MARGIN) / error, count - 1)),
     )

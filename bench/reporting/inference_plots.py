@@ -4,14 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from bench.analysis.ratios import Estimate
 from bench.analysis.summary import GroupSummary, Row, Summary
-from bench.reporting.axes import colour, plain, ticks
+from bench.reporting.axes import colour, plain, thousands, ticks
 from bench.workloads.workload import Workload
 
 _STYLES = {"plain": "o--", "compiled": "P-.", "onnxruntime": "D-", "captured": "D:"}
@@ -58,9 +57,8 @@ def latency(summary: Summary) -> Figure | None:
         # The axis is shared, and once set it no longer grows with another panel's data.
         axes.set_xlim(0, max(axes.get_xlim()[1], right))
         plain(axes, title=f"Inference latency, {group.condition}")
-    panels[-1, 0].set_xlabel(
-        "µs (dot: p50; bar: p5 to p95; tick: p99; left out where samples are too few)"
-    )
+    parts = "dot: p50; bar: p5 to p95; tick: p99"
+    panels[-1, 0].set_xlabel(f"µs ({parts}; left out where samples are too few)")
     figure.tight_layout()
     return figure
 
@@ -102,7 +100,7 @@ def _lines(axes: Axes, groups: list[GroupSummary], *, labelled: bool) -> list[An
     axes.set_yscale("log")
     ticks(axes.yaxis, *axes.get_ylim())
     axes.set_xticks(batches)
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    thousands(axes.xaxis)
     axes.set_xlim(0.8 * batches[0], batches[-1] * (12 if labelled else 1.3))
     axes.set_xlabel("batch size")
     threads = groups[0].reference.workload.threads

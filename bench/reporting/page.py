@@ -35,10 +35,9 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters["duration"] = duration
-    environment.filters["modes"] = _has_mode
+    environment.filters |= {"duration": duration, "percent": rounding.percent_with_interval}
+    environment.filters["modes"] = lambda groups, mode: any(g.row(mode=mode) for g in groups)
     environment.filters["paragraph"] = lambda text: " ".join(text.split()) + "\n"
-    environment.filters["percent"] = rounding.percent_with_interval
     environment.globals["tables"] = tables
     return environment
 
@@ -49,20 +48,19 @@ def render(summary: Summary, pictures: list[str]) -> str:
 
 
 def write(path: Path) -> Path:
-    """Write the report and the pictures of a record, its file or its folder; return the report."""
+    """Write the report and the pictures of a record, its file or its folder; return the report.
+
+    It never goes over that of another record.
+    """
     summary = summarise(record_file.read(path))
-    folder = folder_for(path)
+    folder = path
+    if not path.is_dir():
+        is_usual = path.name == record_file.FILE_NAME
+        folder = path.parent if is_usual else path.with_suffix("")
     folder.mkdir(exist_ok=True)
     pictures = plots.draw(summary, folder)
     write_atomically(folder / FILE_NAME, render(summary, pictures))
     return folder / FILE_NAME
-
-
-def folder_for(path: Path) -> Path:
-    """Return where the report of a record goes: never over that of another record."""
-    if path.is_dir():
-        return path
-    return path.parent if path.name == record_file.FILE_NAME else path.with_suffix("")
 
 
 def _context(summary: Summary, pictures: list[str]) -> dict[str, Any]:
@@ -94,11 +92,6 @@ def _context(summary: Summary, pictures: list[str]) -> dict[str, Any]:
         ],
         "loop_steps": " or ".join(sorted(set(map(_steps, summary.of("loop"))))),
     }
-
-
-def _has_mode(groups: list[GroupSummary], mode: str) -> bool:
-    """Tell whether a mode was timed in one of the groups."""
-    return any(group.row(mode=mode) for group in groups)
 
 
 def _steps(group: GroupSummary) -> str:

@@ -23,15 +23,11 @@ def draw(summary: Summary, folder: Path) -> list[str]:
     for name, picture in PICTURES.items():
         figure = picture(summary)
         if figure is not None:
-            save(figure, folder / name)
+            FigureCanvasAgg(figure)
+            without_version = {"Software": None}
+            figure.savefig(folder / name, dpi=DPI, facecolor="white", metadata=without_version)
             drawn.append(name)
     return drawn
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure, without the time or the version in its metadata."""
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DPI, facecolor="white", metadata={"Software": None})
 
 
 def _bars(axes: Axes, found: Sequence[Row], *, title: str) -> None:

@@ -58,9 +58,8 @@ def draw_roofline(summary: Summary) -> Figure | None:
     axes.set_ylim(bottom=10)
     thousands(axes.xaxis)
     ticks(axes.yaxis, *axes.get_ylim())
-    axes.set_xlabel(
-        "arithmetic intensity, FLOP/byte (memory traffic operator by operator: a lower bound)"
-    )
+    remark = "memory traffic operator by operator: a lower bound"
+    axes.set_xlabel(f"arithmetic intensity, FLOP/byte ({remark})")
     axes.set_ylabel("GFLOP/s")
     plain(axes)
     figure.tight_layout()

@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.analysis import ratios
 from bench.analysis.key_figures import KeyFigure
-from bench.analysis.ratios import Estimate
+from bench.analysis.ratios import Estimate, centre, median_spread
 from bench.analysis.record import Record
 from bench.analysis.summary import GroupSummary, Row, floor_width
 from bench.reporting import rounding
@@ -38,9 +37,9 @@ def limits(groups: Sequence[GroupSummary]) -> str:
     for case in (row.case for group in groups for row in group.rows):
         seconds = case.block_seconds()
         work, unit = (case.flops, "GFLOP/s") if case.flops else (case.bytes, "GB/s")
-        rate = ratios.centre(seconds).inverted().scaled(work / 1e9)
+        rate = centre(seconds).inverted().scaled(work / 1e9)
         reached = rounding.with_interval(rate, unit=f" {unit}")
-        spread = rounding.spread(ratios.median_spread(seconds))
+        spread = rounding.spread(median_spread(seconds))
         rows.append((case.workload.name, reached, spread, str(len(case.blocks))))
     header = ("limit", "reached", "spread", "n")
     return markdown_table(rows, header=header, numeric=header[1:])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.timing.measure import BlockPlan, Call, RemoteCall, ReportedClock, WarmUp
+from bench.timing.measure import BlockPlan, RemoteCall, ReportedClock, Target, WarmUp
 from bench.workloads.registry import of_kind
 from bench.workloads.workload import Kind, Workload
 
@@ -56,11 +56,7 @@ def share(config: pytest.Config) -> Share:
 
 
 def time_isolated(
-    benchmark: BenchmarkFixture,
-    target: Call | RemoteCall,
-    warm_up: WarmUp | None,
-    *,
-    share: Share,
+    benchmark: BenchmarkFixture, target: Target, warm_up: WarmUp | None, *, share: Share
 ) -> None:
     """Let pytest-benchmark time a case, or call it once where it times nothing (no `warm_up`)."""
     count = share.count(warm_up)

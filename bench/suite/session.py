@@ -84,8 +84,7 @@ class Suite:
 
     def fastest(self, products: list[Workload]) -> Workload:
         """Return the product with most FLOP/s on this machine; tried once a run for its like."""
-        first = products[0]
-        like = (first.device, first.precision, first.threads)
+        like = (products[0].device, products[0].precision, products[0].threads)
         if like not in self._sizes:
             speeds = {}
             for product in products:

@@ -4,12 +4,12 @@ The record is written before profiling, so that a failure there does not lose th
 written again with the profiles.
 """
 
-import dataclasses
 import datetime
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,45 +50,38 @@ def write_reports(suite: Suite, *, passed: bool) -> list[str]:
     Only a whole run goes under results/. Raises `ProfilingError` once everything is written that
     does not need the profiles.
     """
-    lines, failures, exit_code = [], [], EXIT_FAILED
+    lines: list[str] = []
+    errors: list[ProfilingError] = []
     for device in DEVICES:
         if not suite.groups_of(device):
             continue
-        folder, record = _write_record(
-            suite, device, complete=passed and is_complete(suite, device)
-        )
+        complete = passed and is_complete(suite, device)
+        folder, record = _write_record(suite, device, complete=complete)
         if record.complete:
             try:
                 profiles = _profile(device, folder.name, suite.dataset_name)
             except ProfilingError as error:
-                failures.append(str(error))
-                exit_code = max(exit_code, error.exit_code)
+                errors.append(error)
             else:
-                record = dataclasses.replace(
-                    record, profiles=profiles, seconds=_since(suite.started)
-                )
+                record = replace(record, profiles=profiles, seconds=_since(suite.started))
                 record_file.write(folder, record)
         lines.append(f"report: {page.write(folder).relative_to(ROOT)}")
         if record.complete:
             _add_to_index(folder, record)
         else:
             lines.append("  (a part of the suite: kept out of results/)")
-    if failures:
-        raise ProfilingError("\n".join([*lines, *failures]), exit_code=exit_code)
+    if errors:
+        exit_code = max(error.exit_code for error in errors)
+        raise ProfilingError("\n".join([*lines, *map(str, errors)]), exit_code=exit_code)
     return lines
 
 
 def keep_finished(suite: Suite) -> list[str]:
     """Write the records of an interrupted run's finished groups, and say how to render them."""
-    folders = [
-        _write_record(suite, device, complete=False)[0]
-        for device in DEVICES
-        if suite.groups_of(device)
-    ]
-    return [
-        f"interrupted; the finished groups: python -m bench.report {folder.relative_to(ROOT)}"
-        for folder in folders
-    ]
+    devices = [device for device in DEVICES if suite.groups_of(device)]
+    folders = [_write_record(suite, device, complete=False)[0] for device in devices]
+    command = "interrupted; the finished groups: python -m bench.report"
+    return [f"{command} {folder.relative_to(ROOT)}" for folder in folders]
 
 
 def _write_record(suite: Suite, device: str, *, complete: bool) -> tuple[Path, Record]:
@@ -127,18 +120,12 @@ def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]
     """Profile in a process that times nothing; the traces stay in a folder that git ignores."""
     folder = PARTIAL / "bench" / device / stamp / "traces"
     command = [sys.executable, "-m", "bench.workers.profiler", "--device", device]
+    command += ["--folder", str(folder), "--dataset", dataset_name]
     try:
-        completed = subprocess.run(
-            [*command, "--folder", str(folder), "--dataset", dataset_name],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
+        completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     except KeyboardInterrupt:
-        raise ProfilingError(
-            "interrupted while profiling: the timings are kept, without profiles",
-            exit_code=EXIT_INTERRUPTED,
-        ) from None
+        reason = "interrupted while profiling: the timings are kept, without profiles"
+        raise ProfilingError(reason, exit_code=EXIT_INTERRUPTED) from None
     if completed.returncode:
         raise ProfilingError(f"profiling failed:\n{completed.stderr[-2000:]}")
     found: list[dict[str, Any]] = json.loads((folder / PROFILES_FILE).read_text())
@@ -182,16 +169,13 @@ def _dataset(suite: Suite, device: str) -> dict[str, Any]:
 
 def percentiles_of(suite: Suite) -> dict[str, dict[str, Any]]:
     """Return p50, p95 and p99 in seconds of each case whose samples are single calls."""
+    cases = [case for group in suite.groups for case in group.cases]
     found: dict[str, dict[str, Any]] = {}
-    for group in suite.groups:
-        for case in group.cases:
-            if case.workload.metric != "latency":
-                continue
-            values: dict[str, Any] = {"samples": len(case.samples())}
-            for percentile, estimate in percentiles(case.blocks, PERCENTILES).items():
-                if isinstance(estimate, str):
-                    values[f"p{percentile:g}_refused"] = estimate
-                else:
-                    values[f"p{percentile:g}_seconds"] = estimate.value
-            found[case.workload.id] = values
+    for case in (case for case in cases if case.workload.metric == "latency"):
+        values = found[case.workload.id] = {"samples": len(case.samples())}
+        for percentile, estimate in percentiles(case.blocks, PERCENTILES).items():
+            if isinstance(estimate, str):
+                values[f"p{percentile:g}_refused"] = estimate
+            else:
+                values[f"p{percentile:g}_seconds"] = estimate.value
     return found

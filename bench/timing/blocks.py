@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Mapping
 
-from bench.timing.measure import BlockPlan, Call, Clock, RemoteCall, measure
+from bench.timing.measure import BlockPlan, Clock, RemoteCall, Target, measure
 
 # Untimed, each time the turn comes to a case: its predecessor's data leave the caches, and where
 # another process had the turn, its threads still spin at their barrier for milliseconds. All cases
@@ -38,7 +38,7 @@ def plan(
 
 
 def interleave(
-    targets: Mapping[str, Call | RemoteCall],
+    targets: Mapping[str, Target],
     plans: Mapping[str, BlockPlan],
     *,
     blocks: int,
@@ -61,7 +61,7 @@ def interleave(
     return result
 
 
-def time_block(target: Call | RemoteCall, how: BlockPlan, *, clock: Clock) -> list[float]:
+def time_block(target: Target, how: BlockPlan, *, clock: Clock) -> list[float]:
     """Time one case's share of one block."""
     if isinstance(target, RemoteCall):
         return target.time_block(how)

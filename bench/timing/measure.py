@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Clock = Callable[[], float]
@@ -42,23 +42,20 @@ class BlockPlan:
     """Untimed, before the first sample."""
 
 
+@dataclass(eq=False)
 class ReportedClock:
     """A clock that stands still but for the seconds that another process reports."""
 
-    def __init__(self) -> None:
-        self._now = 0.0
+    now: float = field(default=0.0, repr=False)
+    """Not part of what pytest-benchmark's JSON calls the timer: that is the same in each run."""
 
     def __call__(self) -> float:
         """Return the seconds reported so far."""
-        return self._now
-
-    def __repr__(self) -> str:
-        """Return what pytest-benchmark's JSON calls the timer: the same in each run."""
-        return "ReportedClock()"
+        return self.now
 
     def advance(self, seconds: float) -> None:
         """Let the seconds of a sample pass."""
-        self._now += seconds
+        self.now += seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +73,9 @@ class RemoteCall:
 
     warm_up: Callable[[], WarmUp]
     time_block: Callable[[BlockPlan], list[float]]
+
+
+Target = Call | RemoteCall
 
 
 def device_clock(synchronize: Callable[[], None], clock: Clock = time.perf_counter) -> Clock:
@@ -127,7 +127,7 @@ def is_steady(windows: Sequence[float]) -> bool:
 
 
 def warm_up(
-    target: Call | RemoteCall,
+    target: Target,
     *,
     clock: Clock,
     window_seconds: float = WINDOW_SECONDS,

@@ -26,7 +26,7 @@ class Worker:
     """The parent's end: starts `python -m module` in a folder; it ends with this process."""
 
     def __init__(self, module: str, *, folder: Path = ROOT) -> None:
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -38,23 +38,18 @@ class Worker:
         )
         atexit.register(self.close)
 
-    @property
-    def pid(self) -> int:
-        """Return the number of the process."""
-        return self._process.pid
-
     def ask(self, command: str, **arguments: Any) -> Any:
         """Send a command and wait for its answer. Raises `WorkerError` where it failed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self.process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
         except BrokenPipeError:
             line = ""
         if not line:
-            code = self._process.wait()
+            code = self.process.wait()
             raise WorkerError(
                 f"the process ended during {command!r} with code {code}; see its messages above"
             )
@@ -66,16 +61,16 @@ class Worker:
     def close(self) -> None:
         """End the process; a second call does nothing."""
         atexit.unregister(self.close)
-        if self._process.stdin is not None and not self._process.stdin.closed:
+        if self.process.stdin is not None and not self.process.stdin.closed:
             with contextlib.suppress(BrokenPipeError):  # it has ended before
-                self._process.stdin.close()
+                self.process.stdin.close()
         try:
-            self._process.wait(timeout=10)
+            self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def _environment() -> dict[str, str]:

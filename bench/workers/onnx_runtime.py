@@ -25,7 +25,6 @@ class _Served:
         self._cases: dict[str, Call] = {}
 
     def version(self) -> str:
-        """Return the version of ONNX Runtime."""
         import onnxruntime
 
         return str(onnxruntime.__version__)
@@ -48,7 +47,6 @@ class _Served:
         return blocks.time_block(self._cases[case], BlockPlan(**how), clock=time.perf_counter)
 
     def drop(self, case: str) -> None:
-        """Forget a case."""
         del self._cases[case]
 
 

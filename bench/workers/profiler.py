@@ -112,7 +112,6 @@ class _Marked(nn.Sequential):
     """Mark the forward pass in the trace."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the network returns."""
         with record_function(_FORWARD):
             output: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return output
@@ -212,18 +211,15 @@ def operators(table: list[Any], *, steps: int, device: str) -> tuple[Operator, .
     """Return the operators with most self time, those that only group others left out."""
     self_time = attrgetter("self_device_time_total" if device == "cuda" else "self_cpu_time_total")
     whole = sum(self_time(event) for event in table)
-    ordered = sorted(
-        (e for e in table if not e.key.startswith(_STEP) and e.key not in (_FORWARD, _DATA)),
-        key=self_time,
-        reverse=True,
-    )
+    named = (e for e in table if not e.key.startswith(_STEP) and e.key not in (_FORWARD, _DATA))
+    slowest = sorted(named, key=self_time, reverse=True)[:OPERATORS]
     return tuple(
         Operator(
             name=event.key.removeprefix(_BACKWARD),
             calls=event.count / steps,
             self_share=self_time(event) / whole,
         )
-        for event in ordered[:OPERATORS]
+        for event in slowest
     )
 
 

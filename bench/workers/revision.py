@@ -39,12 +39,10 @@ class _Served:
         return seconds
 
     def block(self, case: str) -> list[float]:
-        """Time one block of a case."""
         prepared, plan, clock = self._cases[case]
         return blocks.time_block(prepared.call, plan, clock=clock)
 
     def drop(self, case: str) -> None:
-        """Forget a case."""
         prepared, _, _ = self._cases.pop(case)
         prepared.close()
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from bench.timing import blocks
-from bench.timing.measure import BlockPlan, Call, Clock, RemoteCall, device_clock
+from bench.timing.measure import BlockPlan, Call, Clock, Target, device_clock
 from bench.workloads.workload import Workload
 from mnist_core.models.cost import layer_costs, training_flops
 from mnist_core.models.network import build_network
@@ -29,7 +29,7 @@ NO_STEP = 1e-12
 class Prepared:
     """A workload ready to be timed, and the work of one call."""
 
-    call: Call | RemoteCall
+    call: Target
     images: int = 0
     flops: int = 0
     bytes: int = 0

@@ -154,11 +154,8 @@ def _limits(device: Device) -> list[Workload]:
 
 def _registry() -> Iterator[Workload]:
     for device in DEVICES:
-        yield from _limits(device)
-        yield from _training(device)
-        yield from _optimizers(device)
-        yield from _loop(device)
-        yield from _inference(device)
+        for cases in (_limits, _training, _optimizers, _loop, _inference):
+            yield from cases(device)
     yield from _data()
 
 

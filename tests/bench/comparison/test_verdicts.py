@@ -46,7 +46,9 @@ def simulated(draws: random.Random, *, slower: str | None = None) -> dict[str, B
 
 
 def judged(times: dict[str, Blocks]) -> dict[str, verdicts.Verdict]:
-    return verdicts.judge({name: verdicts.weigh(blocks) for name, blocks in times.items()})
+    return verdicts.judge(
+        {name: verdicts.weigh(verdicts.log_ratios(blocks)) for name, blocks in times.items()}
+    )
 
 
 def test_the_noise_of_every_case_that_is_compared_by_default_is_recorded() -> None:
@@ -85,22 +87,22 @@ def test_holm_divides_the_doubt_among_the_cases_left() -> None:
 
 
 def test_the_sign_says_faster_or_slower() -> None:
-    ups = verdicts.weigh_ratios([0.10, 0.11, 0.09, 0.10, 0.12])
-    downs = verdicts.weigh_ratios([-0.10, -0.11, -0.09, -0.10, -0.12])
+    ups = verdicts.weigh([0.10, 0.11, 0.09, 0.10, 0.12])
+    downs = verdicts.weigh([-0.10, -0.11, -0.09, -0.10, -0.12])
     assert verdicts.judge({"up": ups, "down": downs}) == {"up": "slower", "down": "faster"}
     assert ups.ratio.value == pytest.approx(math.exp(0.104))
     assert ups.ratio.low < ups.ratio.value < ups.ratio.high
 
 
 def test_a_sure_but_tiny_difference_is_not_called() -> None:
-    tiny = verdicts.weigh_ratios([0.0050, 0.0051, 0.0049, 0.0050, 0.0050])
+    tiny = verdicts.weigh([0.0050, 0.0051, 0.0049, 0.0050, 0.0050])
     assert tiny.ratio.low > 1.0
     assert verdicts.judge({"tiny": tiny}) == {"tiny": "inconclusive"}
 
 
 def test_students_interval_on_known_data() -> None:
     # Mean 3, standard deviation 1.5811, t(4) = 2.7764: 3 ± 1.9632.
-    found = verdicts.weigh_ratios([0.01, 0.02, 0.03, 0.04, 0.05])
+    found = verdicts.weigh([0.01, 0.02, 0.03, 0.04, 0.05])
     assert math.log(found.ratio.low) == pytest.approx(0.03 - 0.019632, abs=1e-5)
     assert math.log(found.ratio.high) == pytest.approx(0.03 + 0.019632, abs=1e-5)
 
@@ -108,7 +110,7 @@ def test_students_interval_on_known_data() -> None:
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_too_few_pairs_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f">= 4 pairs of processes, got {count}"):
-        verdicts.weigh_ratios([0.1] * count)
+        verdicts.weigh([0.1] * count)
 
 
 @pytest.mark.parametrize(
@@ -123,5 +125,5 @@ def test_nothing_is_judged_where_no_interval_excludes_a_slow_down_of_10_per_cent
     log_ratios: list[float],
     nothing: bool,
 ) -> None:
-    evidence = {"a case": verdicts.weigh_ratios(log_ratios)}
+    evidence = {"a case": verdicts.weigh(log_ratios)}
     assert verdicts.nothing_judged(evidence, verdicts.judge(evidence)) is nothing

@@ -87,7 +87,7 @@ def test_a_latency_is_timed_call_by_call(loaded: RemoteCall) -> None:
 
 def test_the_version_is_known_when_that_process_has_ended(installed: None) -> None:
     prepared = prepare.prepare(BATCH, dataset_name="digits")
-    os.kill(onnx_worker().pid, signal.SIGKILL)
+    os.kill(onnx_worker().process.pid, signal.SIGKILL)
     try:
         prepared.close()
         assert onnx_runtime.version().count(".") == 2
@@ -112,7 +112,7 @@ def test_a_process_that_was_killed_is_an_error_at_once_and_closing_is_none(
     loaded: RemoteCall,
 ) -> None:
     worker = onnx_worker()
-    os.kill(worker.pid, signal.SIGKILL)
+    os.kill(worker.process.pid, signal.SIGKILL)
     try:
         with pytest.raises(WorkerError, match="the process ended during 'block' with code -9"):
             loaded.time_block(BlockPlan(iterations=1, samples=1, warm_up_calls=0))

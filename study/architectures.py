@@ -41,12 +41,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a study; return the exit code."""
     options = parse(arguments)
-
-    def command() -> int:
-        given = command_line.given_options(options, ArchitecturePlan)
-        return command_line.run(given, command_line.run_options(options), ArchitecturePlan)
-
-    return run_command(command)
+    return run_command(lambda: command_line.run(options, ArchitecturePlan))
 
 
 if __name__ == "__main__":

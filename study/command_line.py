@@ -3,7 +3,7 @@
 import argparse
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,6 @@ def parser_for(
         "available cores over --threads; 1 on cuda)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
-    )
-    parser.add_argument(
         "--storage",
         default=os.environ.get(STORAGE_VARIABLE),
         metavar="URL",
@@ -109,10 +106,18 @@ def parser_for(
         help="a run that shows no progress for so long is taken for lost, and started again "
         "(default: 120)",
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the study in --output where it stopped"
-    )
+    add_output_arguments(parser, kind="study")
     return parser
+
+
+def add_output_arguments(parser: argparse.ArgumentParser, *, kind: str) -> None:
+    """Add --output and --resume."""
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help=f"continue the {kind} in --output where it stopped"
+    )
 
 
 def given_options(options: argparse.Namespace, kind: type[StudyPlan]) -> dict[str, Any]:
@@ -175,17 +180,23 @@ def _require_shareable(options: argparse.Namespace) -> None:
         )
 
 
-def run(given: Mapping[str, Any], options: RunOptions, kind: type[StudyPlan]) -> int:
+def run(
+    parsed: argparse.Namespace,
+    kind: type[StudyPlan],
+    *,
+    given: Callable[[argparse.Namespace], Mapping[str, Any]] | None = None,
+) -> int:
     """Run a study of a kind, here or shared; return the exit code. A wrong plan is refused before
-    anything is loaded."""
-    asked = given.get("dataset", AUTO)
+    anything is loaded. `given` returns the plan's options, where they are not the plain ones."""
+    values = given(parsed) if given else given_options(parsed, kind)
+    options = run_options(parsed)
+    asked = values.get("dataset", AUTO)
     require_choice(asked)
     if options.resume:
         from study.execution.session import resume
 
-        return resume(kind, given, options)
-    named = {name: value for name, value in given.items() if (name, value) != ("dataset", AUTO)}
-    plan = kind(**named)
+        return resume(kind, values, options)
+    plan = kind(**{name: v for name, v in values.items() if (name, v) != ("dataset", AUTO)})
     if options.storage:
         from study.execution.distributed.session import start
     else:

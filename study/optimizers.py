@@ -61,12 +61,7 @@ def given_options(options: argparse.Namespace) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a study; return the exit code."""
     options = parse(arguments)
-
-    def command() -> int:
-        given, run_options = given_options(options), command_line.run_options(options)
-        return command_line.run(given, run_options, OptimizerPlan)
-
-    return run_command(command)
+    return run_command(lambda: command_line.run(options, OptimizerPlan, given=given_options))
 
 
 if __name__ == "__main__":

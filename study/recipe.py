@@ -9,7 +9,6 @@ What was finished survives a kill: the same command with --resume continues it.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mnist_core.cli.arguments import add_data_arguments, add_device_arguments
 from mnist_core.config import TrainConfig
@@ -70,12 +69,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="INT",
         help="runs at the same time; they change no result but the times (default: 1)",
     )
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="folder of the run (default: a new one)"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the run in --output where it stopped"
-    )
+    command_line.add_output_arguments(parser, kind="run")
     return parser.parse_args(arguments)
 
 

@@ -11,23 +11,23 @@ fresh process with the threads of its record, and compared by its weights and ac
 Exit code 0: all identical; 1: some differ, fail now, or cannot be replayed here.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mnist_core.cli.arguments import add_data_dir_argument
 from mnist_core.errors import UserError, run_command
-
-if TYPE_CHECKING:
-    from study.analysis.replay_outcomes import Outcome
-    from study.records.run_folder import RunFolder
-    from study.records.run_record import RunRecord
+from mnist_core.runtime.atomic_files import write_atomically, write_json
+from mnist_core.runtime.provenance import utc_now
+from study.analysis import replay_outcomes
+from study.analysis.replay_outcomes import Outcome, impossible, skipped
+from study.records.run_folder import RunFolder, changed_sources
+from study.records.run_record import RunRecord
 
 EXIT_DIFFERENT = 1
 
@@ -60,8 +60,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[RunRecord]:
     """Return the records of the rows asked for."""
-    from study.analysis.replay_outcomes import why_without_weights
-
     rows = folder.numbered_rows()
     if options.all:
         return [record for _, _, record in rows]
@@ -70,7 +68,7 @@ def chosen_records(options: argparse.Namespace, folder: RunFolder) -> list[RunRe
     for row_kind, row_number, record in rows:
         if (row_kind, row_number) == (kind, number):
             if record.weights_sha256 is None:
-                raise UserError(f"{kind} {number}: {why_without_weights(record)}")
+                raise UserError(f"{kind} {number}: {replay_outcomes.why_without_weights(record)}")
             return [record]
     finished = sum(row_kind == kind for row_kind, _, _ in rows)
     raise UserError(
@@ -83,9 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
     def command() -> int:
-        from study.analysis.replay_outcomes import is_reproduced, summary
-        from study.records.run_folder import RunFolder
-
         if options.workers < 1:
             raise UserError(f"workers must be >= 1, got {options.workers}")
         if options.keep and not options.all:
@@ -96,10 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for outcome in replay(folder, rows, data_dir=options.data_dir, workers=options.workers):
             print(outcome.line, flush=True)
             outcomes.append(outcome)
-        print(summary(outcomes))
+        print(replay_outcomes.summary(outcomes))
         if options.keep:
             _keep(folder, outcomes)
-        return 0 if is_reproduced(outcomes) else EXIT_DIFFERENT
+        return 0 if replay_outcomes.is_reproduced(outcomes) else EXIT_DIFFERENT
 
     return run_command(command)
 
@@ -110,9 +105,7 @@ def replay(
     """Train rows again; yield an outcome of each, in their order."""
     from mnist_core.data.load import load
     from mnist_core.runtime.device import prepare_process
-    from study.analysis.replay_outcomes import impossible, skipped
     from study.execution.pool import WorkerPool
-    from study.records.run_folder import RunFolder, changed_sources
 
     header = folder.read_header()
     plan = header["plan"]
@@ -154,10 +147,6 @@ def _outcome(
     causes: list[str],
 ) -> Outcome:
     """Wait for a row and return what came of it; `environment` is the one of its record."""
-    from concurrent.futures.process import BrokenProcessPool
-
-    from study.analysis.replay_outcomes import compared, differences, impossible
-
     try:
         again = future.result()
     except UserError as error:
@@ -165,19 +154,15 @@ def _outcome(
     except BrokenProcessPool:
         return impossible(record, "a worker process died (out of memory?)")
     here = scratch.read_environments()[again.environment]
-    return compared(
-        record, again, causes=differences(environment, here) + causes, environment=here
-    )
+    changes = replay_outcomes.differences(environment, here) + causes
+    return replay_outcomes.compared(record, again, causes=changes, environment=here)
 
 
 def _keep(folder: RunFolder, outcomes: Sequence[Outcome]) -> None:
     """Leave the outcome of all rows in the study's folder."""
-    from mnist_core.runtime.atomic_files import write_atomically, write_json
-    from mnist_core.runtime.provenance import utc_now
-    from study.analysis.replay_outcomes import to_dict
     from study.reporting.page import render
 
-    kept = to_dict(outcomes, date=utc_now())
+    kept = replay_outcomes.to_dict(outcomes, date=utc_now())
     write_json(folder.path / "replay.json", kept)
     write_atomically(folder.path / "replay.md", render("replay.md.j2", **kept))
     print(f"kept: {folder.path / 'replay.md'}")

@@ -13,7 +13,7 @@ from study.plans.base import StudyPlan
 from study.plans.choices import SAMPLERS
 from study.plans.families import FAMILIES, Limits
 from study.plans.space import LEARNING_RATE, SearchSpace, parameters_text
-from study.plans.terms import ARCHITECTURES, Terms
+from study.plans.terms import ARCHITECTURES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,7 @@ class ArchitecturePlan(StudyPlan):
         for name in self.arms:
             self._require_some_fit(name)
 
-    @property
-    def terms(self) -> Terms:
-        """Return what is compared, in words."""
-        return ARCHITECTURES
+    terms = ARCHITECTURES
 
     @property
     def limits(self) -> Limits:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from mnist_core.config import Option, TrainConfig
 from mnist_core.data.registry import dataset_spec
 from mnist_core.data.spec import AUGMENTATIONS
-from mnist_core.errors import UserError, require_fields, unknown_name
+from mnist_core.errors import UserError, from_mapping, unknown_name
 from study.plans.choices import INDEPENDENT_SAMPLERS, PRUNERS, SAMPLERS
 from study.plans.space import SearchSpace, parameters_text, space_from_table
 from study.plans.task import VARIANTS, Kind, Task, confirmation_key, trial_key
@@ -292,7 +292,6 @@ class StudyPlan(ABC):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build a plan from `to_dict`'s mapping; an unknown key is a `UserError`."""
-        require_fields(cls, values, kind="plan key")
         tables: Mapping[str, Any] = values.get("spaces", {})
         spaces = {name: space_from_table(name, table) for name, table in tables.items()}
-        return cls(**{**values, "spaces": spaces})
+        return from_mapping(cls, {**values, "spaces": spaces}, kind="plan key")

@@ -15,15 +15,14 @@ families comparable.
 import bisect
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mnist_core.config import Option
 from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
 from mnist_core.models.architecture import CHOICES, POOL, Architecture
 from mnist_core.models.registry import NETWORKS
-from mnist_core.optim.registry import optimizer_spec
-from study.plans.space import LEARNING_RATE, Dimension, SearchSpace
+from study.plans.space import LEARNING_RATE, Dimension, SearchSpace, registry_space
 
 FAMILIES = ("baseline", "dropout", "batch-norm", "deep")
 """Each stands beside the network of the same name."""
@@ -75,18 +74,13 @@ class Limits:
 
 def family_space(name: str, *, optimizer: str) -> SearchSpace:
     """Return what is searched in a family, trained by one of the registry's optimizers."""
-    spec = optimizer_spec(optimizer)
-    low, high = spec.learning_rate_range
-    rate = Dimension(name=LEARNING_RATE, low=low, high=high, log=True)
-    default = {LEARNING_RATE: spec.default_learning_rate}
-    label = _LABELS[name]
+    rate = registry_space(optimizer)
+    rate = replace(rate, name=name, label=_LABELS[name], reason=_REASONS[name])
     if name == "baseline":
-        return SearchSpace(
-            name=name, label=label, dimensions=(rate,), default=default, reason=_REASONS[name]
-        )
+        return rate
     depth = (6, 9) if name == "deep" else (3, 5)
     dimensions = [
-        rate,
+        *rate.dimensions,
         Dimension(name=_WIDTH, low=WIDTHS[0], high=WIDTHS[1], integer=True),
         Dimension(name=_DEPTH, low=depth[0], high=depth[1], integer=True),
         *(
@@ -102,14 +96,7 @@ def family_space(name: str, *, optimizer: str) -> SearchSpace:
         dimensions.append(Dimension(name="dropout", choices=(0.0, 0.1, 0.25)))
     else:
         fixed["dropout"] = 0.0
-    return SearchSpace(
-        name=name,
-        label=label,
-        dimensions=tuple(dimensions),
-        fixed=fixed,
-        default=default,
-        reason=_REASONS[name],
-    )
+    return replace(rate, dimensions=tuple(dimensions), fixed=fixed)
 
 
 def network_options(values: Mapping[str, Option]) -> dict[str, Option]:
@@ -117,12 +104,9 @@ def network_options(values: Mapping[str, Option]) -> dict[str, Option]:
     options of its network; nothing where the network is the family's own."""
     if _WIDTH not in values:
         return {}
-    rest = {
-        name: value
-        for name, value in values.items()
-        if name not in (_WIDTH, _DEPTH, LEARNING_RATE)
-    }
-    width, depth = values[_WIDTH], values[_DEPTH]
+    rest = dict(values)
+    width, depth = rest.pop(_WIDTH), rest.pop(_DEPTH)
+    rest.pop(LEARNING_RATE, None)
     assert isinstance(width, int)
     assert isinstance(depth, int)
     layers: list[int | str] = []

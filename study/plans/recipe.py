@@ -1,11 +1,11 @@
 """RecipePlan: a named recipe on fresh seeds, and the other people's recipes to compare it with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 from mnist_core.config import TrainConfig
-from mnist_core.errors import UserError, require_fields, unknown_name
+from mnist_core.errors import UserError, from_mapping, unknown_name
 from mnist_core.recipes import RECIPES
 from mnist_core.references.registry import REFERENCES
 from study.plans.task import Kind, Task
@@ -122,11 +122,11 @@ class RecipePlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back."""
-        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        return {**values, "config": self.config.to_dict(), "compare_with": list(self.compare_with)}
+        lists = {"config": self.config.to_dict(), "compare_with": list(self.compare_with)}
+        return {**vars(self), **lists}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build a plan from `to_dict`'s mapping; an unknown key is a `UserError`."""
-        require_fields(cls, values, kind="plan key")
-        return cls(**{**values, "config": TrainConfig.from_dict(values["config"])})
+        config = TrainConfig.from_dict(values["config"])
+        return from_mapping(cls, {**values, "config": config}, kind="plan key")

@@ -55,9 +55,9 @@ class Dimension:
             value = float(self.low * (high / self.low) ** unit)
         else:
             value = float(self.low + (high - self.low) * unit)
-        return (
-            min(max(math.floor(value), int(self.low)), int(self.high)) if self.integer else value
-        )
+        if not self.integer:
+            return value
+        return min(max(math.floor(value), int(self.low)), int(self.high))
 
     def corners(self) -> tuple[Option, ...]:
         """Return both ends of the range, or every choice."""
@@ -113,11 +113,8 @@ class SearchSpace:
     def settings(self, parameters: Mapping[str, Option]) -> dict[str, Any]:
         """Return the keyword arguments of a TrainConfig that follow from a trial's parameters."""
         values = {**self.fixed, **parameters}
-        options: dict[str, Any] = {
-            name: value
-            for name, value in values.items()
-            if name not in SETTINGS and "." not in name
-        }
+        arguments = (name for name in values if name not in SETTINGS and "." not in name)
+        options: dict[str, Any] = {name: values[name] for name in arguments}
         for name, value in values.items():
             if "." in name:
                 argument, place = component(name)
@@ -171,17 +168,20 @@ def component(name: str) -> tuple[str, int]:
     return argument, int(place)
 
 
+def rate_space(
+    name: str, label: str, *, ends: tuple[float, float], default: float, reason: str
+) -> SearchSpace:
+    """Return a search of the learning rate, between two ends on a logarithmic scale."""
+    rate = Dimension(name=LEARNING_RATE, low=ends[0], high=ends[1], log=True)
+    untuned = {LEARNING_RATE: default}
+    return SearchSpace(name=name, label=label, dimensions=(rate,), default=untuned, reason=reason)
+
+
 def registry_space(name: str) -> SearchSpace:
     """Return the search of one of the registry's optimizers: its learning rate."""
     spec = optimizer_spec(name)
-    low, high = spec.learning_rate_range
-    return SearchSpace(
-        name=spec.name,
-        label=spec.label,
-        dimensions=(Dimension(name=LEARNING_RATE, low=low, high=high, log=True),),
-        default={LEARNING_RATE: spec.default_learning_rate},
-        reason=spec.reason,
-    )
+    ends, default = spec.learning_rate_range, spec.default_learning_rate
+    return rate_space(spec.name, spec.label, ends=ends, default=default, reason=spec.reason)
 
 
 def space_from_table(name: str, table: Mapping[str, Any]) -> SearchSpace:
@@ -189,14 +189,13 @@ def space_from_table(name: str, table: Mapping[str, Any]) -> SearchSpace:
     known = dict(table)
     default = known.pop("default", {})
     label, reason = known.pop("label", name), known.pop("reason", "")
+    searched = {k: dimension_from_table(k, v) for k, v in known.items() if isinstance(v, Mapping)}
     return SearchSpace(
         name=name,
         label=label,
         reason=reason,
-        dimensions=tuple(
-            dimension_from_table(k, v) for k, v in known.items() if isinstance(v, Mapping)
-        ),
-        fixed={k: option_value(k, v) for k, v in known.items() if not isinstance(v, Mapping)},
+        dimensions=tuple(searched.values()),
+        fixed={k: option_value(k, v) for k, v in known.items() if k not in searched},
         default={key: option_value(key, value) for key, value in default.items()},
     )
 
@@ -222,9 +221,8 @@ def dimension_from_table(name: str, table: Mapping[str, Any]) -> Dimension:
         )
     low, high = table["low"], table["high"]
     log, integer = table.get("log", False), table.get("integer", False)
-    if not (
-        _number(low) and _number(high) and isinstance(log, bool) and isinstance(integer, bool)
-    ):
+    flags = isinstance(log, bool) and isinstance(integer, bool)
+    if not (_number(low) and _number(high) and flags):
         raise UserError(
             f"low and high must be numbers, log and integer true or false, got {dict(table)!r}"
         )

@@ -33,10 +33,10 @@ from mnist_core.optim.registry import OPTIMIZERS, optimizer_class, optimizer_spe
 from study.plans.space import (
     LEARNING_RATE,
     SETTINGS,
-    Dimension,
     SearchSpace,
     component,
     dimension_from_table,
+    rate_space,
     registry_space,
 )
 
@@ -106,13 +106,8 @@ def _own_space(name: str) -> SearchSpace:
         return SearchSpace(name=name, label=label, dimensions=())
     # Through decimals, so that a decade below 1e-4 is 1e-05 and not 1.0000000000000001e-05.
     low, high = float(f"{rate / 10:.12g}"), float(f"{rate * 10:.12g}")
-    return SearchSpace(
-        name=name,
-        label=label,
-        dimensions=(Dimension(name=LEARNING_RATE, low=low, high=high, log=True),),
-        default={LEARNING_RATE: rate},
-        reason=f"a decade either side of {rate:g}, the default in the signature of {name}",
-    )
+    reason = f"a decade either side of {rate:g}, the default in the signature of {name}"
+    return rate_space(name, label, ends=(low, high), default=rate, reason=reason)
 
 
 @contextlib.contextmanager
@@ -146,27 +141,24 @@ def _refine(base: SearchSpace, table: Mapping[str, Any], *, where: str) -> Searc
                 fixed[key] = option_value(key, value)
                 dimensions.pop(key, None)
     for key in _TEXTS:
-        with _errors_at(f"{where} {key}"):
-            if not isinstance(table.get(key, ""), str):
-                raise UserError(f"must be a text, got {table[key]!r}")
-    with _errors_at(f"{where} label"):
-        _require_label(table.get("label", base.label))
+        if not isinstance(table.get(key, ""), str):
+            raise UserError(f"{where} {key}: must be a text, got {table[key]!r}")
+    label = table.get("label", base.label)
+    # What would break a table of the report, or be nothing to see in it, is refused.
+    if not label.strip() or "|" in label or not label.isprintable():
+        raise UserError(
+            f"{where} label: must be one line of printable characters without '|', got {label!r}"
+        )
     if not dimensions:
         raise UserError(f"{where}: nothing is searched; give one key low and high, or choices")
     space = replace(
         base,
-        label=table.get("label", base.label),
+        label=label,
         reason=table.get("reason", base.reason if LEARNING_RATE not in table else ""),
         dimensions=tuple(dimensions.values()),
         fixed=fixed,
     )
     return _with_defaults(space, table.get("default", {}), base=base, where=where)
-
-
-def _require_label(label: str) -> None:
-    """Refuse what would break a table of the report, or be nothing to see in it."""
-    if not label.strip() or "|" in label or not label.isprintable():
-        raise UserError(f"must be one line of printable characters without '|', got {label!r}")
 
 
 def _require_searchable(optimizer: str, key: str) -> None:
@@ -216,13 +208,10 @@ def _with_defaults(
                     f"as default = {{ {key} = … }}"
                 )
     space = replace(space, fixed=fixed, default=default)
-    for entry in space.dimensions:
-        for value in (*entry.corners(), *([default[entry.name]] if entry.name in default else [])):
-            with _errors_at(f"{where} {entry.name}"):
-                _try(space, {entry.name: value})
-    for key, value in space.fixed.items():
+    ends = [(entry.name, value) for entry in space.dimensions for value in entry.corners()]
+    for key, value in (*ends, *default.items(), *fixed.items()):
         with _errors_at(f"{where} {key}"):
-            _try(space, {key: value})
+            _try(space, key, value)
     return space
 
 
@@ -236,10 +225,10 @@ def _known_arguments(optimizer: str) -> dict[str, Option]:
     return {**known, **options}
 
 
-def _try(space: SearchSpace, parameters: Mapping[str, Option]) -> None:
-    """Let a configuration refuse values that it cannot hold."""
-    settings = {name: value for name, value in parameters.items() if name in SETTINGS}
-    TrainConfig(optimizer=space.name, **settings)  # type: ignore[arg-type]
+def _try(space: SearchSpace, name: str, value: Option) -> None:
+    """Let a configuration refuse a value that it cannot hold."""
+    if name in SETTINGS:
+        TrainConfig(optimizer=space.name, **{name: value})  # type: ignore[arg-type]
 
 
 def to_toml(spaces: Mapping[str, SearchSpace]) -> str:

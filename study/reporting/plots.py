@@ -41,7 +41,9 @@ def draw_all(summary: Summary, folder: Path, *, costs: TradeOffs | None = None) 
         "learning-curves.png": _learning_curves,
     }
     if costs is not None:
-        drawings["cost.png"] = lambda summary: _cost(summary, costs)
+        drawings["cost.png"] = lambda summary: trade_off_plot.draw(
+            costs, colours=_colours(summary), data=summary.header["data"]
+        )
     written = []
     with sns.axes_style("whitegrid"), mpl.rc_context(_STYLE):
         for name, draw in drawings.items():
@@ -64,47 +66,38 @@ def _ranking(summary: Summary) -> Figure | None:
     """Draw the mean test accuracy of each tuned arm, its interval and its seeds."""
     if not summary.ranking:
         return None
-    figure = Figure(figsize=(7.5, 0.5 * len(summary.ranking) + 1.4), layout="constrained")
-    axes: Axes = figure.add_subplot()
+    entries = [ranked.confirmed for ranked in summary.ranking]
+    figure, axes = _rows_of([entry.label for entry in entries], margin=1.4)
     colours = _colours(summary)
-    for place, ranked in enumerate(summary.ranking):
-        entry = ranked.confirmed
+    for place, entry in enumerate(entries):
         colour = colours[entry.arm]
-        axes.plot(
-            [100 * max(entry.estimate.low, 0), 100 * min(entry.estimate.high, 1)],
-            [place, place],
-            color=colour,
-            linewidth=2.5,
-            solid_capstyle="butt",
-        )
-        axes.plot(
-            100 * entry.accuracies,
-            np.full(len(entry.accuracies), place + 0.2),
-            "o",
-            color=colour,
-            markersize=4,
-            alpha=0.55,
-        )
+        ends = [100 * max(entry.estimate.low, 0), 100 * min(entry.estimate.high, 1)]
+        axes.plot(ends, [place, place], color=colour, linewidth=2.5, solid_capstyle="butt")
+        places = np.full(len(entry.accuracies), place + 0.2)
+        axes.plot(100 * entry.accuracies, places, "o", color=colour, markersize=4, alpha=0.55)
         axes.plot(100 * entry.estimate.mean, place, "D", color=colour, markersize=7)
-    axes.set_yticks(
-        range(len(summary.ranking)), [ranked.confirmed.label for ranked in summary.ranking]
-    )
     axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
     axes.set_xlabel("test accuracy (%)")
     axes.set_title("Tuned, on fresh seeds: mean (◆), its 95 % interval, seeds (●)")
     return figure
 
 
+def _rows_of(labels: list[str], *, margin: float) -> tuple[Figure, Axes]:
+    """Return a picture with one labelled row for each configuration, and a margin in inches."""
+    figure = Figure(figsize=(7.5, 0.5 * len(labels) + margin), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    axes.set_yticks(range(len(labels)), labels)
+    axes.grid(visible=False, axis="y")
+    return figure, axes
+
+
 def _tuning(summary: Summary) -> Figure | None:
     """Draw library default beside tuned, as test errors on a logarithmic axis."""
-    names = list(summary.tuning_gains)
-    if not names:
+    if not summary.tuning_gains:
         return None
-    figure = Figure(figsize=(7.5, 0.5 * len(names) + 1.5), layout="constrained")
-    axes: Axes = figure.add_subplot()
+    ordered = sorted(summary.tuning_gains, key=lambda arm: -_mean_error(summary, arm, "tuned"))
+    figure, axes = _rows_of([summary.plan.spaces[arm].label for arm in ordered], margin=1.5)
     colours = _colours(summary)
-    ordered = sorted(names, key=lambda name: -_mean_error(summary, name, "tuned"))
     for place, name in enumerate(ordered):
         before = _mean_error(summary, name, "default")
         after = _mean_error(summary, name, "tuned")
@@ -113,9 +106,6 @@ def _tuning(summary: Summary) -> Figure | None:
         axes.plot(after, place, "D", color=colours[name], markersize=8)
     axes.set_xscale("log")
     plain_ticks(axes.xaxis, subs=(1.0, 2.0, 3.0, 5.0, 7.0))
-    labels = {result.arm: result.label for result in summary.searches}
-    axes.set_yticks(range(len(ordered)), [labels[name] for name in ordered])
-    axes.grid(visible=False, axis="y")
     axes.set_xlabel("test error (%), logarithmic")
     terms = summary.plan.terms
     axes.set_title(f"{terms.untuned.capitalize()} (●) and tuned {terms.tuned} (◆)")
@@ -141,10 +131,7 @@ def _learning_rate(summary: Summary) -> Figure | None:
     count = summary.header["data"]["validation"]
     for axes, result in zip(grid.flat, panels, strict=False):
         completed = sorted(
-            (
-                trial.config.learning_rate,
-                drawable_error(trial.validation_accuracy, count=count),
-            )
+            (trial.config.learning_rate, drawable_error(trial.validation_accuracy, count=count))
             for trial in result.trials
             if trial.is_completed and trial.validation_accuracy is not None
         )
@@ -167,14 +154,6 @@ def _learning_rate(summary: Summary) -> Figure | None:
     figure.supxlabel("learning rate (peak), over the range searched")
     figure.supylabel("validation error (%)")
     return figure
-
-
-def _cost(summary: Summary, costs: TradeOffs) -> Figure | None:
-    """Draw accuracy against parameters, FLOPs and latency."""
-    data = summary.header["data"]
-    return trade_off_plot.draw(
-        costs, colours=_colours(summary), validation=data["validation"], test=data["test"]
-    )
 
 
 def _learning_curves(summary: Summary) -> Figure | None:

@@ -11,6 +11,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from study.analysis.trade_offs import COSTS, Candidate, Cost, TradeOffs
 
+_Points = list[tuple[float, Candidate]]
+"""Candidates whose cost is known, with it, the cheapest first."""
+_GREY = "#606060"
 _TITLES = {
     "parameters": "parameters",
     "FLOPs": "forward MFLOP for an image",
@@ -19,19 +22,21 @@ _TITLES = {
 
 
 def draw(
-    costs: TradeOffs, *, colours: Mapping[str, Any], validation: int, test: int
+    costs: TradeOffs, *, colours: Mapping[str, Any], data: Mapping[str, int]
 ) -> Figure | None:
     """Draw validation error of all trials, and test error of the confirmed, against each cost;
-    None where nothing has completed. `validation` and `test` are the numbers of images."""
+    None where nothing has completed. `data` has the numbers of images of the splits."""
     if not costs.trials:
         return None
     rows = 2 if costs.confirmed else 1
     figure = Figure(figsize=(11, 3.4 * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, len(COSTS), sharex="col", sharey="row", squeeze=False)
     for column, cost in enumerate(COSTS):
-        _draw_trials(grid[0][column], costs.trials, cost, colours=colours, count=validation)
+        points = _with_cost(costs.trials, cost)
+        _draw_trials(grid[0][column], points, cost, colours=colours, count=data["validation"])
         if costs.confirmed:
-            _draw_confirmed(grid[1][column], costs.confirmed, cost, colours=colours, count=test)
+            points = _with_cost(costs.confirmed, cost)
+            _draw_confirmed(grid[1][column], points, cost, colours=colours, count=data["test"])
         grid[-1][column].set_xlabel(_TITLES[cost.name])
         for axes in grid[:, column]:
             if cost.name == "parameters":  # all within a factor of two
@@ -50,18 +55,11 @@ def draw(
         Line2D([], [], marker="o", linestyle="", color=colours[arm], label=label)
         for arm, label in labels.items()
     ]
+    marks.append(Line2D([], [], color=_GREY, linewidth=1.2, label="Pareto front (validation)"))
+    diamond: dict[str, Any] = {"marker": "D", "linestyle": "", "color": _GREY}
     marks += [
-        Line2D([], [], color="#606060", linewidth=1.2, label="Pareto front (validation)"),
-        Line2D([], [], marker="D", linestyle="", color="#606060", label="tuned, 95 %"),
-        Line2D(
-            [],
-            [],
-            marker="D",
-            linestyle="",
-            color="#606060",
-            markerfacecolor="white",
-            label="named network, 95 %",
-        ),
+        Line2D([], [], **diamond, label="tuned, 95 %"),
+        Line2D([], [], **diamond, markerfacecolor="white", label="named network, 95 %"),
     ]
     figure.legend(
         handles=marks[: None if costs.confirmed else -2], loc="outside upper center", ncols=4
@@ -81,7 +79,7 @@ def drawable_error(accuracy: float, *, count: int) -> float:
     return 100 * max(1 - accuracy, 0.5 / count)
 
 
-def _with_cost(candidates: Sequence[Candidate], cost: Cost) -> list[tuple[float, Candidate]]:
+def _with_cost(candidates: Sequence[Candidate], cost: Cost) -> _Points:
     pairs = [(cost.of(candidate), candidate) for candidate in candidates]
     return sorted(
         ((value, candidate) for value, candidate in pairs if value is not None),
@@ -89,38 +87,19 @@ def _with_cost(candidates: Sequence[Candidate], cost: Cost) -> list[tuple[float,
     )
 
 
-def _draw_front(
-    axes: Axes, points: Sequence[tuple[float, Candidate]], cost: Cost, *, heights: Sequence[float]
+def _draw_trials(
+    axes: Axes, points: _Points, cost: Cost, *, colours: Mapping[str, Any], count: int
 ) -> None:
-    """Connect the front by steps: what is reached at a cost stays reached beyond it."""
-    on = [
+    """Draw trials, and connect their front by steps: what is reached at a cost stays reached
+    beyond it."""
+    heights = [drawable_error(one.validation_accuracy, count=count) for _, one in points]
+    front = [
         (value, height)
         for (value, candidate), height in zip(points, heights, strict=True)
         if cost.name in candidate.fronts
     ]
-    axes.step(
-        [value for value, _ in on],
-        [height for _, height in on],
-        where="post",
-        color="#606060",
-        linewidth=1.2,
-        zorder=1,
-    )
-
-
-def _draw_trials(
-    axes: Axes,
-    candidates: Sequence[Candidate],
-    cost: Cost,
-    *,
-    colours: Mapping[str, Any],
-    count: int,
-) -> None:
-    points = _with_cost(candidates, cost)
-    heights = [
-        drawable_error(candidate.validation_accuracy, count=count) for _, candidate in points
-    ]
-    _draw_front(axes, points, cost, heights=heights)
+    costs, errors = [value for value, _ in front], [height for _, height in front]
+    axes.step(costs, errors, where="post", color=_GREY, linewidth=1.2, zorder=1)
     for (value, candidate), height in zip(points, heights, strict=True):
         on = cost.name in candidate.fronts
         axes.plot(
@@ -135,21 +114,14 @@ def _draw_trials(
 
 
 def _draw_confirmed(
-    axes: Axes,
-    candidates: Sequence[Candidate],
-    cost: Cost,
-    *,
-    colours: Mapping[str, Any],
-    count: int,
+    axes: Axes, points: _Points, cost: Cost, *, colours: Mapping[str, Any], count: int
 ) -> None:
-    for value, candidate in _with_cost(candidates, cost):
+    for value, candidate in points:
         assert candidate.confirmed is not None
         estimate, colour = candidate.confirmed.estimate, colours[candidate.arm]
         is_tuned = candidate.confirmed.variant == "tuned"
-        ends = [
-            drawable_error(accuracy, count=count)
-            for accuracy in (estimate.high, max(estimate.low, 0.0))
-        ]
+        reached = (estimate.high, max(estimate.low, 0.0))
+        ends = [drawable_error(accuracy, count=count) for accuracy in reached]
         axes.plot([value, value], ends, color=colour, linewidth=1.6)
         axes.plot(
             value,

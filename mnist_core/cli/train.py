@@ -34,7 +34,7 @@ from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, with_hint
 from mnist_core.optim.registry import default_learning_rate
 from mnist_core.recipes import RECIPES, recipe
-from mnist_core.runtime.output_folder import folder_for, held, new_folder, require_writable
+from mnist_core.runtime.output_folder import folder_for, locked, new_folder, require_writable
 
 if TYPE_CHECKING:
     from mnist_core.data.splits import Dataset
@@ -154,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
     folder = _make_folder(options, dataset)
     refusal = f"another process is training in {folder}; wait for it, or name another --output"
     with (
-        held(folder / LOCK_NAME, refusal=refusal),
+        locked(folder / LOCK_NAME, refusal=refusal),
         with_hint(lambda: _how_to_resume(folder, options)),
     ):
         names = (CHECKPOINT_NAME, RESUME_NAME, RESULT_NAME)

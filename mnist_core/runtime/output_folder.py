@@ -45,7 +45,7 @@ def require_writable(folder: Path, *, option: str) -> None:
 
 
 @contextlib.contextmanager
-def held(lock: Path, *, refusal: str) -> Iterator[None]:
+def locked(lock: Path, *, refusal: str) -> Iterator[None]:
     """Hold the file `lock`; where another process does, raise `UserError` with `refusal`."""
     try:
         held_lock = FileLock(lock).acquire(timeout=0)

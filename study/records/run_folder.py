@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from mnist_core.errors import UserError
 from mnist_core.runtime.atomic_files import write_json
-from mnist_core.runtime.output_folder import held
+from mnist_core.runtime.output_folder import locked
 from study.plans.base import StudyPlan
 from study.plans.kinds import Plan, plan_from_dict
 from study.plans.task import Kind
@@ -171,7 +171,7 @@ class RunFolder:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder; a second process at the same time is a `UserError`."""
-        with held(
+        with locked(
             self.path / "study.lock",
             refusal=f"another process is running the study in {self.path}; wait for it, or name "
             "another --output",

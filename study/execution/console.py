@@ -1,7 +1,5 @@
 """What a study prints on the terminal: what it will do, and each run as it ends."""
 
-from __future__ import annotations
-
 import time
 
 from tqdm import tqdm

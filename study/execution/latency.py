@@ -7,8 +7,6 @@ benchmark: this says which of a study's architectures are slower than others, an
 much.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import time

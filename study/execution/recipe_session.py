@@ -1,7 +1,5 @@
 """One session of a recipe's runs: train what is left, and time other people's code between."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

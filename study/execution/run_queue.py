@@ -5,8 +5,6 @@ The loop in `study.execution.runner` takes runs from a queue and hands their rec
 those of many machines in a database.
 """
 
-from __future__ import annotations
-
 import heapq
 import itertools
 from collections.abc import Collection, Mapping

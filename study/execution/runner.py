@@ -4,8 +4,6 @@ A worker that dies, or shows no progress for too long, costs the runs that were 
 go back to the queue, and a new pool takes over.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping

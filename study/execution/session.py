@@ -1,7 +1,5 @@
 """One session of a study on this machine: open or create its folder, run what is left, report."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace

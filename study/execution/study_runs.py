@@ -1,7 +1,5 @@
 """Run what is left of a study on this machine's workers, whoever keeps the queue."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool

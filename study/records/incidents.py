@@ -1,12 +1,10 @@
 """What happened to a study on the way, besides its results: `incidents.json` in its folder."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mnist_core.runtime.atomic_files import write_json
 from study.records.json_files import CHANGES_NO_RESULT, read_json_as, require_keys
@@ -44,7 +42,7 @@ class Incidents:
     outages: tuple[Outage, ...] = ()
 
     @classmethod
-    def from_dict(cls, values: object) -> Incidents:
+    def from_dict(cls, values: object) -> Self:
         """Build the incidents from their JSON form."""
         known: dict[str, Any] = require_keys(cls, values)
         return cls(
@@ -58,7 +56,7 @@ class Incidents:
         """Tell whether there is something to report."""
         return self.processes > 1 or bool(self.lost_runs) or bool(self.outages)
 
-    def with_lost_run(self, lost_run: LostRun) -> Incidents:
+    def with_lost_run(self, lost_run: LostRun) -> Self:
         """Return these incidents, and one more lost run."""
         return replace(self, lost_runs=(*self.lost_runs, lost_run))
 

@@ -1,7 +1,5 @@
 """JSON files into values: a file that is damaged is a `UserError` that says what to do."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import fields

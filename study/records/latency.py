@@ -1,11 +1,9 @@
 """The latencies of a study's architectures: `latency.json` in its folder, which the report stands
 on. `study.execution.latency` measures them."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mnist_core.models.architecture import Architecture
 from mnist_core.runtime.atomic_files import write_json
@@ -35,7 +33,7 @@ class Measurement:
         return None if medians is None else median_estimate(medians)
 
     @classmethod
-    def from_dict(cls, values: Any) -> Measurement:
+    def from_dict(cls, values: Any) -> Self:
         """Build a measurement from its JSON form."""
         known = dict(values)
         medians = {

@@ -13,8 +13,6 @@
 The records are the truth: the report and Optuna's storage are views of them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 from collections.abc import Iterator, Mapping

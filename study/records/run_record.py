@@ -5,8 +5,6 @@ code. Both come back from `to_dict` by `from_dict`; a key that is unknown or mis
 `ValueError`. Importing this module is cheap.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self

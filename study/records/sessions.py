@@ -4,8 +4,6 @@ A session is what one command ran without a break. Its entry changes no result: 
 the file says nothing of the clock, nor does one that several processes shared.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What happens to a shared study on the way, kept as attributes of one of its Optuna studies."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

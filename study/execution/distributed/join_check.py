@@ -1,7 +1,5 @@
 """Whether a process may join a shared study: its header must be the one asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

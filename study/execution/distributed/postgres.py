@@ -5,8 +5,6 @@ connection that holds it: a killed process leaves nothing locked. Optuna's stora
 same connection, its only one, so that who has lost the lock can write nothing more under it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import itertools
@@ -15,7 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, quote_plus
 
 import optuna
@@ -129,7 +127,7 @@ class Database:
         event.listen(self._engine, "connect", _use_utc)
         self._engine.dispose()  # the connection from before the two
 
-    def __enter__(self) -> Database:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

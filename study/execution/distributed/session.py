@@ -1,7 +1,5 @@
 """One process's session of a shared study: join it, run what is left, and let one report."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import tempfile

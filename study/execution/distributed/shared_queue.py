@@ -11,14 +11,12 @@ and the run is free again; if its process was only stopped and comes back, its r
 Heartbeats are written and compared by the database's clock alone.
 """
 
-from __future__ import annotations
-
 import json
 import time
 import uuid
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -81,7 +79,7 @@ class SharedQueue:
         self._next_heartbeat = self._next_look = self._next_stale_check = 0.0
         database.patiently(self._join)
 
-    def __enter__(self) -> SharedQueue:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -42,8 +42,7 @@ def announce(
     )
     print(
         f"  {plan.rows} runs{', or more' if more else ''}, {done} done, on {workers} worker(s) "
-        f"with {plan.threads} thread(s) "
-        f"each; output: {folder.path}"
+        f"with {plan.threads} thread(s) each; output: {folder.path}"
     )
     trained_by = {plan.default_config(arm).optimizer for arm in plan.arms}
     for note in capture_notes(sorted(trained_by), device=plan.device):
@@ -64,11 +63,8 @@ def run_line(plan: StudyPlan, record: RunRecord, *, number: int, total: int) -> 
     else:
         outcome = record.status + (f" ({record.error})" if record.error is not None else "")
     what = record.kind if record.variant is None else f"{record.variant} confirmation"
-    return (
-        f"[{number}/{total}] {record.arm} {what} {record.index}: {chosen}, "
-        f"{outcome}, "
-        f"{record.seconds:.1f} s"
-    )
+    run = f"[{number}/{total}] {record.arm} {what} {record.index}"
+    return f"{run}: {chosen}, {outcome}, {record.seconds:.1f} s"
 
 
 class Progress:

@@ -39,8 +39,7 @@ def start(plan: RecipePlan, asked: str, options: RunOptions) -> int:
     with folder.lock(), with_hint(lambda: hint):
         _run_missing(plan, folder, data_dir=options.data_dir)
         headline = write_report(folder)
-    print(headline)
-    print(f"report: {folder.path / 'report.md'}")
+    print(f"{headline}\nreport: {folder.path / 'report.md'}")
     return 0
 
 

@@ -102,13 +102,10 @@ def _run(plan: StudyPlan, dataset: Dataset, folder: RunFolder, options: RunOptio
         except KeyboardInterrupt:
             is_interrupted = True
         headline = write_report(folder)
-    print(headline)
-    print(f"report: {folder.path / 'report.md'}")
+    print(f"{headline}\nreport: {folder.path / 'report.md'}")
     if is_interrupted:
-        print(
-            f"interrupted with {len(records)} runs done; the report is partial. Continue with:\n"
-            f"  {command}"
-        )
+        done = f"interrupted with {len(records)} runs done; the report is partial"
+        print(f"{done}. Continue with:\n  {command}")
         return EXIT_INTERRUPTED
     return 0
 

@@ -97,13 +97,7 @@ def execute(task: Task, counter: int | None) -> RunRecord:
     run = _Run(task, _session, counter)
     outcome = run.train()
     record = RunRecord(
-        key=task.key,
-        kind=task.kind,
-        arm=task.arm,
-        variant=task.variant,
-        index=task.index,
-        parameters=task.parameters,
-        config=task.config,
+        **task.run_values(),
         environment=environment,
         started=started,
         **vars(outcome),

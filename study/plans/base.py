@@ -140,7 +140,6 @@ class StudyPlan(ABC):
             key=trial_key(arm, index),
             kind="trial",
             arm=arm,
-            variant=None,
             index=index,
             parameters=parameters,
             config=self.trial_config(arm, parameters),

@@ -108,7 +108,6 @@ class RecipePlan:
                 key=key,
                 kind="confirmation",
                 arm=config.optimizer,
-                variant=None,
                 index=index,
                 config=config,
                 keeps_network=index == 0,

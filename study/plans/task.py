@@ -1,8 +1,8 @@
-"""Task: one run of a plan, as a worker gets it, and the key that names its record."""
+"""Run and Task: one run of a plan, as a worker gets it, and the key that names its record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from mnist_core.config import Option, TrainConfig
 
@@ -21,18 +21,32 @@ class EarlierTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """One run to train and record."""
+class Run:
+    """What a run is, before it has been trained and after."""
 
     key: str
+    """The name of its record's file."""
     kind: Kind
     arm: str
-    variant: Variant | None
+    """What the study compares: an optimizer, or a family of architectures."""
+    variant: Variant | None = None
     """Of a confirmation in a study."""
     index: int
+    """Among the runs of its kind, arm and variant."""
     parameters: Mapping[str, Option] = field(default_factory=dict)
-    """What is searched, as this run has it."""
+    """What is searched, as the trial was proposed or as the untuned configuration has it; a
+    confirmation has those of the trial that it confirms. Empty for a recipe."""
     config: TrainConfig
+
+    def run_values(self) -> dict[str, Any]:
+        """Return these fields alone, by name."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(Run)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Run):
+    """One run to train and record."""
+
     keeps_network: bool = False
     """Whether the network is left beside the records."""
     prunable: bool = False

@@ -45,11 +45,9 @@ class Incidents:
     def from_dict(cls, values: object) -> Self:
         """Build the incidents from their JSON form."""
         known: dict[str, Any] = require_keys(cls, values)
-        return cls(
-            processes=known["processes"],
-            lost_runs=tuple(LostRun(**lost) for lost in known["lost_runs"]),
-            outages=tuple(Outage(**outage) for outage in known["outages"]),
-        )
+        lost_runs = tuple(LostRun(**lost) for lost in known["lost_runs"])
+        outages = tuple(Outage(**outage) for outage in known["outages"])
+        return cls(processes=known["processes"], lost_runs=lost_runs, outages=outages)
 
     @property
     def is_eventful(self) -> bool:

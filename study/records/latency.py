@@ -38,7 +38,7 @@ class Measurement:
         known = dict(values)
         medians = {
             Architecture(**entry["architecture"]): [
-                float(value) for value in entry["round_median_microseconds"]
+                *map(float, entry["round_median_microseconds"])
             ]
             for entry in known.pop("architectures")
         }

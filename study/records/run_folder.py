@@ -145,7 +145,6 @@ class RunFolder:
 
     def _read_by_key(self, kind: type[R], *, is_reference: bool) -> dict[str, R]:
         """Read the records of a kind, each of which must name itself as its file does."""
-
         records = {}
         for file in sorted((self.path / "records").glob("*.json")):
             if file.stem.startswith("reference-") == is_reference:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from mnist_core.config import Option, TrainConfig, option_value
+from mnist_core.config import TrainConfig, option_value
 from mnist_core.training.epoch_record import EpochRecord, epoch_record_from_dict
-from study.plans.task import Kind, Task, Variant
+from study.plans.task import Run, Task
 from study.records.json_files import require_keys
 
 Status = Literal["completed", "diverged", "pruned", "failed"]
@@ -53,22 +53,9 @@ class FinalScore(Score):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRecord:
+class RunRecord(Run):
     """One run: what was asked, where it ran, and what came out."""
 
-    key: str
-    """The name of its file."""
-    kind: Kind
-    arm: str
-    """What the study compares: an optimizer, or a family of architectures."""
-    variant: Variant | None
-    """Of a confirmation in a study."""
-    index: int
-    """Among the runs of its kind, arm and variant."""
-    parameters: Mapping[str, Option]
-    """What is searched, as the trial was proposed or as the untuned configuration has it; a
-    confirmation has those of the trial that it confirms. Empty for a recipe."""
-    config: TrainConfig
     environment: str
     """The digest of versions, processor and threads, which names a file of environments/."""
     started: str | None
@@ -107,15 +94,7 @@ class RunRecord:
 
     def to_task(self) -> Task:
         """Return the run as a worker trains it again."""
-        return Task(
-            key=self.key,
-            kind=self.kind,
-            arm=self.arm,
-            variant=self.variant,
-            index=self.index,
-            parameters=self.parameters,
-            config=self.config,
-        )
+        return Task(**self.run_values())
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping that `from_dict` takes back from JSON."""

@@ -94,13 +94,7 @@ def run_task(
         test = FinalScore(correct=round(accuracy * 500), count=500, loss=0.1, misclassified={3: 5})
     error = f"{task.arm} failed in a step: RuntimeError: boom | bang"
     return RunRecord(
-        key=task.key,
-        kind=task.kind,
-        arm=task.arm,
-        variant=task.variant,
-        index=task.index,
-        parameters=task.parameters,
-        config=task.config,
+        **task.run_values(),
         environment="environment0",
         started=None,
         status=status,

@@ -115,8 +115,7 @@ def _report(
             "The same command writes it here"
         )
         return
-    print(headline)
-    print(f"report: {folder.path / 'report.md'}")
+    print(f"{headline}\nreport: {folder.path / 'report.md'}")
 
 
 def _write_folder(queue: SharedQueue, plan: StudyPlan, folder: RunFolder) -> str:

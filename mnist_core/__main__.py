@@ -6,8 +6,6 @@ python -m mnist_core export runs/…/checkpoint.safetensors --output model.onnx
 python -m mnist_core describe
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 

@@ -4,22 +4,20 @@ Frozen and keyword-only; the defaults are the baseline recipe. `to_dict` and `fr
 (an unknown key is an error), and `digest` names the configuration. Importing it is cheap.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from mnist_core.data.registry import DATASETS, dataset_spec
 from mnist_core.data.spec import DatasetSpec
-from mnist_core.errors import UserError, from_mapping, unknown_name
+from mnist_core.errors import UserError, from_mapping, require_known
 from mnist_core.models.architecture import Architecture
 from mnist_core.models.registry import NETWORKS, architecture
-from mnist_core.optim.registry import OPTIMIZERS, require_known
+from mnist_core.optim.registry import OPTIMIZERS, require_optimizer
 from mnist_core.optim.schedules import SCHEDULES
 
 PRECISIONS = ("float32", "bfloat16")
@@ -171,7 +169,7 @@ class TrainConfig:
                     f"optimizer_options must not hold {name!r}: the parameters are the network's, "
                     "and lr is learning_rate"
                 )
-        require_known(self.optimizer)
+        require_optimizer(self.optimizer)
         spec = self.dataset_spec
         self.parameters()  # refuses a network that is not known, or too deep for the images
         if self.horizontal_flip and not spec.flip_keeps_class:
@@ -200,9 +198,8 @@ class TrainConfig:
             object.__setattr__(self, name, value)
         if type(value) is not kind:
             raise UserError(f"{name} must be of type {kind.__name__}, got {value!r}")
-        choices = entry.metadata.get("choices")
-        if choices and value not in choices:
-            raise unknown_name(name, value, choices)
+        if choices := entry.metadata.get("choices"):
+            require_known(name, value, choices)
         if rule and not rule[1](value):
             raise UserError(f"{name} {rule[0]}, got {value!r}")
 
@@ -241,11 +238,11 @@ class TrainConfig:
         return values
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build a configuration from `to_dict`'s mapping; an unknown key is a `UserError`."""
         return from_mapping(cls, values, kind="configuration key")
 
-    def with_seed(self, seed: int) -> TrainConfig:
+    def with_seed(self, seed: int) -> Self:
         """Return the same configuration with another seed."""
         return replace(self, seed=seed)
 

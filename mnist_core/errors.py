@@ -4,14 +4,12 @@ A `UserError` states the rule, the value and what to do. Commands print it and e
 without a traceback; any other exception is a defect of this project and keeps its traceback.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
 from types import FrameType
 from typing import Any, TypeVar
@@ -37,12 +35,17 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
 
 
+def require_known(kind: str, name: object, known: Collection[str]) -> None:
+    """Raise `UserError` for a name that is not in a registry, listing the known ones."""
+    if name not in known:
+        raise unknown_name(kind, name, known)
+
+
 def require_fields(cls: type, names: Iterable[str], *, kind: str) -> None:
     """Raise `UserError` for a name that is no field of a dataclass, listing the fields."""
     known = [entry.name for entry in fields(cls)]
     for name in names:
-        if name not in known:
-            raise unknown_name(kind, name, known)
+        require_known(kind, name, known)
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], *, kind: str) -> T:

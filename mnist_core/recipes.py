@@ -6,10 +6,8 @@ they were found, and what did not help.
 Importing this module is cheap.
 """
 
-from __future__ import annotations
-
 from mnist_core.config import TrainConfig
-from mnist_core.errors import unknown_name
+from mnist_core.errors import require_known
 
 RECIPES: dict[str, TrainConfig] = {
     "baseline": TrainConfig(),
@@ -59,6 +57,5 @@ RECIPES: dict[str, TrainConfig] = {
 
 def recipe(name: str) -> TrainConfig:
     """Return a recipe; an unknown name is a `UserError` that names the known ones."""
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
+    require_known("recipe", name, RECIPES)
     return RECIPES[name]

@@ -14,7 +14,7 @@ from typing import Any
 
 from mnist_core.errors import UserError, run_command
 from mnist_core.optim.custom import is_custom
-from mnist_core.optim.registry import OPTIMIZERS, require_known
+from mnist_core.optim.registry import OPTIMIZERS, require_optimizer
 from study import command_line
 from study.plans.optimizers import OptimizerPlan
 from study.plans.space_file import resolve
@@ -53,7 +53,7 @@ def given_options(options: argparse.Namespace) -> dict[str, Any]:
     optimizers = given.get("optimizers", OptimizerPlan.optimizers)
     if options.space or any(map(is_custom, optimizers)):
         for name in optimizers:
-            require_known(name)
+            require_optimizer(name)
         given["spaces"] = resolve(optimizers, options.space)
     return given
 

@@ -1,7 +1,5 @@
 """`python -m mnist_core describe`: parameters, activations and FLOPs of each layer."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 

@@ -6,11 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.cli.arguments import (
-    add_data_dir_argument,
-    add_device_arguments,
-    load_dataset,
-)
+from mnist_core.cli.arguments import add_data_dir_argument, add_device_arguments, load_dataset
 
 if TYPE_CHECKING:
     from mnist_core.data.splits import Dataset, Split
@@ -40,13 +36,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the evaluation and write the picture."""
-    from mnist_core.errors import UserError, unknown_name
+    from mnist_core.errors import UserError, require_known
     from mnist_core.runtime.output_folder import require_writable
     from mnist_core.training.checkpoint import read_checkpoint
     from mnist_core.training.evaluation import evaluate
 
-    if options.split not in SPLITS:
-        raise unknown_name("split", options.split, SPLITS)
+    require_known("split", options.split, SPLITS)
     saved = read_checkpoint(options.checkpoint)
     picture = options.picture or options.checkpoint.with_name(f"misclassified-{options.split}.png")
     require_writable(picture.parent, option="--picture")
@@ -62,13 +57,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"diverged at step {diverged_at_step}: these are the weights of a broken run")
     evaluation = evaluate(saved.network(device=split.labels.device), dataset, split)
     is_trained_on = options.split == "validation" and saved.config.train_on_validation
-    _print(
-        dataset,
-        options.split,
-        evaluation,
-        epochs=len(saved.record["epochs"]),
-        is_trained_on=is_trained_on,
-    )
+    epochs = len(saved.record["epochs"])
+    _print(dataset, options.split, evaluation, epochs=epochs, is_trained_on=is_trained_on)
     _draw_misclassified(dataset, options.split, evaluation, picture)
     print(f"\nmisclassified {dataset.spec.shown}s: {picture}")
     return 0

@@ -7,16 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.cli.arguments import (
-    add_data_dir_argument,
-    add_threads_argument,
-    load_dataset,
-)
+from mnist_core.cli.arguments import add_data_dir_argument, add_threads_argument, load_dataset
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mnist_core.models.onnx_export import ExportReport
+    from mnist_core.models.onnx_export import Agreement
+    from mnist_core.models.onnx_graph import ExportOptions
 
 DEFAULT_OPSET = 11
 
@@ -64,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     )
     images, described = _images(options, saved.config.dataset)
     try:
-        report = export(
+        agreement = export(
             saved.network(device=torch.device("cpu")),
             options.output,
             export_options,
@@ -74,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     except SelfCheckError as error:
         print(f"self-check failed, nothing was written: {error}", file=sys.stderr)
         return 1
-    _print(report, options.output, described)
+    _print(agreement, options.output, export_options, described)
     return 0
 
 
@@ -92,13 +89,12 @@ def _images(options: argparse.Namespace, dataset: str) -> tuple[Tensor, str]:
     return loaded.test.images, f"images of {loaded.label}, test split"
 
 
-def _print(report: ExportReport, path: Path, described: str) -> None:
-    from mnist_core.models.onnx_export import TOLERANCE
+def _print(agreement: Agreement, path: Path, options: ExportOptions, described: str) -> None:
+    from mnist_core.models.onnx_export import BATCH_SIZES, TOLERANCE
 
-    agreement = report.agreement
-    expects = "uint8 pixels" if report.options.with_normalization else "normalised float32"
-    *first, last = agreement.batch_sizes
-    print(f"{path}: {report.bytes:,} bytes, opset {report.options.opset}, input {expects}")
+    expects = "uint8 pixels" if options.with_normalization else "normalised float32"
+    *first, last = BATCH_SIZES
+    print(f"{path}: {path.stat().st_size:,} bytes, opset {options.opset}, input {expects}")
     print("self-check: opset as asked; onnx's checker passed; ONNX Runtime gives torch's")
     print(f"classes and log-probabilities on all {agreement.images:,} {described},")
     print(

@@ -1,9 +1,6 @@
 """Progress of one run: a bar on a terminal, a plain line per epoch where there is none."""
 
-from __future__ import annotations
-
 import sys
-from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
@@ -12,7 +9,7 @@ from mnist_core.training.loop import Progress
 
 
 class ProgressDisplay:
-    """Show loss, validation accuracy, images/s and time left; use as a context manager."""
+    """Show loss, validation accuracy, images/s and time left, until it is closed."""
 
     def __init__(self, *, epochs: int) -> None:
         self._epochs = epochs
@@ -20,15 +17,8 @@ class ProgressDisplay:
         self._bar: tqdm[Any] | None = None
         self._validation = "–"
 
-    def __enter__(self) -> ProgressDisplay:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the bar as it is."""
         if self._bar is not None:
             self._bar.close()
 
@@ -43,7 +33,7 @@ class ProgressDisplay:
                     f"epoch {epoch.epoch}/{self._epochs}: loss {progress.train_loss:.4f}, "
                     f"validation accuracy {self._validation}, "
                     f"{progress.images_per_second:,.0f} images/s, "
-                    f"about {self._seconds_left(progress):.0f} s left",
+                    f"about {(self._epochs - epoch.epoch) * epoch.seconds:.0f} s left",
                     flush=True,
                 )
             return
@@ -58,9 +48,3 @@ class ProgressDisplay:
             f"epoch {progress.epoch}/{self._epochs}, loss {progress.train_loss:.4f}, "
             f"validation {self._validation}, {progress.images_per_second:,.0f} images/s"
         )
-
-    def _seconds_left(self, progress: Progress) -> float:
-        epoch = progress.finished_epoch
-        if epoch is None:
-            return 0.0
-        return (self._epochs - epoch.epoch) * (epoch.train_seconds + epoch.evaluation_seconds)

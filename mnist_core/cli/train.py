@@ -8,6 +8,7 @@ After every epoch it writes into its folder `resume.pt`, the state for --resume,
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shlex
 import time
@@ -24,12 +25,7 @@ from mnist_core.cli.arguments import (
     load_dataset,
 )
 from mnist_core.config import TrainConfig
-from mnist_core.data.registry import (
-    AUGMENTATION_HELP,
-    AUTO,
-    dataset_spec,
-    require_choice,
-)
+from mnist_core.data.registry import AUGMENTATION_HELP, AUTO, dataset_spec, require_choice
 from mnist_core.data.spec import AUGMENTATIONS
 from mnist_core.errors import UserError, with_hint
 from mnist_core.optim.registry import default_learning_rate
@@ -228,7 +224,7 @@ def _train(config: TrainConfig, dataset: Dataset, folder: Path, *, device: str) 
         print("the validation images are trained on: their accuracy says nothing of other images")
     for note in capture_notes([config.optimizer], device=device):
         print(note)
-    with ProgressDisplay(epochs=config.epochs) as display:
+    with contextlib.closing(ProgressDisplay(epochs=config.epochs)) as display:
         result = train(
             config,
             dataset,

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from mnist_core.data.files import CHECKSUM_NAME, MALFORMED, last_line, parse, write_checksum
+from mnist_core.data.files import CHECKSUM_NAME, MALFORMED, last_line, parse
 from mnist_core.data.spec import DatasetSpec, Source
 from mnist_core.errors import UserError
 
@@ -107,7 +107,7 @@ def _download_into(root: Path, spec: DatasetSpec, source: Source) -> None:
         if path.name not in source.files:
             path.unlink()  # archives, and EMNIST's other parts: 1.7 GB
     if spec.sha256 is None:
-        write_checksum(dataset, folder)
+        (folder / CHECKSUM_NAME).write_text(f"{dataset.sha256}\n")
 
 
 def _move(folder: Path, place: Path) -> None:

@@ -68,11 +68,6 @@ def parse(spec: DatasetSpec, source: Source, root: Path, *, download: bool = Fal
     return split(spec, train=train, test=test)
 
 
-def write_checksum(dataset: Dataset, folder: Path) -> None:
-    """Write the SHA-256 of the splits beside the files."""
-    (folder / CHECKSUM_NAME).write_text(f"{dataset.sha256}\n")
-
-
 def last_line(error: BaseException) -> str:
     """Return what an error says in one line: torchvision's are of several."""
     return (str(error).strip() or repr(error)).splitlines()[-1]
@@ -112,22 +107,25 @@ def _require_published(dataset: Dataset, folder: Path) -> None:
     if expected is None:
         with contextlib.suppress(FileNotFoundError):
             expected = (folder / CHECKSUM_NAME).read_text().strip()
+    problem = ""
     if expected is None:
-        _require_likely_pixels(dataset, folder)
+        problem = _unlikely_pixels(dataset)
     elif dataset.sha256 != expected:
+        problem = f"the SHA-256 of its splits must be {expected}, got {dataset.sha256}"
+    if problem:
         raise UserError(
-            f"{folder} does not hold {dataset.label}, or it is altered: the SHA-256 of its splits "
-            f"must be {expected}, got {dataset.sha256}. {_hint(folder)}"
+            f"{folder} does not hold {dataset.label}, or it is altered: {problem}. {_hint(folder)}"
         )
 
 
-def _require_likely_pixels(dataset: Dataset, folder: Path) -> None:
+def _unlikely_pixels(dataset: Dataset) -> str:
+    """Return how the mean pixel differs from the published one; empty where it does not."""
     images = dataset.for_training(on_validation=True).train.images
     means = (images.sum(dim=(0, 2, 3)) / (images[:, 0].numel() * 255)).tolist()
-    if any(abs(a - b) > MEAN_TOLERANCE for a, b in zip(means, dataset.spec.mean, strict=True)):
-        expected = ", ".join(map(str, dataset.spec.mean))
-        raise UserError(
-            f"{folder} does not hold {dataset.label}, or it is altered: the mean pixel, as a "
-            f"share of white, must be within {MEAN_TOLERANCE} of {expected}, got "
-            f"{', '.join(f'{mean:.4f}' for mean in means)}. {_hint(folder)}"
-        )
+    if all(abs(a - b) <= MEAN_TOLERANCE for a, b in zip(means, dataset.spec.mean, strict=True)):
+        return ""
+    return (
+        f"the mean pixel, as a share of white, must be within {MEAN_TOLERANCE} of "
+        f"{', '.join(map(str, dataset.spec.mean))}, got "
+        f"{', '.join(f'{mean:.4f}' for mean in means)}"
+    )

@@ -4,7 +4,7 @@
 """
 
 from mnist_core.data.spec import BASELINE_AUGMENTATION, Augmentation, DatasetSpec, Source
-from mnist_core.errors import unknown_name
+from mnist_core.errors import require_known
 
 _MNIST_FILES = (
     "train-images-idx3-ubyte",
@@ -160,13 +160,10 @@ AUTO = "auto"
 
 def require_choice(name: str) -> None:
     """Raise `UserError` for what --dataset does not take."""
-    if name not in (AUTO, *DATASETS):
-        raise unknown_name("dataset", name, (AUTO, *DATASETS))
+    require_known("dataset", name, (AUTO, *DATASETS))
 
 
 def dataset_spec(name: str) -> DatasetSpec:
     """Return what is known of a data set; `UserError` names the known ones."""
-    try:
-        return DATASETS[name]
-    except KeyError:
-        raise unknown_name("dataset", name, DATASETS) from None
+    require_known("dataset", name, DATASETS)
+    return DATASETS[name]

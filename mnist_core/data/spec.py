@@ -6,7 +6,7 @@ Frozen, and importable without torch: configurations and command lines read it.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from mnist_core.errors import unknown_name
+from mnist_core.errors import require_known
 
 Shape = tuple[int, int, int]
 """Channels, height and width of an image."""
@@ -97,8 +97,7 @@ class DatasetSpec:
 
     def augmentation(self, name: str) -> Augmentation:
         """Return an augmentation by its name; `UserError` names the known ones."""
-        if name not in AUGMENTATIONS:
-            raise unknown_name("augmentation", name, AUGMENTATIONS)
+        require_known("augmentation", name, AUGMENTATIONS)
         return {
             "none": Augmentation(),
             "baseline": BASELINE_AUGMENTATION,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from mnist_core.data.spec import MNIST_CLASSES, MNIST_SHAPE, Shape
-from mnist_core.errors import UserError, require_fields, unknown_name
+from mnist_core.errors import UserError, require_fields, require_known
 
 POOL = "pool"
 CHOICES = {
@@ -81,8 +81,7 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(name, str(getattr(self, name)), known)
+            require_known(name, str(getattr(self, name)), known)
         if not isinstance(self.padding, bool):
             raise UserError(f"padding must be true or false, got {self.padding!r}")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float):

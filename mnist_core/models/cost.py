@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mnist_core.models.network import Network
 
@@ -27,41 +27,31 @@ class LayerCost:
     """2 × multiply-adds of convolutions and fully connected layers; nothing else is counted."""
 
 
+@torch.no_grad()
 def layer_costs(model: Network) -> list[LayerCost]:
     """Return the cost of each layer with parameters, for one view of an image, in order."""
     costs: list[LayerCost] = []
-
-    def record(name: str, layer: nn.Module, output: Tensor) -> None:
-        multiplies = isinstance(layer, nn.Conv2d | nn.Linear)
-        positions = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
-        weights = layer.get_parameter("weight").numel() if multiplies else 0
-        costs.append(
-            LayerCost(
-                name=name,
-                kind=type(layer).__name__,
-                output_shape=tuple(output.shape[1:]),
-                parameters=parameter_count(layer),
-                activations=output[0].numel(),
-                forward_flops=2 * weights * positions,
-            )
-        )
-
-    handles = [
-        layer.register_forward_hook(
-            lambda layer, _inputs, output, name=name: record(name, layer, output)
-        )
-        for name, layer in model.named_children()
-        if parameter_count(layer)
-    ]
     was_training = model.training
-    try:
-        device = next(model.parameters()).device
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, *model.input_shape, device=device))
-    finally:
-        model.train(was_training)
-        for handle in handles:
-            handle.remove()
+    model.eval()
+    output = torch.zeros(1, *model.input_shape, device=next(model.parameters()).device)
+    for name, layer in model.named_children():
+        output = layer(output)
+        parameters = parameter_count(layer)
+        if parameters:
+            multiplies = isinstance(layer, nn.Conv2d | nn.Linear)
+            positions = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+            weights = layer.get_parameter("weight").numel() if multiplies else 0
+            costs.append(
+                LayerCost(
+                    name=name,
+                    kind=type(layer).__name__,
+                    output_shape=tuple(output.shape[1:]),
+                    parameters=parameters,
+                    activations=output.numel(),
+                    forward_flops=2 * weights * positions,
+                )
+            )
+    model.train(was_training)
     return costs
 
 

@@ -39,19 +39,9 @@ class Agreement:
     """On which images torch and ONNX Runtime were compared, and how closely they agreed."""
 
     images: int
-    batch_sizes: tuple[int, ...]
     largest_difference: float
     """Of a log-probability, over all images and batch sizes, in the tolerance's unit: a share of
     the image's largest."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportReport:
-    """What was written."""
-
-    options: ExportOptions
-    bytes: int
-    agreement: Agreement
 
 
 def export(
@@ -61,7 +51,7 @@ def export(
     *,
     images: Tensor,
     metadata: Mapping[str, str] | None = None,
-) -> ExportReport:
+) -> Agreement:
     """Build the model, verify it on `images` [n, c, h, w] uint8, and write it atomically.
 
     Raises `UserError` for what a user can correct and `SelfCheckError` where model and network
@@ -74,7 +64,7 @@ def export(
         write_atomically(path, content)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; name another --output") from error
-    return ExportReport(options=options, bytes=len(content), agreement=agreement)
+    return agreement
 
 
 def verify(
@@ -109,11 +99,7 @@ def verify(
                 f"class and {outside.sum():,} other log-probabilities than torch gives (largest "
                 f"difference {difference.max():.2g}, tolerance {TOLERANCE:.0e})"
             )
-    return Agreement(
-        images=len(images),
-        batch_sizes=BATCH_SIZES,
-        largest_difference=float(differences.max()),
-    )
+    return Agreement(images=len(images), largest_difference=float(differences.max()))
 
 
 def relative_differences(answers: FloatArray, expected: FloatArray) -> FloatArray:

@@ -36,6 +36,16 @@ INPUT, OUTPUT, BATCH_AXIS = "input", "output", "batch_size"
 _AXES_INPUT = 18
 """Since this opset the axes of a sum are an input, before an attribute."""
 
+_OPERATORS: dict[type[nn.Module], tuple[str, dict[str, Any]]] = {
+    nn.MaxPool2d: ("MaxPool", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    nn.AvgPool2d: ("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    nn.ReLU: ("Relu", {}),
+    nn.AdaptiveAvgPool2d: ("GlobalAveragePool", {}),
+    nn.Flatten: ("Flatten", {"axis": 1}),
+    nn.LogSoftmax: ("LogSoftmax", {"axis": 1}),
+}
+"""Of layers that have neither weights nor options: the operator and its attributes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
@@ -94,7 +104,9 @@ def build(
         for name, value in network.state_dict().items()
         if value.is_floating_point()  # not BatchNorm's count of batches
     }
-    scalars = _constants(network)
+    scalars: dict[str, float] = {}
+    if any(isinstance(layer, nn.GELU) for layer in network):
+        scalars |= {"root_two": math.sqrt(2.0), "one": 1.0, "half": 0.5}
     if options.with_normalization:
         nodes = [
             *_normalization(INPUT, "normalized"),
@@ -239,27 +251,9 @@ def _operator(name: str, layer: nn.Module) -> tuple[str, list[str], dict[str, An
         case nn.BatchNorm2d():
             names = [weight, bias, f"{name}.running_mean", f"{name}.running_var"]
             return "BatchNormalization", names, {"epsilon": layer.eps}
-        case nn.MaxPool2d():
-            return "MaxPool", [], {"kernel_shape": [2, 2], "strides": [2, 2]}
-        case nn.AvgPool2d():
-            return "AveragePool", [], {"kernel_shape": [2, 2], "strides": [2, 2]}
-        case nn.ReLU():
-            return "Relu", [], {}
         case nn.LeakyReLU():
             return "LeakyRelu", [], {"alpha": layer.negative_slope}
-        case nn.AdaptiveAvgPool2d():
-            return "GlobalAveragePool", [], {}
-        case nn.Flatten():
-            return "Flatten", [], {"axis": 1}
         case nn.Linear():
             return "Gemm", [weight, bias], {"transB": 1}
-        case nn.LogSoftmax():
-            return "LogSoftmax", [], {"axis": 1}
-    raise TypeError(f"no operator for {layer}")
-
-
-def _constants(network: Network) -> dict[str, float]:
-    """Return the constants that the layers' formulas need."""
-    if any(isinstance(layer, nn.GELU) for layer in network):
-        return {"root_two": math.sqrt(2.0), "one": 1.0, "half": 0.5}
-    return {}
+    operator, attributes = _OPERATORS[type(layer)]
+    return operator, [], attributes

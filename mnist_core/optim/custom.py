@@ -1,4 +1,4 @@
-"""Custom optimizers, `package.module:Class`: import, check and construct a user's class.
+"""Custom optimizers, `package.module:Class`: import and check a user's class.
 
 It is a subclass of torch.optim.Optimizer. Its constructor takes the parameters and `lr`, and it
 keeps `lr` in its parameter groups, where the schedule sets it. What it remembers between steps
@@ -8,17 +8,16 @@ imports neither torch nor the user's code.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.errors import OptimizerError, UserError
+from mnist_core.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -123,47 +122,6 @@ def source_sha256(name: str) -> str | None:
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         return None
     return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
-
-
-def construct(
-    name: str,
-    optimizer_class: type[torch.optim.Optimizer],
-    parameters: list[torch.nn.Parameter],
-    *,
-    learning_rate: float,
-    options: Mapping[str, Any],
-) -> torch.optim.Optimizer:
-    """Construct an optimizer; what its constructor refuses is an `OptimizerError`."""
-    try:
-        return optimizer_class(parameters, lr=learning_rate, **options)  # type: ignore[call-arg]
-    except Exception as error:
-        given = ", ".join(
-            f"{key}={value!r}" for key, value in {"lr": learning_rate, **options}.items()
-        )
-        raise OptimizerError(f"{name} refused {given}: {one_line(error)}") from error
-
-
-def require_lr_in_groups(name: str, optimizer: torch.optim.Optimizer) -> None:
-    """Raise `OptimizerError` where a schedule could not set the learning rate."""
-    if any("lr" not in group for group in optimizer.param_groups):
-        raise OptimizerError(
-            f"{name} must keep lr in its param_groups, where the schedule sets it: pass "
-            "dict(lr=lr, ...) as the defaults of torch.optim.Optimizer"
-        )
-
-
-@contextlib.contextmanager
-def failures_of(name: str) -> Iterator[None]:
-    """Turn an exception in a step of a custom optimizer into an `OptimizerError`.
-
-    An exception of a registered one is a defect of this project, and keeps its traceback.
-    """
-    try:
-        yield
-    except Exception as error:
-        if not is_custom(name):
-            raise
-        raise OptimizerError(f"{name} failed in a step: {one_line(error)}") from error
 
 
 def one_line(error: BaseException) -> str:

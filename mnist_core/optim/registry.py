@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.errors import UserError, unknown_name
+from mnist_core.errors import OptimizerError, UserError, unknown_name
 from mnist_core.optim import custom
 
 if TYPE_CHECKING:
@@ -145,14 +145,13 @@ OPTIMIZERS: dict[str, OptimizerSpec] = {spec.name: spec for spec in _SPECS}
 
 def optimizer_spec(name: str) -> OptimizerSpec:
     """Return the registry's entry, or raise `UserError` naming the known ones."""
-    try:
-        return OPTIMIZERS[name]
-    except KeyError:
+    if name not in OPTIMIZERS:
         known = unknown_name("optimizer", name, OPTIMIZERS)
-        raise UserError(f"{known}; or a custom one as package.module:Class") from None
+        raise UserError(f"{known}; or a custom one as package.module:Class")
+    return OPTIMIZERS[name]
 
 
-def require_known(name: str) -> None:
+def require_optimizer(name: str) -> None:
     """Raise `UserError` for a name that is neither registered nor formed as a custom one.
 
     Nothing is imported: whether such a class exists shows when it is built.
@@ -198,7 +197,7 @@ def build_optimizer(
     """
     import torch
 
-    require_known(name)
+    require_optimizer(name)
     owned = list(parameters)
     if len({id(parameter) for parameter in owned}) != len(owned):
         raise UserError("an optimizer must own every parameter exactly once, got one twice")
@@ -207,8 +206,17 @@ def build_optimizer(
     if not custom.is_custom(name):
         options = {**_kernels(found, on_cuda=on_cuda), **optimizer_spec(name).options, **options}
     custom.require_arguments(name, found, ["lr", *options])
-    optimizer = custom.construct(name, found, owned, learning_rate=learning_rate, options=options)
-    custom.require_lr_in_groups(name, optimizer)
+    try:
+        optimizer = found(owned, lr=learning_rate, **options)  # type: ignore[call-arg]
+    except Exception as error:
+        arguments = {"lr": learning_rate, **options}
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        raise OptimizerError(f"{name} refused {given}: {custom.one_line(error)}") from error
+    if any("lr" not in group for group in optimizer.param_groups):
+        raise OptimizerError(
+            f"{name} must keep lr in its param_groups, where the schedule sets it: pass "
+            "dict(lr=lr, ...) as the defaults of torch.optim.Optimizer"
+        )
     if on_cuda and not uncaptured_because(name):
         for group in optimizer.param_groups:
             group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=owned[0].device)

@@ -6,7 +6,7 @@
 import math
 from collections.abc import Callable
 
-from mnist_core.errors import unknown_name
+from mnist_core.errors import require_known
 
 WARMUP_FRACTION = 0.25
 START_FRACTION = 1 / 25
@@ -41,8 +41,5 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 def multiplier(name: str, progress: float) -> float:
     """Return the factor on the peak learning rate at `progress` in [0, 1) of the run's steps."""
-    try:
-        schedule = SCHEDULES[name]
-    except KeyError:
-        raise unknown_name("schedule", name, SCHEDULES) from None
-    return schedule(progress)
+    require_known("schedule", name, SCHEDULES)
+    return SCHEDULES[name](progress)

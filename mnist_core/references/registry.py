@@ -10,7 +10,6 @@ from dataclasses import dataclass
 class Reference:
     """Other people's code for MNIST, which one module of this folder holds."""
 
-    name: str
     label: str
     module: str
     epochs: int
@@ -19,30 +18,26 @@ class Reference:
     """It is run once for so many runs of a recipe."""
 
 
-_ALL = (
-    Reference(
-        name="plain",
+REFERENCES = {
+    "plain": Reference(
         label="plain PyTorch, as the original README trains",
         module="plain_pytorch",
         epochs=15,
         parameters=23_354,
         every=10,
     ),
-    Reference(
-        name="pytorch-examples",
+    "pytorch-examples": Reference(
         label="pytorch/examples, mnist/main.py",
         module="pytorch_examples",
         epochs=4,
         parameters=1_199_882,
         every=10,
     ),
-    Reference(
-        name="train-mnist-fast",
+    "train-mnist-fast": Reference(
         label="train_mnist_fast",
         module="train_mnist_fast",
         epochs=1,
         parameters=215_194,
         every=1,
     ),
-)
-REFERENCES = {reference.name: reference for reference in _ALL}
+}

@@ -8,7 +8,7 @@ import os
 
 import torch
 
-from mnist_core.errors import UserError
+from mnist_core.errors import UserError, require_known
 from mnist_core.runtime.allocator import keep_freed_memory
 
 
@@ -24,7 +24,11 @@ def prepare_process(*, device: str = "cpu", threads: int | None = None) -> torch
 
     `threads` defaults to the available cores. Raises `UserError` for an unknown or absent device.
     """
-    resolved = _resolve_device(device)
+    require_known("device", device, ("cpu", "cuda"))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "device 'cuda' asked for, but torch finds no CUDA device; use --device cpu"
+        )
     if threads is not None and threads < 1:
         raise UserError(f"threads must be >= 1, got {threads}")
     torch.set_num_threads(threads or available_cores())
@@ -39,14 +43,4 @@ def prepare_process(*, device: str = "cpu", threads: int | None = None) -> torch
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     keep_freed_memory()
-    return resolved
-
-
-def _resolve_device(name: str) -> torch.device:
-    if name not in ("cpu", "cuda"):
-        raise UserError(f"unknown device {name!r}; known: cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "device 'cuda' asked for, but torch finds no CUDA device; use --device cpu"
-        )
-    return torch.device(name)
+    return torch.device(device)

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from mnist_core.runtime.atomic_files import write_atomically
+from mnist_core.runtime.formatting import cell
 
 RESULTS = Path("results")
 _TITLE = """# Results
@@ -59,8 +60,7 @@ def add_line(
             for line in body.splitlines()
             if (match := re.search(r"\[report\]\((.+)/report\.md\)", line))
         }
-        escaped = [cell.replace("|", "\\|").replace("\n", " ") for cell in cells]
-        rows[key] = f"| {' | '.join(escaped)} | [report]({key}/report.md) |"
+        rows[key] = f"| {' | '.join(map(cell, cells))} | [report]({key}/report.md) |"
         table = [
             f"| {' | '.join(header)} | |",
             f"|{':--|' * (len(header) + 1)}",

@@ -4,11 +4,10 @@ No image is read, decoded or transformed alone: a batch is gathered, augmented a
 one tensor, on the device of the run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from operator import itemgetter
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -49,9 +48,9 @@ class Draws:
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Draws:
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
         """Return the draws with every tensor changed in the same way."""
-        return Draws(**{name: change(value) for name, value in self.tensors().items()})
+        return type(self)(**{name: change(value) for name, value in self.tensors().items()})
 
 
 def draw_epoch(dataset: Dataset, config: TrainConfig, *, epoch: int) -> Draws:

@@ -1,13 +1,9 @@
-"""Configuration -> network and optimizer, as a run begins with them."""
-
-from __future__ import annotations
+"""Configuration -> network, as a run begins with it."""
 
 import torch
-from torch import nn
 
 from mnist_core.config import TrainConfig
 from mnist_core.models.network import Network, build_network
-from mnist_core.optim.registry import build_optimizer
 
 
 def network(config: TrainConfig, *, device: torch.device) -> Network:
@@ -19,14 +15,4 @@ def network(config: TrainConfig, *, device: torch.device) -> Network:
         device=device,
         input_shape=spec.shape,
         classes=len(spec.classes),
-    )
-
-
-def optimizer(config: TrainConfig, network: nn.Module) -> torch.optim.Optimizer:
-    """Build the optimizer over a network; what its constructor refuses is an `OptimizerError`."""
-    return build_optimizer(
-        config.optimizer,
-        network.parameters(),
-        learning_rate=config.learning_rate,
-        options=config.optimizer_options,
     )

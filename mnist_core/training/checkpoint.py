@@ -4,8 +4,6 @@ Reading one runs no code: tensors lie as plain bytes, the rest is JSON in the he
 over all of it tells a damaged file. The state from which a run goes on is another file: `resume`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -6,15 +6,11 @@ captured step serves all of them. Operations and bits are those of `epoch_batche
 `TrainState.step`.
 """
 
-from __future__ import annotations
-
 import warnings
 
 import torch
 from torch import Tensor
 
-from mnist_core.config import TrainConfig
-from mnist_core.data.splits import Dataset
 from mnist_core.training.batches import Draws, draw_epoch, prepare, steps_per_epoch
 from mnist_core.training.state import TrainState
 from mnist_core.training.step import learning_rates
@@ -31,15 +27,10 @@ class GraphedSteps:
     the bits are the same.
     """
 
-    def __init__(
-        self, config: TrainConfig, dataset: Dataset, state: TrainState, *, is_captured: bool
-    ) -> None:
-        self._config = config
-        self._dataset = dataset
+    def __init__(self, state: TrainState, *, is_captured: bool) -> None:
         self._state = state
-        self._is_captured = is_captured
-        self._device = dataset.train.labels.device
-        self._steps = steps_per_epoch(dataset, config.batch_size)
+        self._device = state.dataset.train.labels.device
+        self._steps = steps_per_epoch(state.dataset, state.config.batch_size)
         self._counter = torch.zeros(1, dtype=torch.int64, device=self._device)
         self._losses = torch.zeros(self._steps, device=self._device)
         self._rates = torch.zeros(self._steps, dtype=torch.float64, device=self._device)
@@ -67,8 +58,8 @@ class GraphedSteps:
 
     def _load(self, epoch: int) -> None:
         """Bring an epoch's draws and learning rates into the tensors that the steps read."""
-        config = self._config
-        by_step = draw_epoch(self._dataset, config, epoch=epoch).map(
+        config = self._state.config
+        by_step = draw_epoch(self._state.dataset, config, epoch=epoch).map(
             lambda tensor: tensor.view(self._steps, config.batch_size, *tensor.shape[1:])
         )
         if self._draws is None:
@@ -85,7 +76,7 @@ class GraphedSteps:
         """Take the step that the device's counter points at, and advance the counter."""
         assert self._draws is not None
         draws = self._draws.map(lambda tensor: tensor.index_select(0, self._counter).squeeze(0))
-        images, labels = prepare(self._dataset, draws)
+        images, labels = prepare(self._state.dataset, draws)
         rate = self._rates.index_select(0, self._counter).squeeze(0)
         loss = self._state.step(images, labels, learning_rate=rate)
         self._losses.copy_(torch.where(self._rows == self._counter, loss, self._losses))

@@ -1,7 +1,5 @@
 """What is recorded of one epoch. Importing it is cheap: readers of records need no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

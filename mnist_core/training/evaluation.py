@@ -1,7 +1,5 @@
 """Evaluation of a model on a split: predictions, accuracy with its interval, confusion matrix."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -5,8 +5,6 @@ every replay runs. The same configuration on the same machine, versions, device 
 the same bits: `TrainResult.weights_sha256` says so.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import time
@@ -84,17 +82,13 @@ LossesByWindow = Callable[[int], Iterator[Tensor]]
 """Takes the steps of an epoch; yields the losses of each window of them, on the CPU."""
 
 
-def _ignore(progress: Progress) -> None:
-    """Observe nothing."""
-
-
 def train(
     config: TrainConfig,
     dataset: Dataset,
     *,
     resume_file: Path | None = None,
     checkpoint: Path | None = None,
-    observe: Observer = _ignore,
+    observe: Observer = lambda progress: None,
     captures: bool = True,
 ) -> TrainResult:
     """Train from the start, or from `resume_file` where that file exists.
@@ -111,6 +105,7 @@ def train(
         raise UserError(f"the configuration is for {config.dataset}, the data are {dataset.name}")
     dataset = dataset.for_training(on_validation=config.train_on_validation)
     require_batch_fits(dataset, config.batch_size)
+    device = dataset.train.labels.device
     state = TrainState(config, dataset)
     records: list[EpochRecord] = []
     diverged_at_step = None
@@ -132,16 +127,14 @@ def train(
         diverged_at_step = saved.record["diverged_at_step"]
         write_network(saved.record)  # a kill may have come between the two files
 
-    losses_by_window = _stepper(config, dataset, state, captures=captures)
+    losses_by_window = _stepper(state, captures=captures)
     for epoch in range(len(records) + 1, config.epochs + 1):
         if diverged_at_step is not None:
             break
         # Dropout draws from torch's global generator.
-        with torch.random.fork_rng(devices=_cuda_devices(dataset)):
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derive_seed(config.seed, "network", epoch))
-            outcome = _train_epoch(
-                config, dataset, state, losses_by_window, epoch=epoch, observe=observe
-            )
+            outcome = _train_epoch(state, losses_by_window, epoch=epoch, observe=observe)
         if isinstance(outcome, int):
             diverged_at_step = outcome
         else:
@@ -151,7 +144,7 @@ def train(
             "diverged_at_step": diverged_at_step,
         }
         if resume_file is not None:
-            resume.write(resume_file, state, config=config, record=record, dataset=dataset)
+            resume.write(resume_file, state, record=record)
         write_network(record)
     steps = steps_per_epoch(dataset, config.batch_size)
     train_seconds = sum(record.train_seconds for record in records)
@@ -168,14 +161,13 @@ def train(
     )
 
 
-def _stepper(
-    config: TrainConfig, dataset: Dataset, state: TrainState, *, captures: bool
-) -> LossesByWindow:
+def _stepper(state: TrainState, *, captures: bool) -> LossesByWindow:
     """Return how the steps of a run are taken: one by one, or on CUDA whole epochs at once."""
+    config, dataset = state.config, state.dataset
     steps = steps_per_epoch(dataset, config.batch_size)
     window_steps = max(1, -(-steps // WINDOWS_PER_EPOCH))
-    if _is_on_cuda(dataset) and not uncaptured_because(config.optimizer):
-        graphed = GraphedSteps(config, dataset, state, is_captured=captures)
+    if dataset.train.labels.is_cuda and not uncaptured_because(config.optimizer):
+        graphed = GraphedSteps(state, is_captured=captures)
 
         def all_at_once(epoch: int) -> Iterator[Tensor]:
             losses = graphed.run_epoch(epoch).cpu()
@@ -198,16 +190,11 @@ def _stepper(
 
 
 def _train_epoch(
-    config: TrainConfig,
-    dataset: Dataset,
-    state: TrainState,
-    losses_by_window: LossesByWindow,
-    *,
-    epoch: int,
-    observe: Observer,
+    state: TrainState, losses_by_window: LossesByWindow, *, epoch: int, observe: Observer
 ) -> EpochRecord | int:
     """Train and validate one epoch. Return its record, or the step at which it had diverged."""
-    steps = steps_per_epoch(dataset, config.batch_size)
+    batch_size = state.config.batch_size
+    steps = steps_per_epoch(state.dataset, batch_size)
     done_before = (epoch - 1) * steps
     window_losses: list[float] = []
     exploded_steps = step = 0
@@ -221,7 +208,7 @@ def _train_epoch(
                 step=step,
                 steps=steps,
                 train_loss=window_losses[-1],
-                images_per_second=step * config.batch_size / seconds,
+                images_per_second=step * batch_size / seconds,
                 finished_epoch=record,
             )
         )
@@ -236,7 +223,7 @@ def _train_epoch(
         report(time.perf_counter() - started)
     state.end_epoch()
     trained = time.perf_counter()
-    validation = evaluate(state.result, dataset, dataset.validation)
+    validation = evaluate(state.result, state.dataset, state.dataset.validation)
     if not math.isfinite(validation.loss):  # the epoch's last step broke the weights
         return done_before + steps
     record = EpochRecord(
@@ -249,11 +236,3 @@ def _train_epoch(
     )
     report(record.train_seconds, record)
     return record
-
-
-def _cuda_devices(dataset: Dataset) -> list[torch.device]:
-    return [dataset.train.labels.device] if _is_on_cuda(dataset) else []
-
-
-def _is_on_cuda(dataset: Dataset) -> bool:
-    return dataset.train.labels.is_cuda

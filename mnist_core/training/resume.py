@@ -5,8 +5,6 @@ must share configuration, data, device and threads with it: with another number 
 are taken in another order, and the weights would be those of neither run.
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 from dataclasses import dataclass
@@ -40,21 +38,14 @@ class SavedRun:
     """What `TrainState.restore` takes."""
 
 
-def write(
-    path: Path,
-    state: TrainState,
-    *,
-    config: TrainConfig,
-    record: dict[str, Any],
-    dataset: Dataset,
-) -> None:
+def write(path: Path, state: TrainState, *, record: dict[str, Any]) -> None:
     """Write the state atomically; one that cannot be saved is an `OptimizerError`."""
     values = {
         "format": FORMAT,
-        "config": config.to_dict(),
+        "config": state.config.to_dict(),
         "record": record,
-        "dataset_sha256": dataset.sha256,
-        "device": dataset.train.labels.device.type,
+        "dataset_sha256": state.dataset.sha256,
+        "device": state.dataset.train.labels.device.type,
         "threads": torch.get_num_threads(),
         "state": state.saved(),
     }

@@ -1,7 +1,5 @@
 """What a run changes from step to step: its network, the average of its weights, its optimizer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,8 +7,10 @@ from torch.optim.swa_utils import update_bn
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.splits import Dataset
+from mnist_core.errors import OptimizerError
 from mnist_core.models.network import Bfloat16, Network
-from mnist_core.optim.custom import failures_of
+from mnist_core.optim.custom import is_custom, one_line
+from mnist_core.optim.registry import build_optimizer
 from mnist_core.optim.saved_state import restore_optimizer, saved_state
 from mnist_core.optim.weight_average import WeightAverage
 from mnist_core.training import build
@@ -25,11 +25,15 @@ class TrainState:
     """
 
     def __init__(self, config: TrainConfig, dataset: Dataset) -> None:
-        device = dataset.train.labels.device
-        self.trained = build.network(config, device=device)
-        self.optimizer = build.optimizer(config, self.trained)
-        self._config = config
-        self._dataset = dataset
+        self.config = config
+        self.dataset = dataset
+        self.trained = build.network(config, device=dataset.train.labels.device)
+        self.optimizer = build_optimizer(
+            config.optimizer,
+            self.trained.parameters(),
+            learning_rate=config.learning_rate,
+            options=config.optimizer_options,
+        )
         self._called: nn.Module = self.trained
         if config.precision == "bfloat16":
             self._called = Bfloat16(self.trained)
@@ -44,14 +48,16 @@ class TrainState:
     def step(self, images: Tensor, labels: Tensor, *, learning_rate: float | Tensor) -> Tensor:
         """Take one step; return the loss before it, a detached scalar on the device."""
         set_learning_rate(self.optimizer, learning_rate)
-        with failures_of(self._config.optimizer):
+        smoothing = self.config.label_smoothing
+        try:
             loss = training_step(
-                self._called,
-                self.optimizer,
-                images,
-                labels,
-                label_smoothing=self._config.label_smoothing,
+                self._called, self.optimizer, images, labels, label_smoothing=smoothing
             )
+        except Exception as error:
+            name = self.config.optimizer
+            if not is_custom(name):  # a defect of this project, which keeps its traceback
+                raise
+            raise OptimizerError(f"{name} failed in a step: {one_line(error)}") from error
         if self._average is not None:
             self._average.update(self.trained)
         return loss
@@ -62,10 +68,10 @@ class TrainState:
 
         The running ones are of augmented images, and of other weights where weights are averaged.
         """
-        count = self._config.recalibration_images
+        count = self.config.recalibration_images
         if count:
-            images = self._dataset.train[:count]
-            update_bn(evaluation_batches(self._dataset, images), self.result)
+            images = self.dataset.train[:count]
+            update_bn(evaluation_batches(self.dataset, images), self.result)
 
     def saved(self) -> dict[str, Any]:
         """Return what a later process needs to go on with the same bits, as `torch.save` takes it;

@@ -3,8 +3,6 @@
 The command line, the studies and the benchmarks all train through `training_step`.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from mnist_core.config import Option, TrainConfig
 from mnist_core.optim.custom import WHERE, is_custom, source_sha256
-from mnist_core.optim.registry import optimizer_spec, require_known
+from mnist_core.optim.registry import optimizer_spec, require_optimizer
 from study.plans.base import StudyPlan
 from study.plans.space import SearchSpace, registry_space
 from study.plans.terms import LEARNING_RATES, OPTIMIZERS, Terms
@@ -76,7 +76,7 @@ class OptimizerPlan(StudyPlan):
         return asdict(optimizer_spec(arm))
 
     def _require_arm(self, name: str) -> None:
-        require_known(name)
+        require_optimizer(name)
 
     def _registered_space(self, arm: str) -> SearchSpace:
         return registry_space(arm)

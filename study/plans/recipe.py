@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from mnist_core.config import TrainConfig
-from mnist_core.errors import UserError, from_mapping, unknown_name
+from mnist_core.errors import UserError, from_mapping, require_known
 from mnist_core.recipes import RECIPES
 from mnist_core.references.registry import REFERENCES
 from study.plans.task import Kind, Task
@@ -51,8 +51,7 @@ class RecipePlan:
                 f"target_accuracy must be between 0 and 1, got {self.target_accuracy:g}"
             )
         for name in self.compare_with:
-            if name not in REFERENCES:
-                raise unknown_name("recipe to compare with", name, REFERENCES)
+            require_known("recipe to compare with", name, REFERENCES)
         if self.compare_with and self.workers > 1:
             raise UserError(
                 f"workers must be 1 with --compare-with, got {self.workers}: times of runs that "

@@ -11,10 +11,8 @@ import torch
 from mnist_core.config import Option, TrainConfig
 from mnist_core.data.splits import Dataset, require_batch_fits
 from mnist_core.errors import OptimizerError, UserError
-from mnist_core.optim.custom import failures_of, is_custom
-from mnist_core.optim.saved_state import saved_state
-from mnist_core.training import build
-from mnist_core.training.step import training_step
+from mnist_core.optim.custom import is_custom
+from mnist_core.training.state import TrainState
 from study.plans.base import StudyPlan
 from study.plans.optimizers import OptimizerPlan
 from study.plans.space import SearchSpace, parameters_text
@@ -59,11 +57,9 @@ def try_optimizers(plan: OptimizerPlan, dataset: Dataset) -> None:
 def _take_a_step(config: TrainConfig, dataset: Dataset) -> None:
     """Construct the optimizer over the network and take one step on a few images; where runs of
     several epochs keep checkpoints, save its state too."""
-    device = dataset.train.labels.device
-    model = build.network(config, device=device)
-    optimizer = build.optimizer(config, model)
+    state = TrainState(config, dataset)
     images = dataset.train.images[:_IMAGES].to(torch.float32) / 255
-    with failures_of(config.optimizer):
-        training_step(model, optimizer, images, dataset.train.labels[:_IMAGES])
+    labels = dataset.train.labels[:_IMAGES]
+    state.step(images, labels, learning_rate=config.learning_rate)
     if config.epochs > 1 and is_custom(config.optimizer):
-        saved_state(optimizer)
+        state.saved()

@@ -29,10 +29,8 @@ def draw(
     They are in `F.affine_grid`'s coordinates, in which an image's side is 2.
     """
     draws = uniform(count, 5, dtype=torch.float64, generator=generator)
-    angle, shear = (
-        draws[:, place] * math.radians(degrees)
-        for place, degrees in ((0, rotation_degrees), (1, shear_degrees))
-    )
+    angle = draws[:, 0] * math.radians(rotation_degrees)
+    shear = draws[:, 1] * math.radians(shear_degrees)
     scale = 1.0 + scaling * draws[:, 2]
     shift = 2.0 * translation * draws[:, 3:]
     return inverse_maps(angle, shear=shear, scale=scale, shift=shift)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def open_terminal(monkeypatch) -> Callable[[], Terminal]:
 
 
 def test_without_a_terminal_each_epoch_is_one_plain_line(capsys):
-    with ProgressDisplay(epochs=3) as display:
+    with contextlib.closing(ProgressDisplay(epochs=3)) as display:
         for epoch in (1, 2):
             display.observe(progress(epoch, 5))
             display.observe(progress(epoch, 10))
@@ -64,7 +65,7 @@ def test_without_a_terminal_each_epoch_is_one_plain_line(capsys):
 
 def test_on_a_terminal_a_bar_shows_loss_validation_speed_and_time_left(open_terminal, capsys):
     terminal = open_terminal()
-    with ProgressDisplay(epochs=3) as display:
+    with contextlib.closing(ProgressDisplay(epochs=3)) as display:
         display.observe(progress(1, 5))
         display.observe(progress(1, 10, finished=True))
         display.observe(progress(2, 5))
@@ -76,14 +77,14 @@ def test_on_a_terminal_a_bar_shows_loss_validation_speed_and_time_left(open_term
 
 def test_before_the_first_validation_the_bar_says_that_there_is_none(open_terminal):
     terminal = open_terminal()
-    with ProgressDisplay(epochs=3) as display:
+    with contextlib.closing(ProgressDisplay(epochs=3)) as display:
         display.observe(progress(1, 5))
     assert "validation –" in terminal.getvalue()
 
 
 def test_a_resumed_run_starts_where_it_stopped(open_terminal):
     open_terminal()
-    with ProgressDisplay(epochs=3) as display:
+    with contextlib.closing(ProgressDisplay(epochs=3)) as display:
         display.observe(progress(3, 1))
         assert (display._bar.initial, display._bar.n, display._bar.total) == (20, 21, 30)
 
@@ -93,7 +94,7 @@ def test_the_bar_is_closed_when_the_run_ends_in_an_error(open_terminal):
     display = ProgressDisplay(epochs=3)
 
     def break_off() -> None:
-        with display:
+        with contextlib.closing(display):
             display.observe(progress(1, 5))
             raise RuntimeError
 

@@ -13,7 +13,7 @@ from mnist_core.__main__ import main
 from mnist_core.errors import OptimizerError, UserError
 from mnist_core.models.network import build_network
 from mnist_core.optim.custom import source_sha256
-from mnist_core.optim.registry import build_optimizer, default_learning_rate, require_known
+from mnist_core.optim.registry import build_optimizer, default_learning_rate, require_optimizer
 from mnist_core.training import resume
 from mnist_core.training.checkpoint import read_checkpoint
 from mnist_core.training.loop import train
@@ -52,7 +52,7 @@ def refusal(name, error=UserError, **options):
 )
 def test_a_name_of_another_form_is_refused_before_anything_is_imported(name):
     with pytest.raises(UserError) as caught:
-        require_known(name)
+        require_optimizer(name)
     assert str(caught.value) == (
         f"a custom optimizer must be named as package.module:Class, got {name!r}"
     )

@@ -59,7 +59,7 @@ def config_of(recipe: str, **changes) -> TrainConfig:
 def test_the_bits_are_those_of_steps_taken_one_by_one(recipe, small_digits):
     config = config_of(recipe)
     graphed_state, state = (TrainState(config, small_digits) for _ in range(2))
-    graphed = GraphedSteps(config, small_digits, graphed_state, is_captured=False)
+    graphed = GraphedSteps(graphed_state, is_captured=False)
     steps = steps_per_epoch(small_digits, config.batch_size)
     for epoch in (1, 2):
         torch.manual_seed(epoch)
@@ -100,7 +100,7 @@ class HostReads(TorchDispatchMode):
 def test_a_step_reads_nothing_on_the_host_but_what_cpu_optimizers_do(recipe, small_digits):
     config = config_of(recipe)
     state = TrainState(config, small_digits)
-    graphed = GraphedSteps(config, small_digits, state, is_captured=False)
+    graphed = GraphedSteps(state, is_captured=False)
     graphed.run_epoch(1)
     steps = steps_per_epoch(small_digits, config.batch_size)
     with HostReads() as reads:
@@ -173,9 +173,7 @@ class TestOnCuda:
 
     def test_nothing_waits_for_the_device_inside_an_epoch(self, cuda_digits):
         config = config_of("everything")
-        graphed = GraphedSteps(
-            config, cuda_digits, TrainState(config, cuda_digits), is_captured=True
-        )
+        graphed = GraphedSteps(TrainState(config, cuda_digits), is_captured=True)
         graphed.run_epoch(1).cpu()
         torch.cuda.set_sync_debug_mode("error")
         try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,18 +31,17 @@ def draw(summary: Summary, folder: Path) -> list[str]:
 
 def _bars(axes: Axes, found: Sequence[Row], *, title: str) -> None:
     """Draw images a second, in the order of the table, with intervals."""
-    positions = range(len(found))
+    names = [row.workload.name for row in found]
     values = [row.per_second.value for row in found]
     errors = [
         [row.per_second.value - row.per_second.low for row in found],
         [row.per_second.high - row.per_second.value for row in found],
     ]
-    axes.barh(positions, values, xerr=errors, color=[colour(row) for row in found], height=0.7)
-    axes.set_yticks(list(positions), [row.workload.name for row in found])
+    axes.barh(names, values, xerr=errors, color=[colour(row) for row in found], height=0.7)
     axes.invert_yaxis()
     thousands(axes.xaxis)
     plain(axes, title=title)
-    for position, row in zip(positions, found, strict=True):
+    for position, row in enumerate(found):
         share = f"  {100 * row.share.value:.0f} %" if row.share else ""
         axes.text(row.per_second.high, position, share, va="center", fontsize=9)
 
@@ -95,16 +93,11 @@ def profile(summary: Summary) -> Figure | None:
         left = 0.0
         for part, shade in zip(SPLIT_PARTS, PARTS, strict=True):
             share = 100 * found["split"].get(part, 0.0)
-            axes.barh(position, share, left=left, color=shade, height=0.7)
+            bar = axes.barh(position, share, left=left, color=shade, height=0.7)
             if share >= 4:
                 ink = "white" if part in ("forward", "backward") else "black"
-                middle: dict[str, Any] = {
-                    "ha": "center",
-                    "va": "center",
-                    "fontsize": 9,
-                    "color": ink,
-                }
-                axes.text(left + share / 2, position, f"{share:.0f}", **middle)
+                number = f"{share:.0f}"
+                axes.bar_label(bar, [number], label_type="center", fontsize=9, color=ink)
             left += share
     for part, shade in zip(SPLIT_PARTS, PARTS, strict=True):
         axes.barh(0, 0, color=shade, label=part)

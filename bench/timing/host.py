@@ -1,7 +1,4 @@
-"""What else the machine was doing: load, clock frequency, time stolen, switches, threads.
-
-Two of them are counts that only grow: a group's share is the difference of its two states.
-"""
+"""What else the machine was doing: load, clock frequency, time stolen, switches, threads."""
 
 import os
 import resource

@@ -42,17 +42,14 @@ class Worker:
         """Send a command and wait for its answer. Raises `WorkerError` where it failed."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        try:
+        line = ""
+        with contextlib.suppress(BrokenPipeError):  # it has ended before
             self.process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
         if not line:
-            code = self.process.wait()
-            raise WorkerError(
-                f"the process ended during {command!r} with code {code}; see its messages above"
-            )
+            ended = f"the process ended during {command!r} with code {self.process.wait()}"
+            raise WorkerError(f"{ended}; see its messages above")
         answer = json.loads(line)
         if "error" in answer:
             raise WorkerError(answer["error"])
@@ -61,16 +58,11 @@ class Worker:
     def close(self) -> None:
         """End the process; a second call does nothing."""
         atexit.unregister(self.close)
-        if self.process.stdin is not None and not self.process.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):  # it has ended before
-                self.process.stdin.close()
         try:
-            self.process.wait(timeout=10)
+            self.process.communicate(timeout=10)  # closes its standard input
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+            self.process.communicate()
 
 
 def _environment() -> dict[str, str]:

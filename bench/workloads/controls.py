@@ -1,7 +1,4 @@
-"""What is timed beside the selected cases of a group, to compare them with.
-
-These are the group's reference, an A/A test, and the limits of the machine.
-"""
+"""What is timed beside the selected cases of a group, to compare them with."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,8 +13,8 @@ def controls(
 ) -> list[Workload]:
     """Return what is timed beside the selected cases of a group.
 
-    The cases that ratios may be to, the A/A test of one case, and the limits of the machine for
-    all of them; `fastest` chooses among the products that could be a limit. Optimizers get a
+    The references that ratios may be to, the A/A test of one case, and the limits of the machine
+    for all of them; `fastest` chooses among the products that could be a limit. Optimizers get a
     whole step.
     """
     cases = group_of(group)

@@ -72,14 +72,10 @@ def _optimizers(device: Device) -> list[Workload]:
 
 
 def _loop(device: Device) -> list[Workload]:
-    augmented = {"augment": True}
+    augmented: Fields = {"augment": True}
+    plain: Fields = {**_PLAIN, **augmented, "kind": "plain-loop"}
     variants = {
-        f"plain PyTorch loop, {text}": {
-            **_PLAIN,
-            **augmented,
-            "kind": "plain-loop",
-            "workers": workers,
-        }
+        f"plain PyTorch loop, {text}": {**plain, "workers": workers}
         for workers, text in DATA_WORKERS.items()
     }
     variants["bare loop, batches prepared"] = {"mode": "prepared"}
@@ -106,27 +102,19 @@ def _inference(device: Device) -> Iterator[Workload]:
         "inference mode, channels-last": _REPEATED,
     }
     thread_counts = (1, None) if device == "cpu" else (None,)
+    variants = {**plain, **layouts, **usual, **ahead, **of_device}
     for threads in thread_counts:
         how = "" if device == "cuda" else ", one thread" if threads else ", all threads"
-        yield from _group(
-            f"inference latency, batch 1{how}",
-            "inference",
-            {**plain, **layouts, **usual, **ahead, **of_device},
-            device=device,
-            metric="latency",
-            batch_size=1,
-            threads=threads,
-        )
+        name = f"inference latency, batch 1{how}"
+        work: Fields = {"device": device, "threads": threads, "batch_size": 1}
+        yield from _group(name, "inference", variants, metric="latency", **work)
+    variants = {**plain, "channels-last": _REPEATED, **usual, **of_device}
     for threads in thread_counts:
+        how = ", one thread" if threads else ""
         for batch in INFERENCE_BATCHES[threads]:
-            yield from _group(
-                f"inference throughput, batch {batch}{', one thread' * bool(threads)}",
-                "inference",
-                {**plain, "channels-last": _REPEATED, **usual, **of_device},
-                device=device,
-                batch_size=batch,
-                threads=threads,
-            )
+            name = f"inference throughput, batch {batch}{how}"
+            work = {"device": device, "threads": threads, "batch_size": batch}
+            yield from _group(name, "inference", variants, **work)
 
 
 def _data() -> Iterator[Workload]:

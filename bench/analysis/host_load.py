@@ -35,9 +35,7 @@ def host_load(record: Record) -> HostLoad:
     return HostLoad(
         load_1_minute=_range(state["load_1_minute"] for state in states),
         megahertz=_range(mhz for state in states for mhz in state["megahertz"] or []),
-        steal_percent=_range(
-            100 * group["steal_ticks"] / max(1, group["all_ticks"]) for group in grown
-        ),
+        steal_percent=_range(100 * g["steal_ticks"] / max(1, g["all_ticks"]) for g in grown),
         involuntary_switches=_range(group["involuntary_switches"] for group in grown),
         threads=_range(state["threads"] for state in states),
     )

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bench import ROOT
 from bench.analysis import record_file
 from bench.analysis.key_figures import key_figures
@@ -32,14 +34,12 @@ from mnist_core.runtime.provenance import environment
 RESULTS = ROOT / "results"
 PARTIAL = ROOT / "runs"
 PERCENTILES = (50.0, 95.0, 99.0)
-EXIT_FAILED, EXIT_INTERRUPTED = 1, 2
-"""pytest's own."""
 
 
 class ProfilingError(RuntimeError):
     """Say why there is no profile, with the exit code that the run ends with."""
 
-    def __init__(self, reason: str, *, exit_code: int = EXIT_FAILED) -> None:
+    def __init__(self, reason: str, *, exit_code: int = pytest.ExitCode.TESTS_FAILED) -> None:
         super().__init__(reason)
         self.exit_code = exit_code
 
@@ -125,7 +125,7 @@ def _profile(device: str, stamp: str, dataset_name: str) -> list[dict[str, Any]]
         completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     except KeyboardInterrupt:
         reason = "interrupted while profiling: the timings are kept, without profiles"
-        raise ProfilingError(reason, exit_code=EXIT_INTERRUPTED) from None
+        raise ProfilingError(reason, exit_code=pytest.ExitCode.INTERRUPTED) from None
     if completed.returncode:
         raise ProfilingError(f"profiling failed:\n{completed.stderr[-2000:]}")
     found: list[dict[str, Any]] = json.loads((folder / PROFILES_FILE).read_text())

@@ -63,18 +63,12 @@ def pipeline(workload: Workload, dataset_name: str) -> Prepared:
     count = steps * workload.batch_size
     if workload.mode == "plain":
         split = subset(full, count + workload.batch_size).train
-
-        def start() -> Any:
-            return plain_pytorch.batches(split, augment=workload.augment, workers=workload.workers)
-
-        return Prepared(
-            call=timed(workload, lambda epoch: sum(1 for _ in epoch), setup=start), images=count
-        )
-    dataset, config, numbers = (
-        subset(full, count),
-        training_config(workload, full),
-        itertools.count(1),
-    )
+        how: dict[str, Any] = {"augment": workload.augment, "workers": workload.workers}
+        start = functools.partial(plain_pytorch.batches, split, **how)
+        call = timed(workload, lambda epoch: sum(1 for _ in epoch), setup=start)
+        return Prepared(call=call, images=count)
+    dataset, config = subset(full, count), training_config(workload, full)
+    numbers = itertools.count(1)
 
     def consume() -> int:
         return sum(1 for _ in batches.epoch_batches(dataset, config, epoch=next(numbers)))

@@ -4,7 +4,6 @@ import argparse
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +61,8 @@ def parser_for(
     samplers = "; ".join(f"{name}: {SAMPLERS[name]}" for name in kind.SAMPLER_NAMES)
     texts = {**_HELP, "sampler": samplers, **help_texts}
     converters: dict[str, Any] = {kind.ARMS: names, "confirm_seeds": _seeds}
-    defaults = {entry.name: entry.default for entry in fields(kind)}
-    for name in kind.option_names():
-        if name == "dataset":
-            continue
-        default = defaults[name]
-        assert default is not MISSING
+    for name in kind.option_names()[1:]:  # without the data set
+        default = getattr(kind, name)
         is_names = isinstance(default, tuple)
         default_text = ",".join(default) if is_names else default
         parser.add_argument(
@@ -140,8 +135,12 @@ def run_options(options: argparse.Namespace) -> RunOptions:
         _require_shareable(options)
     elif options.study_name is not None:
         raise UserError("--study-name needs --storage: a local study is named by its --output")
-    if options.resume:
-        _require_plan(options.output)
+    if options.resume and options.output is None:
+        raise UserError("--resume needs --output, the folder of the study to continue")
+    if options.resume and not (options.output / "plan.json").exists():
+        raise UserError(
+            f"nothing to resume: {options.output} holds no plan.json; start without --resume"
+        )
     return RunOptions(
         data_dir=options.data_dir,
         workers=options.workers,
@@ -151,13 +150,6 @@ def run_options(options: argparse.Namespace) -> RunOptions:
         storage=options.storage or None,
         study_name=options.study_name,
     )
-
-
-def _require_plan(output: Path | None) -> None:
-    if output is None:
-        raise UserError("--resume needs --output, the folder of the study to continue")
-    if not (output / "plan.json").exists():
-        raise UserError(f"nothing to resume: {output} holds no plan.json; start without --resume")
 
 
 def _require_shareable(options: argparse.Namespace) -> None:

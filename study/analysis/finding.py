@@ -78,9 +78,8 @@ def finding_of(summary: Summary) -> Finding:
 
 
 def _detectable(rest: list[Ranked]) -> tuple[float, float] | None:
-    sizes = [
-        detectable(ranked.behind_best) for ranked in rest if ranked.behind_best.standard_error > 0
-    ]
+    gaps = [ranked.behind_best for ranked in rest]
+    sizes = [detectable(gap) for gap in gaps if gap.standard_error > 0]
     return (min(sizes), max(sizes)) if sizes else None
 
 

@@ -83,16 +83,14 @@ def _verdict(record: RunRecord, again: RunRecord) -> tuple[Verdict, str]:
 
 def _accuracy_differences(record: RunRecord, again: RunRecord) -> list[str]:
     """Say which accuracies differ, and by how much."""
-    pairs: list[tuple[str, float | None, float | None]] = [
-        (
-            f"validation accuracy after epoch {was.epoch}",
-            was.validation_accuracy,
-            now.validation_accuracy,
-        )
-        for was, now in zip(record.epochs[:-1], again.epochs, strict=False)
+    both = zip(record.epochs[:-1], again.epochs, strict=False)
+    places: list[tuple[str, Any, Any]] = [("", record, again)]
+    places[:0] = [(f" after epoch {was.epoch}", was, now) for was, now in both]
+    changes = [
+        _change(f"validation accuracy{place}", was.validation_accuracy, now.validation_accuracy)
+        for place, was, now in places
+        if was.validation_accuracy != now.validation_accuracy
     ]
-    pairs.append(("validation accuracy", record.validation_accuracy, again.validation_accuracy))
-    changes = [_change(name, was, now) for name, was, now in pairs if was != now]
     tests = [_test_counts(record), _test_counts(again)]
     if tests[0] != tests[1]:
         was, now = (None if counts is None else counts[0] / counts[1] for counts in tests)
@@ -129,13 +127,8 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     """Count the outcomes in words. Rows without final weights do not count."""
     counts = Counter(outcome.verdict for outcome in outcomes)
     asked = len(outcomes) - counts["skipped"]
-    others = [verdict for verdict in get_args(Verdict)[1:] if counts[verdict]]
-    return ", ".join(
-        [
-            f"{counts['identical']} of {asked} rows identical",
-            *(f"{counts[verdict]} {verdict}" for verdict in others),
-        ]
-    )
+    others = [f"{counts[name]} {name}" for name in get_args(Verdict)[1:] if counts[name]]
+    return ", ".join([f"{counts['identical']} of {asked} rows identical", *others])
 
 
 def is_reproduced(outcomes: Sequence[Outcome]) -> bool:

@@ -30,15 +30,10 @@ class SearchResult:
     fixed."""
 
     @property
-    def learning_rate_range(self) -> tuple[float, float] | None:
-        """Return the range searched; None where the rate is fixed or of choices."""
-        return self.space.learning_rate_range
-
-    @property
     def outermost(self) -> tuple[float, float]:
         """Return the ends of the range searched, or of the choices."""
-        if self.learning_rate_range is not None:
-            return self.learning_rate_range
+        if self.space.learning_rate_range is not None:
+            return self.space.learning_rate_range
         rate = self.space.dimension("learning_rate")
         assert rate is not None
         choices = [float(choice) for choice in rate.choices if isinstance(choice, int | float)]

@@ -1,5 +1,6 @@
 """Records -> what a report says, as values: no text, no drawing, no files."""
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,11 +88,6 @@ class Summary:
     incidents: Incidents
 
     @property
-    def is_learning_rate_alone(self) -> bool:
-        """Tell whether learning rates are searched, and nothing else."""
-        return self.plan.is_learning_rate_alone
-
-    @property
     def failed(self) -> list[RunRecord]:
         """Return the runs that an exception of their optimizer ended."""
         return [record for record in self.records.values() if record.status == "failed"]
@@ -117,16 +113,14 @@ class Summary:
 
     def chosen(self, record: RunRecord) -> str:
         """Return a run's learning rate, or all that was searched."""
-        if self.is_learning_rate_alone:
+        if self.plan.is_learning_rate_alone:
             return f"{record.config.learning_rate:.3g}"
         return self.plan.chosen_text(record.arm, record.parameters)
 
     def find(self, arm: str, variant: Variant) -> Confirmed | None:
         """Return a confirmed configuration."""
-        for confirmed in self.confirmed:
-            if (confirmed.arm, confirmed.variant) == (arm, variant):
-                return confirmed
-        return None
+        entries = (e for e in self.confirmed if (e.arm, e.variant) == (arm, variant))
+        return next(entries, None)
 
 
 def summarise(
@@ -146,12 +140,13 @@ def summarise(
         if (entry := _confirmed(plan, records, name, variant)) is not None
     ]
     by_key = {(entry.arm, entry.variant): entry for entry in confirmed}
-    both = [
-        name for name in plan.arms if (name, "tuned") in by_key and (name, "default") in by_key
-    ]
-    ranking, pairs = _rank(
-        [entry for entry in confirmed if entry.variant == "tuned"], looks=len(plan.looks)
-    )
+    both = {
+        name: (by_key[name, "tuned"], by_key[name, "default"])
+        for name in plan.arms
+        if (name, "tuned") in by_key and (name, "default") in by_key
+    }
+    tuned = [entry for entry in confirmed if entry.variant == "tuned"]
+    ranking, pairs = _rank(tuned, looks=len(plan.looks))
     return Summary(
         plan=plan,
         header=header,
@@ -163,10 +158,7 @@ def summarise(
         ranking=ranking,
         pairs=pairs,
         tuning_gains={
-            name: _tuning_gain(
-                by_key[name, "tuned"], by_key[name, "default"], comparisons=len(both)
-            )
-            for name in both
+            name: _tuning_gain(*pair, comparisons=len(both)) for name, pair in both.items()
         },
         broken_confirmations=[
             record
@@ -179,10 +171,7 @@ def summarise(
 
 
 def _confirmed(
-    plan: StudyPlan,
-    records: dict[str, RunRecord],
-    arm: str,
-    variant: Variant,
+    plan: StudyPlan, records: dict[str, RunRecord], arm: str, variant: Variant
 ) -> Confirmed | None:
     """Return a configuration at the last look all of whose seeds completed."""
     if is_broken(records, arm, variant):
@@ -234,10 +223,8 @@ def _tuning_gain(tuned: Confirmed, default: Confirmed, *, comparisons: int) -> C
     of_seeds = paired_estimate(
         tuned.accuracies[:common], default.accuracies[:common], comparisons=comparisons
     )
-    return widen_for_images(
-        of_seeds,
-        image_differences(misclassified_marks(tuned.runs), misclassified_marks(default.runs)),
-    )
+    marks = misclassified_marks(tuned.runs), misclassified_marks(default.runs)
+    return widen_for_images(of_seeds, image_differences(*marks))
 
 
 def misclassified_marks(runs: list[RunRecord]) -> Floats:
@@ -250,9 +237,6 @@ def misclassified_marks(runs: list[RunRecord]) -> Floats:
 
 def _seconds_to_target(run: RunRecord, target: float) -> float | None:
     """Return the training time up to the end of the first epoch that reached the target."""
-    seconds = 0.0
-    for epoch in run.epochs:
-        seconds += epoch.train_seconds
-        if epoch.validation_accuracy >= target:
-            return seconds
-    return None
+    seconds = itertools.accumulate(epoch.train_seconds for epoch in run.epochs)
+    ends = zip(seconds, run.epochs, strict=True)
+    return next((end for end, epoch in ends if epoch.validation_accuracy >= target), None)

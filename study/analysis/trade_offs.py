@@ -37,19 +37,12 @@ class Candidate:
     """The costs for which it is on the Pareto front of its list."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """One kind of cost."""
-
-    name: str
-    of: Callable[[Candidate], float | None]
-
-
-COSTS = (
-    Cost(name="parameters", of=lambda one: one.parameters),
-    Cost(name="FLOPs", of=lambda one: one.forward_flops / 1e6),
-    Cost(name="latency", of=lambda one: None if one.latency is None else one.latency.value),
-)
+COSTS: dict[str, Callable[[Candidate], float | None]] = {
+    "parameters": lambda one: one.parameters,
+    "FLOPs": lambda one: one.forward_flops / 1e6,
+    "latency": lambda one: None if one.latency is None else one.latency.value,
+}
+"""Each kind of cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +110,12 @@ def trade_offs(summary: Summary, measurement: Measurement | None, *, limits: Lim
 
 def _with_fronts(candidates: Sequence[Candidate]) -> list[Candidate]:
     on: list[set[str]] = [set() for _ in candidates]
-    for cost in COSTS:
-        costs = [cost.of(one) for one in candidates]
+    for name, cost_of in COSTS.items():
+        costs = [cost_of(one) for one in candidates]
         known = [i for i, value in enumerate(costs) if value is not None]
         values = [value for value in costs if value is not None]
         for place in front(values, [candidates[i].validation_accuracy for i in known]):
-            on[known[place]].add(cost.name)
+            on[known[place]].add(name)
     return [
         replace(one, fronts=frozenset(names)) for one, names in zip(candidates, on, strict=True)
     ]

@@ -78,7 +78,6 @@ class ArchitecturePlan(StudyPlan):
         return "seed" if arm == "baseline" else arm
 
     def trial_config(self, arm: str, parameters: Mapping[str, Option]) -> TrainConfig:
-        """Return a trial's configuration."""
         values = {**self.spaces[arm].fixed, **parameters}
         settings = {**self._settings(), LEARNING_RATE: values[LEARNING_RATE]}
         return TrainConfig(

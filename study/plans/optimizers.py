@@ -23,16 +23,13 @@ class OptimizerPlan(StudyPlan):
 
     @property
     def terms(self) -> Terms:
-        """Return what is compared, in words."""
         return LEARNING_RATES if self.is_learning_rate_alone else OPTIMIZERS
 
     @property
     def is_learning_rate_alone(self) -> bool:
-        """Tell whether every optimizer's learning rate is searched, and nothing else."""
         return all(space.is_learning_rate_alone for space in self.spaces.values())
 
     def trial_config(self, arm: str, parameters: Mapping[str, Option]) -> TrainConfig:
-        """Return a trial's configuration."""
         return TrainConfig(
             dataset=self.dataset,
             optimizer=arm,
@@ -53,7 +50,6 @@ class OptimizerPlan(StudyPlan):
 
     @property
     def needs_space_file(self) -> bool:
-        """Tell whether anything is searched that the registry would not say by itself."""
         return any(
             is_custom(name) or space != registry_space(name) for name, space in self.spaces.items()
         )

@@ -9,6 +9,7 @@ import functools
 import math
 import re
 from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -44,7 +45,7 @@ def _environment() -> Environment:
         autoescape=False,  # Markdown
     )
     numbers = (accuracy, count, duration, integer, median_time, percent, point_range, points)
-    formats = (*numbers, cell, listed, padded, value_text)
+    formats = (*numbers, cell, listed, median, padded, value_text)
     environment.filters |= {function.__name__: function for function in formats}
     return environment
 

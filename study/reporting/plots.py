@@ -144,8 +144,8 @@ def _learning_rate(summary: Summary) -> Figure | None:
             axes.axvline(rate, color="#c03030", linestyle=":", linewidth=1.5)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        if result.learning_rate_range is not None:
-            low, high = result.learning_rate_range
+        if result.space.learning_rate_range is not None:
+            low, high = result.space.learning_rate_range
             axes.set_xlim(low * 0.85, high * 1.18)
         plain_ticks(axes.yaxis, subs=(1.0, 2.0, 5.0))
         axes.set_title(result.label)

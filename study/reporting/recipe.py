@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from mnist_core.config import TrainConfig
 from mnist_core.references.registry import REFERENCES
 from mnist_core.runtime.atomic_files import write_atomically
-from mnist_core.runtime.formatting import percent
 from mnist_core.runtime.results_index import add_run
 from study.analysis.recipe_summary import accuracies_of, estimate_of, misclassified_counts
 from study.plans.recipe import RecipePlan
@@ -29,7 +28,6 @@ def write_report(folder: RunFolder) -> str:
     for record in folder.read_references().values():
         references.setdefault(record.name, []).append(record)
     config, data = plan.config, header["data"]
-    seconds = statistics.median([run.train_seconds for run in runs]) if runs else None
     text = render(
         "recipe.md.j2",
         header=header,
@@ -41,19 +39,11 @@ def write_report(folder: RunFolder) -> str:
         baseline_parameters=TrainConfig(dataset=plan.dataset).parameters(),
         views=config.architecture().views,
         train_images=data["train"] + (data["validation"] if config.train_on_validation else 0),
-        estimate=estimate_of(runs),
-        accuracies=accuracies_of(runs),
-        train_times=_times([run.train_seconds for run in runs]) if runs else None,
-        ratios={
-            REFERENCES[name].label: statistics.median([o.seconds for o in outcomes]) / seconds
-            for name, outcomes in references.items()
-            if seconds
-        },
         misclassified=misclassified_counts(runs),
         references=references,
         labels={name: REFERENCES[name].label for name in references},
-        times=_times,
-        mean=_mean,
+        estimate_of=estimate_of,
+        accuracies_of=accuracies_of,
         environments=folder.read_environments(),
         command=command(plan),
     )
@@ -95,17 +85,3 @@ def command(plan: RecipePlan) -> str:
     if plan.compare_with:
         words.append(f"--compare-with {','.join(plan.compare_with)}")
     return " ".join(words)
-
-
-def _times(seconds: Sequence[float]) -> str:
-    """Return the median time and the range."""
-    if len(seconds) == 1:
-        return f"{seconds[0]:.2f} s (one run)"
-    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
-
-
-def _mean(runs: Sequence[RunRecord | ReferenceRecord]) -> str:
-    estimate = estimate_of(runs)
-    if estimate is None:
-        return f"{percent(accuracies_of(runs)[0])} (one run)"
-    return accuracy(estimate, digits=3)

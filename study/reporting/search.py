@@ -24,7 +24,7 @@ def _reason(summary: Summary, result: SearchResult) -> str:
     if result.space.reason:
         return result.space.reason
     entry = summary.header[summary.plan.ARMS][result.arm]
-    limits = result.learning_rate_range
+    limits = result.space.learning_rate_range
     if limits is None or list(limits) != entry.get("learning_rate_range"):
         return "as --space says"
     rest = "" if result.space.is_learning_rate_alone else "; the rest is as --space says"

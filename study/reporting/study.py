@@ -7,7 +7,7 @@ from typing import Any
 from mnist_core.config import TrainConfig
 from mnist_core.data.registry import dataset_spec
 from mnist_core.optim.custom import is_custom
-from mnist_core.optim.registry import optimizer_spec
+from mnist_core.optim.registry import OPTIMIZERS
 from mnist_core.runtime.atomic_files import write_atomically
 from mnist_core.runtime.formatting import wilson_interval
 from mnist_core.runtime.results_index import add_run
@@ -93,7 +93,10 @@ def page(
         f"{plan.terms.topic}.md.j2",
         **_finding_values(summary),
         **_rule_values(summary),
-        **(_cost_values(plan, costs) if costs is not None else _network_values(plan)),
+        parameters=TrainConfig(dataset=plan.dataset).parameters(),
+        optimizers=OPTIMIZERS,
+        costs=costs,
+        cost_names=list(COSTS),
         finding_text=finding(summary),
         header=summary.header,
         drawn=drawn,
@@ -138,7 +141,7 @@ def _finding_values(summary: Summary) -> dict[str, Any]:
         "plan": summary.plan,
         "terms": summary.plan.terms,
         "data": summary.header["data"],
-        "alone": summary.is_learning_rate_alone,
+        "alone": summary.plan.is_learning_rate_alone,
         "ranked": summary.ranking,
         "finding": finding_of(summary),
     }
@@ -159,19 +162,6 @@ def _rule_values(summary: Summary) -> dict[str, Any]:
         "found": rule.found(plan),
         "found_by_auto": rule.found_by_auto(plan),
         "auto": rule.AUTO,
-    }
-
-
-def _network_values(plan: StudyPlan) -> dict[str, Any]:
-    return {"parameters": TrainConfig(dataset=plan.dataset).parameters()}
-
-
-def _cost_values(plan: StudyPlan, costs: TradeOffs) -> dict[str, Any]:
-    assert isinstance(plan, ArchitecturePlan)
-    return {
-        "optimizer": optimizer_spec(plan.optimizer).label,
-        "costs": costs,
-        "cost_names": [cost.name for cost in COSTS],
     }
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from study.analysis.trade_offs import COSTS, Candidate, Cost, TradeOffs
+from study.analysis.trade_offs import COSTS, Candidate, TradeOffs
 
 _Points = list[tuple[float, Candidate]]
 """Candidates whose cost is known, with it, the cheapest first."""
@@ -37,9 +37,9 @@ def draw(
         if costs.confirmed:
             points = _with_cost(costs.confirmed, cost)
             _draw_confirmed(grid[1][column], points, cost, colours=colours, count=data["test"])
-        grid[-1][column].set_xlabel(_TITLES[cost.name])
+        grid[-1][column].set_xlabel(_TITLES[cost])
         for axes in grid[:, column]:
-            if cost.name == "parameters":  # all within a factor of two
+            if cost == "parameters":  # all within a factor of two
                 axes.xaxis.set_major_locator(MaxNLocator(5))
                 axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
             else:
@@ -79,8 +79,8 @@ def drawable_error(accuracy: float, *, count: int) -> float:
     return 100 * max(1 - accuracy, 0.5 / count)
 
 
-def _with_cost(candidates: Sequence[Candidate], cost: Cost) -> _Points:
-    pairs = [(cost.of(candidate), candidate) for candidate in candidates]
+def _with_cost(candidates: Sequence[Candidate], cost: str) -> _Points:
+    pairs = [(COSTS[cost](candidate), candidate) for candidate in candidates]
     return sorted(
         ((value, candidate) for value, candidate in pairs if value is not None),
         key=lambda pair: pair[0],
@@ -88,7 +88,7 @@ def _with_cost(candidates: Sequence[Candidate], cost: Cost) -> _Points:
 
 
 def _draw_trials(
-    axes: Axes, points: _Points, cost: Cost, *, colours: Mapping[str, Any], count: int
+    axes: Axes, points: _Points, cost: str, *, colours: Mapping[str, Any], count: int
 ) -> None:
     """Draw trials, and connect their front by steps: what is reached at a cost stays reached
     beyond it."""
@@ -96,12 +96,12 @@ def _draw_trials(
     front = [
         (value, height)
         for (value, candidate), height in zip(points, heights, strict=True)
-        if cost.name in candidate.fronts
+        if cost in candidate.fronts
     ]
     costs, errors = [value for value, _ in front], [height for _, height in front]
     axes.step(costs, errors, where="post", color=_GREY, linewidth=1.2, zorder=1)
     for (value, candidate), height in zip(points, heights, strict=True):
-        on = cost.name in candidate.fronts
+        on = cost in candidate.fronts
         axes.plot(
             value,
             height,
@@ -114,7 +114,7 @@ def _draw_trials(
 
 
 def _draw_confirmed(
-    axes: Axes, points: _Points, cost: Cost, *, colours: Mapping[str, Any], count: int
+    axes: Axes, points: _Points, cost: str, *, colours: Mapping[str, Any], count: int
 ) -> None:
     for value, candidate in points:
         assert candidate.confirmed is not None
@@ -130,5 +130,5 @@ def _draw_confirmed(
             color=colour,
             markersize=7,
             markerfacecolor=colour if is_tuned else "white",
-            markeredgecolor="black" if cost.name in candidate.fronts else colour,
+            markeredgecolor="black" if cost in candidate.fronts else colour,
         )

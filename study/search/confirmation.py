@@ -23,18 +23,11 @@ def best_trial(plan: StudyPlan, records: Mapping[str, RunRecord], arm: str) -> R
 
     Ties go to the smaller validation loss. The test split has no say.
     """
-    trials = [
-        records[key]
-        for index in range(plan.trials_each)
-        if (key := trial_key(arm, index)) in records
-    ]
-    completed = [trial for trial in trials if trial.is_completed]
+    keys = [trial_key(arm, index) for index in range(plan.trials_each)]
+    trials = [records[key] for key in keys if key in records and records[key].is_completed]
     return max(
-        completed,
-        key=lambda trial: (
-            trial.validation_accuracy,
-            -trial.epochs[-1].validation_loss,
-        ),
+        trials,
+        key=lambda trial: (trial.validation_accuracy, -trial.epochs[-1].validation_loss),
         default=None,
     )
 

@@ -52,9 +52,11 @@ def finding_of(summary: Summary) -> Finding:
     rest = summary.ranking[1:]
     collapsed = _collapsed(summary)
     raised = {arm: gain for arm, gain in summary.tuning_gains.items() if gain.low > 0}
-    largest = max(raised, key=lambda arm: raised[arm].difference, default=None)
+    gains = [(summary.plan.spaces[arm].label, gain) for arm, gain in raised.items()]
+    largest = max(gains, key=lambda entry: entry[1].difference, default=None)
     failures = Counter(summary.plan.spaces[record.arm].label for record in summary.failed)
     labels = {result.label: result for result in summary.searches}
+    sizes = {label: len(result.space.dimensions) for label, result in labels.items()}
     return Finding(
         worse=[ranked for ranked in rest if ranked.behind_best.is_separated],
         close=[ranked for ranked in rest if not ranked.behind_best.is_separated],
@@ -63,16 +65,10 @@ def finding_of(summary: Summary) -> Finding:
         collapsed=collapsed,
         is_unstable=any(runs < seeds for _, runs, seeds in collapsed),
         failures={label: failures[label] for label in labels if failures[label]},
-        space_sizes={
-            label: len(result.space.dimensions)
-            for label, result in labels.items()
-            if summary.ranking
-        },
+        space_sizes=sizes if summary.ranking else {},
         gains=len(summary.tuning_gains),
         gained=len(raised),
-        largest_gain=None
-        if largest is None
-        else (summary.plan.spaces[largest].label, raised[largest]),
+        largest_gain=largest,
         edges=[label for label, result in labels.items() if result.edge in ("lower", "upper")],
     )
 

@@ -62,12 +62,8 @@ def run_study(
                     progress.start()
             yield pool
 
-    runner = Runner(
-        queue,
-        stale_after_seconds=options.stale_after_seconds,
-        on_finish=finish,
-        on_lost=on_lost,
-    )
+    stale_after = options.stale_after_seconds
+    runner = Runner(queue, stale_after_seconds=stale_after, on_finish=finish, on_lost=on_lost)
     try:
         runner.run(measured_pool)
     finally:

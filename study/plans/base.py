@@ -148,17 +148,14 @@ class StudyPlan(ABC):
 
     def run_keys(self) -> dict[Kind, list[str]]:
         """Return the keys of all runs that there can be, in the order in which they count."""
-        return {
-            "trial": [
-                trial_key(arm, index) for index in range(self.trials_each) for arm in self.arms
-            ],
-            "confirmation": [
-                confirmation_key(arm, variant, index)
-                for variant in VARIANTS
-                for arm in self.arms
-                for index in range(self.looks[-1])
-            ],
-        }
+        trials = [trial_key(arm, index) for index in range(self.trials_each) for arm in self.arms]
+        confirmations = [
+            confirmation_key(arm, variant, index)
+            for variant in VARIANTS
+            for arm in self.arms
+            for index in range(self.looks[-1])
+        ]
+        return {"trial": trials, "confirmation": confirmations}
 
     def parameters_at(self, arm: str, point: Sequence[float]) -> dict[str, Option] | None:
         """Return the parameters at a point of [0, 1)ⁿ, one coordinate for each dimension; None
@@ -214,10 +211,8 @@ class StudyPlan(ABC):
         for name in self.spaces:
             if name not in self.arms:
                 raise unknown_name(f"{self.terms.singular} of a search space", name, self.arms)
-        spaces = {
-            name: self.spaces[name] if name in self.spaces else self._registered_space(name)
-            for name in self.arms
-        }
+        given = self.spaces
+        spaces = {name: given.get(name) or self._registered_space(name) for name in self.arms}
         object.__setattr__(self, "spaces", spaces)
         labels = [space.label for space in spaces.values()]
         if len(set(labels)) != len(labels):
@@ -267,10 +262,8 @@ class StudyPlan(ABC):
         used."""
         from mnist_core.runtime.randomness import derive_seed
 
-        return [
-            derive_seed(self.seed, "confirmation", index) % 2**31
-            for index in range(self.looks[-1])
-        ]
+        count = self.looks[-1]
+        return [derive_seed(self.seed, "confirmation", index) % 2**31 for index in range(count)]
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:

@@ -40,13 +40,9 @@ class OptimizerPlan(StudyPlan):
 
     def default_parameters(self, arm: str) -> dict[str, Option]:
         """Return the defaults of what is searched: the library's, or the search space's."""
-        space, settings = self.spaces[arm], self._settings()
-        return {
-            entry.name: space.default[entry.name]
-            if entry.name in space.default
-            else settings[entry.name]
-            for entry in space.dimensions
-        }
+        space = self.spaces[arm]
+        values = {**self._settings(), **space.default}
+        return {entry.name: values[entry.name] for entry in space.dimensions}
 
     @property
     def needs_space_file(self) -> bool:

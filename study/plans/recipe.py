@@ -93,12 +93,9 @@ class RecipePlan:
         from mnist_core.runtime.randomness import derive_seed
 
         name = _SEED_NAMES.get(self.recipe, self.recipe)
-        return {
-            f"recipe-{index:02d}": self.config.with_seed(
-                derive_seed(self.seed, "recipe", name, index) % 2**31
-            )
-            for index in range(self.seeds)
-        }
+        seeds = [derive_seed(self.seed, "recipe", name, index) for index in range(self.seeds)]
+        configs = [self.config.with_seed(seed % 2**31) for seed in seeds]
+        return {f"recipe-{index:02d}": config for index, config in enumerate(configs)}
 
     def tasks(self) -> list[Task]:
         """Return the runs; the first one's network is kept."""

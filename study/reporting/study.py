@@ -54,17 +54,14 @@ def write_report(folder: RunFolder) -> str:
 def _add_to_index(folder: RunFolder, summary: Summary, line: str) -> None:
     plan = summary.plan
     seeds = " to ".join(dict.fromkeys(map(str, (plan.looks[0], plan.looks[-1]))))
+    budget = f"{plan.trials} trials, {plan.epochs} epoch(s), {seeds} seeds"
     add_run(
         folder.path,
         dataset=plan.dataset,
         section=plan.terms.index_section,
         title=f"Studies of {plan.terms.topic}, {summary.header['data']['label']}",
         header=("started", "budget", "finding"),
-        cells=(
-            summary.header["started"],
-            f"{plan.trials} trials, {plan.epochs} epoch(s), {seeds} seeds",
-            line,
-        ),
+        cells=(summary.header["started"], budget, line),
     )
 
 
@@ -167,9 +164,7 @@ def _rule_values(summary: Summary) -> dict[str, Any]:
 
 def _events(incidents: Incidents) -> list[tuple[str, str]]:
     """Return what happened besides the runs: the time, and what it was."""
+    waited = "a process waited for the database until"
+    waits = [(outage.began, f"{waited} {outage.ended}") for outage in incidents.outages]
     lost_runs = [(lost.time, f"{lost.key} was lost: {lost.how}") for lost in incidents.lost_runs]
-    waits = [
-        (outage.began, f"a process waited for the database until {outage.ended}")
-        for outage in incidents.outages
-    ]
     return sorted(lost_runs + waits)

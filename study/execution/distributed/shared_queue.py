@@ -129,7 +129,8 @@ class SharedQueue:
 
     def environments(self) -> dict[str, dict[str, Any]]:
         """Return the environments that the records name."""
-        return dict(self._attributes("environment"))
+        notes, kind = self._notes(), "environment-"
+        return {key.removeprefix(kind): notes[key] for key in notes if key.startswith(kind)}
 
     def incidents(self) -> Incidents:
         """Return what happened on the way. It is the same whoever asks, once all is done."""
@@ -173,11 +174,6 @@ class SharedQueue:
 
     def _notes(self) -> dict[str, Any]:
         return self._studies[CONFIRMATION].user_attrs
-
-    def _attributes(self, kind: str) -> Iterator[tuple[str, Any]]:
-        for key, value in self._notes().items():
-            if key.startswith(f"{kind}-"):
-                yield key.removeprefix(f"{kind}-"), value
 
     def _look(self) -> None:
         """Read what is finished and what is open; only in an exclusive section."""

@@ -8,15 +8,8 @@ from matplotlib.figure import Figure
 from bench.analysis import roofline
 from bench.analysis.summary import Summary
 from bench.reporting.axes import BFLOAT16, FLOAT32, plain, thousands, ticks
-from bench.workloads.workload import Workload
 
 MARKERS = {"o": "training step", "s": "inference, batch 16 and more", "D": "inference, batch 1"}
-
-
-def _marker(work: Workload) -> str:
-    if work.kind == "training-step":
-        return "o"
-    return "D" if work.batch_size == 1 else "s"
 
 
 def draw_roofline(summary: Summary) -> Figure | None:
@@ -40,10 +33,11 @@ def draw_roofline(summary: Summary) -> Figure | None:
     label = f"memory: {slope:,.0f} GB/s"
     axes.text(knee, knee * slope * 1.12, label, rotation=32, ha="center", fontsize=9)
     for intensity, row in points:
+        one_or_more = "D" if row.workload.batch_size == 1 else "s"
         axes.plot(
             intensity,
             roofline.rate(row.case, row.case.flops) / 1e9,
-            _marker(row.workload),
+            "o" if row.workload.kind == "training-step" else one_or_more,
             color=BFLOAT16 if row.workload.precision == "bfloat16" else FLOAT32,
             mfc="white" if row.workload.mode == "plain" else None,
             ms=7,

@@ -46,11 +46,6 @@ def with_interval(
     return f"{text}{unit}"
 
 
-def value_only(ratio: Estimate, *, scale: float = 1.0) -> str:
-    """Format the value alone, to the digits that its interval supports."""
-    return rounded(ratio.value * scale, places_of(ratio, scale=scale))
-
-
 def percent_with_interval(ratio: Estimate, *, target: float | None = None) -> str:
     """Format a share: '63 % (62 to 64)'; the target is a fraction as the share is."""
     low, value, high = (100.0 * x for x in (ratio.low, ratio.value, ratio.high))

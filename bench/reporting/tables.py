@@ -107,7 +107,9 @@ def _percentile(percentile: float) -> Callable[[Row], str]:
 
 COLUMNS: dict[str, Callable[[Row], str]] = {
     "variant": lambda row: row.workload.name,
-    "images/s": lambda row: rounding.value_only(row.per_second),
+    "images/s": lambda row: rounding.rounded(
+        row.per_second.value, rounding.places_of(row.per_second)
+    ),
     "µs a step": lambda row: rounding.with_interval(row.seconds, scale=1e6),
     "p50": _percentile(50.0),
     "p95": _percentile(95.0),

@@ -61,18 +61,12 @@ def add_line(
             if (match := re.search(r"\[report\]\((.+)/report\.md\)", line))
         }
         rows[key] = f"| {' | '.join(map(cell, cells))} | [report]({key}/report.md) |"
+        started = {name: row.split(" | ")[0] for name, row in rows.items()}
+        oldest_first = sorted(rows, key=lambda name: (started[name], Path(name).name, name))
         table = [
             f"| {' | '.join(header)} | |",
             f"|{':--|' * (len(header) + 1)}",
-            *(
-                rows[name]
-                for name in sorted(rows, key=lambda key: _age(key, rows[key]), reverse=True)
-            ),
+            *(rows[name] for name in reversed(oldest_first)),
         ]
         body = "\n" + "\n".join(table) + "\n"
         write_atomically(index, before + start + body + end + after)
-
-
-def _age(key: str, row: str) -> tuple[str, str, str]:
-    started = row.split(" | ")[0]
-    return started, Path(key).name, key

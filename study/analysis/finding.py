@@ -56,27 +56,23 @@ def finding_of(summary: Summary) -> Finding:
     largest = max(gains, key=lambda entry: entry[1].difference, default=None)
     failures = Counter(summary.plan.spaces[record.arm].label for record in summary.failed)
     labels = {result.label: result for result in summary.searches}
-    sizes = {label: len(result.space.dimensions) for label, result in labels.items()}
+    space_sizes = {label: len(result.space.dimensions) for label, result in labels.items()}
+    gaps = [ranked.behind_best for ranked in rest]
+    sizes = [detectable(gap) for gap in gaps if gap.standard_error > 0]
     return Finding(
         worse=[ranked for ranked in rest if ranked.behind_best.is_separated],
         close=[ranked for ranked in rest if not ranked.behind_best.is_separated],
-        detectable=_detectable(rest),
+        detectable=(min(sizes), max(sizes)) if sizes else None,
         not_ranked=_not_ranked(summary),
         collapsed=collapsed,
         is_unstable=any(runs < seeds for _, runs, seeds in collapsed),
         failures={label: failures[label] for label in labels if failures[label]},
-        space_sizes=sizes if summary.ranking else {},
+        space_sizes=space_sizes if summary.ranking else {},
         gains=len(summary.tuning_gains),
         gained=len(raised),
         largest_gain=largest,
         edges=[label for label, result in labels.items() if result.edge in ("lower", "upper")],
     )
-
-
-def _detectable(rest: list[Ranked]) -> tuple[float, float] | None:
-    gaps = [ranked.behind_best for ranked in rest]
-    sizes = [detectable(gap) for gap in gaps if gap.standard_error > 0]
-    return (min(sizes), max(sizes)) if sizes else None
 
 
 def _not_ranked(summary: Summary) -> dict[str, list[str]]:

@@ -131,11 +131,6 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return ", ".join([f"{counts['identical']} of {asked} rows identical", *others])
 
 
-def is_reproduced(outcomes: Sequence[Outcome]) -> bool:
-    """Tell whether every row with final weights came out identical."""
-    return all(outcome.verdict in ("identical", "skipped") for outcome in outcomes)
-
-
 def to_dict(outcomes: Sequence[Outcome], *, date: str) -> dict[str, Any]:
     """Return a replay, JSON-ready. One machine trained all rows, so there is one environment,
     or none where nothing could be trained."""

@@ -84,16 +84,13 @@ class WorkerPool:
             future.set_exception(error)
         if counter is not None:
             self._counters[future] = counter
-            future.add_done_callback(self._free_counter)
+            future.add_done_callback(lambda f: self._free_counters.append(self._counters.pop(f)))
         return future
 
     def progress(self, future: Future[RunRecord]) -> int:
         """Return a number that grows while a submitted task makes progress."""
         counter = self._counters.get(future)
         return 0 if counter is None else self._progress[counter]
-
-    def _free_counter(self, future: Future[RunRecord]) -> None:
-        self._free_counters.append(self._counters.pop(future))
 
     def measure_images_per_second(self, config: TrainConfig) -> float:
         """Train a few steps on all workers at once and return what one of them reaches."""

@@ -82,6 +82,11 @@ def _run(plan: StudyPlan, dataset: Dataset, folder: RunFolder, options: RunOptio
     """Run what is left, then write the report."""
     command = f"python -m {plan.MODULE} --resume --output {shlex.quote(str(folder.path))}"
     workers = options.workers_for(plan)
+
+    def note_lost(task: Task, how: str) -> None:
+        lost_run = LostRun(key=task.key, time=utc_now(), how=how)
+        write_incidents(folder.path, read_incidents(folder.path).with_lost_run(lost_run))
+
     with folder.lock(), with_hint(lambda: f"Continue with:\n  {command}"):
         records = folder.read_records()
         rebuild_view(plan, folder, records)
@@ -96,7 +101,7 @@ def _run(plan: StudyPlan, dataset: Dataset, folder: RunFolder, options: RunOptio
                     folder,
                     options,
                     on_finish=lambda record: write_view(plan, folder, records),
-                    on_lost=lambda task, how: _note_lost(folder, task, how),
+                    on_lost=note_lost,
                 )
             latency.measure_once(folder.path, plan, records)
         except KeyboardInterrupt:
@@ -108,8 +113,3 @@ def _run(plan: StudyPlan, dataset: Dataset, folder: RunFolder, options: RunOptio
         print(f"{done}. Continue with:\n  {command}")
         return EXIT_INTERRUPTED
     return 0
-
-
-def _note_lost(folder: RunFolder, task: Task, how: str) -> None:
-    lost_run = LostRun(key=task.key, time=utc_now(), how=how)
-    write_incidents(folder.path, read_incidents(folder.path).with_lost_run(lost_run))

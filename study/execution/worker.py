@@ -221,7 +221,7 @@ def _write_network(task: Task, session: Session, result: TrainResult) -> None:
     from mnist_core.training.checkpoint import write_checkpoint
 
     write_checkpoint(
-        session.folder.network_file(task.key),
+        session.folder.path / f"{task.key}.safetensors",
         config=task.config,
         record={"epochs": [asdict(epoch) for epoch in result.epochs]},
         dataset_sha256=session.dataset.sha256,

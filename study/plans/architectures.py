@@ -101,7 +101,8 @@ class ArchitecturePlan(StudyPlan):
         space = self.spaces[arm]
         units = {entry.name: u for entry, u in zip(space.dimensions, point, strict=True)}
         drawn = {entry.name: entry.at(units[entry.name]) for entry in space.dimensions}
-        share = families.drawn_share(units)
+        smallest = families.SMALLEST_SHARE
+        share = smallest + (1 - smallest) * units.get("width", 0.0)
         return families.place(space, drawn, share=share, limits=self.limits)
 
     def chosen_text(self, arm: str, parameters: Mapping[str, Option]) -> str:

@@ -143,11 +143,6 @@ def place(
     return {**drawn, _WIDTH: low + too_wide}
 
 
-def drawn_share(point: Mapping[str, float]) -> float:
-    """Return the share of the limits at a point of the unit cube, by its width's coordinate."""
-    return SMALLEST_SHARE + (1 - SMALLEST_SHARE) * point.get(_WIDTH, 0.0)
-
-
 def smallest(space: SearchSpace) -> Iterator[Architecture]:
     """Yield a family's narrowest architectures, one for each combination of what has a cost."""
     names = [entry.name for entry in space.dimensions if entry.name in (_DEPTH, "pooling", "head")]

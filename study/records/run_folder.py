@@ -99,10 +99,6 @@ class RunFolder:
         """Return where a run in flight keeps its checkpoint."""
         return self.path / "checkpoints" / f"{key}.pt"
 
-    def network_file(self, key: str) -> Path:
-        """Return where a run leaves its network, if it is kept."""
-        return self.path / f"{key}.safetensors"
-
     def begin(self, plan: Plan, *, data: Mapping[str, Any], started: str) -> None:
         """Make the folders and write the plan; an existing run is never touched."""
         if self.plan_file.exists():

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from mnist_core.runtime.atomic_files import write_json
 from mnist_core.runtime.provenance import utc_now
@@ -61,8 +60,8 @@ def read(folder: Path) -> list[Session]:
     file = folder / FILE
     if not file.exists():
         return []
-    return read_json_as(_sessions, file, remedy=CHANGES_NO_RESULT)
-
-
-def _sessions(values: Any) -> list[Session]:
-    return [Session(**require_keys(Session, entry)) for entry in values]
+    return read_json_as(
+        lambda values: [Session(**require_keys(Session, entry)) for entry in values],
+        file,
+        remedy=CHANGES_NO_RESULT,
+    )

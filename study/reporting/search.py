@@ -62,7 +62,10 @@ def budgets(summary: Summary) -> Budgets | None:
     complete = [result for result in summary.searches if len(result.trials) == plan.trials_each]
     if not complete:
         return None
-    shown = _shown_budgets(plan.trials_each)
+    most = plan.trials_each
+    shown: Sequence[int] = range(1, most + 1)
+    if most > MAX_BUDGETS_SHOWN:
+        shown = sorted({round(float(b)) for b in np.geomspace(1, most, MAX_BUDGETS_SHOWN)})
     expected = {
         result.label: [expected_best(result.accuracies(), budget=budget) for budget in shown]
         for result in complete
@@ -89,12 +92,6 @@ def budgets(summary: Summary) -> Budgets | None:
         ],
         highest=highest[0] if len(set(highest)) == 1 else None,
     )
-
-
-def _shown_budgets(trials: int) -> list[int]:
-    if trials <= MAX_BUDGETS_SHOWN:
-        return list(range(1, trials + 1))
-    return sorted({round(float(b)) for b in np.geomspace(1, trials, MAX_BUDGETS_SHOWN)})
 
 
 def _expectations(

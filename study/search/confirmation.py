@@ -75,7 +75,8 @@ def seeds_due(plan: StudyPlan, records: Mapping[str, RunRecord]) -> dict[str, in
         racing = [
             arm
             for arm in racing
-            if not is_broken(records, arm, "tuned") and not _has_no_best(plan, records, arm)
+            if not is_broken(records, arm, "tuned")
+            and (missing_trials(plan, records, arm) or best_trial(plan, records, arm))
         ]
         runs = [confirmed_runs(records, arm, "tuned", look) for arm in racing]
         known = [each for each in runs if each is not None]
@@ -86,11 +87,6 @@ def seeds_due(plan: StudyPlan, records: Mapping[str, RunRecord]) -> dict[str, in
         racing = [racing[i] for i in left]
         counts |= dict.fromkeys(racing, following)
     return counts
-
-
-def _has_no_best(plan: StudyPlan, records: Mapping[str, RunRecord], arm: str) -> bool:
-    searched = not missing_trials(plan, records, arm)
-    return searched and best_trial(plan, records, arm) is None
 
 
 def due(plan: StudyPlan, records: Mapping[str, RunRecord]) -> Iterator[Task]:

@@ -52,7 +52,8 @@ def start(plan: StudyPlan, asked: str, options: RunOptions) -> int:
             scratch=scratch,
             stale_after_seconds=stale_after,
         )
-        _require_free(folder, queue)
+        if folder.plan_file.exists() and json.loads(folder.plan_file.read_text()) != queue.header:
+            raise UserError(f"{folder.path} already holds another run; name another --output")
         try:
             with queue:
                 was_done = queue.is_done
@@ -80,11 +81,6 @@ def default_name(plan: StudyPlan, dataset: Dataset) -> str:
     """Return the name under which the same command finds the same study, on any machine."""
     asked = json.dumps([plan.to_dict(), dataset.sha256], sort_keys=True)
     return f"{plan.dataset}-{hashlib.sha256(asked.encode()).hexdigest()[:10]}"
-
-
-def _require_free(folder: RunFolder, queue: SharedQueue) -> None:
-    if folder.plan_file.exists() and json.loads(folder.plan_file.read_text()) != queue.header:
-        raise UserError(f"{folder.path} already holds another run; name another --output")
 
 
 def _report(

@@ -225,7 +225,7 @@ def test_its_report_is_made_and_its_study_resumed_without_file_or_change(finishe
 def test_the_command_of_its_report_plans_the_same_study(finished, monkeypatch):
     folder, _ = finished
     page = (folder / "out" / "report.md").read_text()
-    command = page.split("## Make it again")[1].split("```bash\n")[1].split("\n```")[0]
+    command = page.split("## Reproduce")[1].split("```bash\n")[1].split("\n```")[0]
     monkeypatch.chdir(folder / "out")
     monkeypatch.syspath_prepend(str(folder))
     options = optimizers.parse(shlex.split(command)[3:])

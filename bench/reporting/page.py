@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from bench.analysis import record_file
 from bench.analysis.host_load import host_load
@@ -20,24 +20,20 @@ from bench.reporting import plots, rounding, tables
 from bench.workloads.workload import DEVICES
 from mnist_core.runtime.atomic_files import write_atomically
 from mnist_core.runtime.formatting import duration
+from mnist_core.runtime.templates import markdown_templates
 
 FILE_NAME = "report.md"
 
 
 @functools.cache
 def _environment() -> Environment:
-    """Return the environment of the templates; what they write is Markdown, not HTML."""
-    environment = Environment(
-        loader=PackageLoader("bench.reporting"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters |= {"duration": duration, "percent": rounding.percent_with_interval}
-    environment.filters["modes"] = lambda groups, mode: any(g.row(mode=mode) for g in groups)
-    environment.filters["paragraph"] = lambda text: " ".join(text.split()) + "\n"
+    filters: dict[str, Any] = {
+        "duration": duration,
+        "percent": rounding.percent_with_interval,
+        "modes": lambda groups, mode: any(group.row(mode=mode) for group in groups),
+        "paragraph": lambda text: " ".join(text.split()) + "\n",
+    }
+    environment = markdown_templates("bench.reporting", filters=filters)
     environment.globals["tables"] = tables
     return environment
 

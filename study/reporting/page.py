@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from mnist_core.runtime.formatting import (
     cell,
@@ -21,6 +21,7 @@ from mnist_core.runtime.formatting import (
     percent,
     percent_interval,
 )
+from mnist_core.runtime.templates import markdown_templates
 from study.plans.space import value_text
 from study.stats.comparisons import Comparison, Estimate
 
@@ -36,18 +37,9 @@ def render(template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("study.reporting"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown
-    )
     numbers = (accuracy, count, duration, integer, median_time, percent, point_range, points)
-    formats = (*numbers, cell, listed, median, padded, value_text)
-    environment.filters |= {function.__name__: function for function in formats}
-    return environment
+    filters = {f.__name__: f for f in (*numbers, cell, listed, median, padded, value_text)}
+    return markdown_templates("study.reporting", filters=filters)
 
 
 def _unwrapped(text: str) -> str:

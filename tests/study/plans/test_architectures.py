@@ -30,7 +30,7 @@ REFUSED = {
     "an unknown optimizer": ({"optimizer": "adma"}, "unknown optimizer 'adma'"),
     "no parameters": ({"max_parameters": 0}, "max_parameters must be >= 1, got 0"),
     "negative FLOPs": ({"max_flops": -1}, "max_flops must be >= 1, or 0 for no limit, got -1"),
-    "a limit below the seed's": (
+    "a limit below the baseline's": (
         {"max_parameters": 23_353},
         "no architecture of the family 'baseline' has at most 23,353 parameters: its smallest has "
         "23,354 parameters. Raise --max-parameters, or leave it out of --families",
